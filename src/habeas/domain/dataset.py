@@ -1,0 +1,165 @@
+"""Datasets: the description of a data store, its collections and fields.
+
+Source: data-plane §1.1–1.5. In this version collections are flat: a field is a column.
+Parsing from YAML or JSON lives in `services/dataset_format`; this module owns the values and types.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from habeas.domain.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """Where a collection is: `dataset:collection`."""
+
+    dataset: str
+    collection: str
+
+    def __str__(self) -> str:
+        return f"{self.dataset}:{self.collection}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `dataset:collection`; raises InputError unless there is exactly one colon."""
+        parts = text.split(":")
+        if len(parts) != 2 or not all(parts):
+            raise InputError(f"{text!r} is not a collection address", hint="write dataset:collection")
+        return cls(*parts)
+
+
+class DataType(StrEnum):
+    """Declared type of a field; absent means no conversion."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+
+
+class Direction(StrEnum):
+    """Which way values travel along a reference."""
+
+    FROM = "from"
+    TO = "to"
+
+
+class Match(StrEnum):
+    """How an identity is compared with a field's values (design §9)."""
+
+    EXACT = "exact"
+    CASEFOLD = "casefold"
+    PHONE = "phone"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A link between the field that declares it and a field elsewhere.
+
+    `from`: the other field's values find this one; `to`: this one's values find the other;
+    None: the direction is fixed during the walk, from the collection visited first to the other.
+    """
+
+    target: Address
+    field: str
+    direction: Direction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaskingOverride:
+    """A field's own masking, used instead of the rule's when an erasure target covers the field."""
+
+    strategy: str
+    configuration: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column of a collection."""
+
+    name: str
+    categories: tuple[str, ...] = ()
+    data_type: DataType | None = None
+    length: int | None = None
+    primary_key: bool = False
+    identity: str | None = None
+    match: Match = Match.EXACT
+    references: tuple[Reference, ...] = ()
+    read_only: bool = False
+    masking: MaskingOverride | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A table: its fields sorted by name and the collections it must be visited after."""
+
+    name: str
+    fields: tuple[Field, ...] = ()
+    after: tuple[Address, ...] = ()
+    skip_processing: bool = False
+    description: str | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Names of the primary-key fields, sorted; empty when none is declared."""
+        return tuple(item.name for item in self.fields if item.primary_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One described data store: collections sorted by name; owned by one connection."""
+
+    key: str
+    name: str
+    collections: tuple[Collection, ...] = ()
+    after: tuple[str, ...] = ()
+    schema: str | None = None
+    description: str | None = None
+
+
+def coerce(value: object, data_type: DataType | None) -> object:
+    """Cast a value to a declared type; None when it cannot be one (data-plane §1.5, cases T01–T14).
+
+    Unlike the sources, 0, False and "" are values: only null does not travel.
+    """
+    if value is None or data_type is None:
+        return value
+    match data_type:
+        case DataType.STRING:
+            return value if isinstance(value, str) else str(value)
+        case DataType.INTEGER:
+            return _integer(value)
+        case DataType.FLOAT:
+            try:
+                return float(value)  # type: ignore[arg-type]  # any value may be offered; what fails is null
+            except (TypeError, ValueError):
+                return None
+        case DataType.BOOLEAN:
+            return _BOOLEANS.get(value) if isinstance(value, bool | int | str) else None
+
+
+_BOOLEANS: dict[bool | int | str, bool] = {
+    True: True, "True": True, "true": True, False: False, "False": False, "false": False,
+}  # fmt: skip  # 1 and 0 equal True and False as keys
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int):
+        return value
+    try:
+        if isinstance(value, str):
+            return int(value)
+        number = float(value)  # type: ignore[arg-type]
+        return int(number) if number == int(number) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def truncate(value: object, length: int | None) -> object:
+    """Cut text to `length` characters; other types and null pass unchanged (case T14)."""
+    return value[:length] if isinstance(value, str) and length is not None else value

@@ -1,0 +1,315 @@
+"""The protocols that plug-ins implement: connectors, masking strategies, destinations (clock: `clock.py`).
+
+Implementations import `domain` and their driver, nothing else of ours; only `bootstrap` names them.
+
+Which error a connector raises, and what follows:
+
+| raise | when | what follows |
+|---|---|---|
+| SystemUnavailable | no connection, login refused, locked, time-out, deadlock | retried with back-off |
+| DataFault | the statement fails because of the values sent or a row's constraint | the batch is halved |
+| NeedsHuman | table or column missing, no privilege | the collection fails, no retry |
+| Fault | anything else | the collection fails, no retry |
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import BinaryIO, ClassVar, Protocol
+
+from habeas.domain.dataset import Address, Match
+
+type Value = object
+"""A column's value as the driver gives it."""
+
+type Key = tuple[object, ...]
+"""Primary-key values in the order of `Table.key`; for a keyless table whatever locates the row in this read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What a connector must know of a collection: where it is and which columns are declared.
+
+    `columns` are read, all of them and never another; `key` is empty for a keyless table.
+    """
+
+    address: Address
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
+    schema: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.address.collection
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One way into a table: rows whose `column` equals a value belong to the ordinal beside it.
+
+    Pairs are distinct; values are never null. Several entries of a lookup are alternatives.
+    """
+
+    column: str
+    pairs: Sequence[tuple[int, Value]]
+    match: Match = Match.EXACT
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A set-based read of one table for many people: ordinals are the people's places in their run."""
+
+    table: Table
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row with the ordinals it matched by the store's own comparison.
+
+    `values` stand in the order of `Table.columns`. The same row may come several times with
+    different ordinals; never twice with the same one.
+    """
+
+    key: Key
+    values: tuple[Value, ...]
+    ordinals: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row to mask: its key, what it held at access, what it must hold after (same order as `Erasure.columns`)."""
+
+    key: Key
+    original: tuple[Value, ...]
+    after: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """A batch of changes to `columns` of one keyed table; keys are distinct."""
+
+    table: Table
+    columns: tuple[str, ...]
+    changes: Sequence[Change]
+
+
+class Outcome(StrEnum):
+    """What became of one row of an erasure."""
+
+    CHANGED = "changed"  # held the original, now holds `after`
+    DRIFTED = "drifted"  # held something else, now holds `after`
+    ALREADY = "already"  # held `after` before
+    ABSENT = "absent"  # no such key any more
+    REFUSED = "refused"  # the store would not keep `after`; the whole batch was rolled back
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The outcome for one key; `reason` is set when refused and holds no value of the row."""
+
+    key: Key
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSketch:
+    """A column as the store describes it. `text` tells whether it can hold any text."""
+
+    name: str
+    type: str
+    text: bool
+    nullable: bool = True
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKeySketch:
+    """A real foreign-key constraint of a table. `cascades`: changes of the parent key follow by ON UPDATE CASCADE."""
+
+    columns: tuple[str, ...]
+    target_schema: str | None
+    target_table: str
+    target_columns: tuple[str, ...]
+    cascades: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableSketch:
+    """A table as the store describes it. `locatable`: rows can be told apart without a key (false for views)."""
+
+    name: str
+    schema: str | None
+    columns: tuple[ColumnSketch, ...]
+    primary_key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[ForeignKeySketch, ...] = ()
+    locatable: bool = True
+
+    def column(self, name: str) -> ColumnSketch | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """What a store says of its own tables; `default_schema` is where names without schema are looked up."""
+
+    tables: tuple[TableSketch, ...] = ()
+    default_schema: str | None = None
+
+    def table(self, schema: str | None, name: str) -> TableSketch | None:
+        wanted = schema or self.default_schema
+        return next((table for table in self.tables if table.name == name and table.schema == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a connector can do. `fenced`: target sessions time out before a lease ends (design §3)."""
+
+    erases: bool = True
+    fenced: bool = True
+    max_parallel: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that keep a connector inside its run's lease and memory. Times in seconds."""
+
+    statement_timeout: float = 20.0
+    lock_timeout: float = 10.0
+    connect_timeout: float = 10.0
+    pool_size: int = 4
+    batch_rows: int = 2000
+
+
+class Connector(Protocol):
+    """A connected system. Methods are called from several threads at once, up to `capabilities.max_parallel`."""
+
+    capabilities: Capabilities
+
+    def check(self) -> None:
+        """Raise a HabeasError that says what is wrong and names the mend; return when all is well."""
+        ...
+
+    def describe(self) -> Sketch | None:
+        """Columns, keys, uniqueness, nullability and foreign keys; None when the store cannot say."""
+        ...
+
+    def explain(self, what: Lookup | Erasure) -> str:
+        """The statement text with placeholders in place of values. Contacts no server."""
+        ...
+
+    def count(self, lookup: Lookup) -> int:
+        """How many distinct rows the lookup matches."""
+        ...
+
+    def read(self, lookup: Lookup) -> Iterator[list[Row]]:
+        """Stream the matching rows in batches of bounded size; nothing when the lookup has no pairs."""
+        ...
+
+    def erase(self, erasure: Erasure, guard: Callable[[], None]) -> Sequence[Effect]:
+        """Classify, set and verify in one transaction; call `guard` right before the commit.
+
+        One effect per change, in order. All `refused` and nothing written when verification differs. When
+        `guard` raises, nothing is committed and its error passes through.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections. May be called twice."""
+        ...
+
+
+class ConnectorFactory(Protocol):
+    """How `bootstrap` makes a connector of one type."""
+
+    def __call__(self, secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
+        """`sketch` is the stored description, used by `explain`; reads and erasures ask the store itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionType:
+    """A kind of connection: its name, the secrets it takes, and how to make its connector."""
+
+    name: str
+    secrets: Mapping[str, bool]
+    """Secret field → required."""
+    connect: ConnectorFactory
+    alternatives: tuple[frozenset[str], ...] = ()
+    """Sets of fields of which exactly one set must be present, e.g. ({url}, {host, dbname, …})."""
+
+
+type Secrets = Mapping[str, str]
+"""Masking secrets of one request and strategy, by kind (`salt`, `key`)."""
+
+
+class MaskingStrategy(Protocol):
+    """Turns values into masked ones; a pure function of value, configuration and secrets."""
+
+    name: ClassVar[str]
+    secret_kinds: ClassVar[tuple[str, ...]]
+    """Which secrets it needs, e.g. ("key", "salt"); empty for none."""
+    text_only: ClassVar[bool]
+    """True when the masked value is text, so that columns of other types fall back to null."""
+
+    def mask(self, values: Sequence[Value] | None, secrets: Secrets, length: int | None = None) -> list[Value] | None:
+        """A list as long as `values`; None for None. `length` cuts masked text (data-plane §3.3, §4.1)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationKey:
+    """One key of a strategy's configuration, for checks and for the list of strategies."""
+
+    name: str
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyType:
+    """A masking strategy's name, what it can be configured with, and its maker (raises InputError when misconfigured)."""
+
+    name: str
+    description: str
+    make: Callable[[Mapping[str, object]], MaskingStrategy]
+    secret_kinds: tuple[str, ...] = ()
+    text_only: bool = True
+    configuration: tuple[ConfigurationKey, ...] = ()
+
+
+class Destination(Protocol):
+    """A place for packages. A package is named by its file name, e.g. `pri_….json`."""
+
+    def check(self) -> None:
+        """Raise a HabeasError when packages cannot be written here."""
+        ...
+
+    def write(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A binary file that appears under `name` only when the block ends without an error; replaces an older one.
+
+        Raises SystemUnavailable when the destination refuses (full, down).
+        """
+        ...
+
+    def read(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """The package's bytes; raises NotFound when it is gone."""
+        ...
+
+    def location(self, name: str) -> str:
+        """Where a person finds it: a path or link."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StorageType:
+    """A kind of storage: the details it takes and how to make its destination."""
+
+    name: str
+    formats: tuple[str, ...]
+    details: Mapping[str, bool]
+    """Detail field → required."""
+    connect: Callable[[Mapping[str, object]], Destination] = field(repr=False)

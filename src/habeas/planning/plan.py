@@ -1,0 +1,173 @@
+"""The plan: what one run does, settled before anything is queried, and stored as JSON with the run.
+
+A plan holds no identity and no value: only names. The same plan is shown, executed and reported.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from habeas.domain.dataset import Address, DataType, Match
+from habeas.domain.ports import Table
+
+
+class SkipReason(StrEnum):
+    """Why a collection is not visited."""
+
+    DISABLED = "connection disabled"
+    CUT_OFF = "reachable only through a skipped collection"
+    NOT_CHOSEN = "dataset not chosen for this request"
+    SKIP_PROCESSING = "skip_processing is set"
+    UNREACHABLE = "not reachable with the identities given"
+
+
+class OmitReason(StrEnum):
+    """Why a targeted field is not masked."""
+
+    READ_ONLY = "the field is read-only"
+    PRIMARY_KEY = "primary keys are never masked"
+    NO_KEY = "the collection has no primary key"
+    FOREIGN_KEY = "a foreign-key constraint would refuse the change"
+    NOT_NULL = "the column must not be null and cannot hold text"
+    CONNECTION_READ_ONLY = "the connection is read-only"
+    CANNOT_ERASE = "the connected system cannot erase"
+
+
+class Substitute(StrEnum):
+    """What is written instead of the strategy's own value, and why it is reported."""
+
+    NULL = "null"  # a text strategy on a column that holds no text
+    DERIVED = "derived"  # a constant or null where the column is unique or must not be null: HMAC-derived text
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One way into a node: values of `source.source_field`, or identities of kind `identity`, find `field`."""
+
+    field: str
+    data_type: DataType | None = None
+    match: Match = Match.EXACT
+    source: Address | None = None
+    source_field: str | None = None
+    identity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A collection that is visited. `group` is its place in `Plan.groups`."""
+
+    address: Address
+    connection: str
+    table: Table
+    links: tuple[Link, ...]
+    group: int
+    feeds: tuple[str, ...] = ()
+    """Fields whose values later visits need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes visited together: one node, or a cycle that runs to a fix-point.
+
+    `upstream` are indices of the groups that must be complete before: data and `after` alike.
+    """
+
+    nodes: tuple[Address, ...]
+    upstream: tuple[int, ...] = ()
+    cyclic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A collection that is not visited, and why; `detail` names e.g. the identity kinds it would need."""
+
+    address: Address
+    reason: SkipReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldMasking:
+    """How one field is masked. `substitute` is set when the rule's strategy cannot be kept as it is."""
+
+    field: str
+    rule: str
+    strategy: str
+    configuration: dict[str, object] = field(default_factory=dict)
+    length: int | None = None
+    substitute: Substitute | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Omitted:
+    """A targeted field that is not masked, and why."""
+
+    field: str
+    reason: OmitReason
+
+
+@dataclass(frozen=True, slots=True)
+class NodeErasure:
+    """What erasure does in one collection. `maskings` sorted by field name; may be empty when all is omitted."""
+
+    address: Address
+    maskings: tuple[FieldMasking, ...]
+    omitted: tuple[Omitted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Fields one access rule returns from one collection, sorted."""
+
+    address: Address
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """What one access rule puts into its package, in walk order. `storage` None: the default storage."""
+
+    rule: str
+    storage: str | None
+    selections: tuple[Selection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedField:
+    """A field the policy covers for one action, as the execution log lists it (`fields_affected`)."""
+
+    path: str
+    field_name: str
+    data_categories: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """Per collection: the covered fields for access and for erasure, each once."""
+
+    address: Address
+    access: tuple[AffectedField, ...] = ()
+    erasure: tuple[AffectedField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run does. `digest` is a hash of all the planner received."""
+
+    digest: str
+    policy: str
+    identity_kinds: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    """In walk order: a node stands after all it is fed by, except inside a cycle."""
+    groups: tuple[Group, ...]
+    """In an order in which each stands after its upstream."""
+    skipped: tuple[Skipped, ...] = ()
+    access: tuple[AccessRule, ...] = ()
+    erases: bool = False
+    """True when the policy has an erasure rule."""
+    erasure: tuple[NodeErasure, ...] = ()
+    """Collections with targeted fields, in erasure order: reverse of the visits."""
+    affected: tuple[Affected, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def node(self, address: Address) -> Node:
+        return next(node for node in self.nodes if node.address == address)
