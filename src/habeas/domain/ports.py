@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import BinaryIO, ClassVar, Protocol
+from typing import BinaryIO, ClassVar, Protocol, TypeAlias
 
 from habeas.domain.dataset import Address, Match
 
-type Value = object
+Value: TypeAlias = object
 """A column's value as the driver gives it."""
 
-type Key = tuple[object, ...]
+Key: TypeAlias = tuple[object, ...]
 """Primary-key values in the order of `Table.key`; for a keyless table whatever locates the row in this read."""
 
 
@@ -242,7 +242,7 @@ class ConnectionType:
     """Sets of fields of which exactly one set must be present, e.g. ({url}, {host, dbname, …})."""
 
 
-type Secrets = Mapping[str, str]
+Secrets: TypeAlias = Mapping[str, str]
 """Masking secrets of one request and strategy, by kind (`salt`, `key`)."""
 
 
@@ -271,7 +271,7 @@ class ConfigurationKey:
 
 @dataclass(frozen=True, slots=True)
 class StrategyType:
-    """A masking strategy's name, what it can be configured with, and its maker (raises InputError when misconfigured)."""
+    """A masking strategy: name, configuration keys and maker (which raises InputError when misconfigured)."""
 
     name: str
     description: str

@@ -3,7 +3,8 @@
 A plan holds no identity and no value: only names. The same plan is shown, executed and reported.
 """
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from enum import StrEnum
 
 from habeas.domain.dataset import Address, DataType, Match
@@ -92,7 +93,7 @@ class FieldMasking:
     field: str
     rule: str
     strategy: str
-    configuration: dict[str, object] = field(default_factory=dict)
+    configuration: dict[str, object] = dataclasses.field(default_factory=dict)
     length: int | None = None
     substitute: Substitute | None = None
 
