@@ -1,0 +1,27 @@
+"""What every service and step is handed: settings, ledger, clock and the registries of plug-ins.
+
+Made by `bootstrap` alone; nothing here knows a concrete connector, strategy or destination.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from habeas.domain.clock import Clock
+from habeas.domain.ports import ConnectionType, StorageType, StrategyType
+from habeas.execution.connector_pool import ConnectorPool
+from habeas.settings import Settings
+from habeas.store.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The wired application. `wake` tells the dispatcher of this process that there may be work."""
+
+    settings: Settings
+    ledger: Ledger
+    clock: Clock
+    connection_types: Mapping[str, ConnectionType]
+    storage_types: Mapping[str, StorageType]
+    strategies: Mapping[str, StrategyType]
+    connectors: ConnectorPool
+    wake: Callable[[], None] = field(default=lambda: None)

@@ -1,0 +1,141 @@
+"""One frozen object of settings: built-in default < TOML file < environment (`HABEAS__SECTION__KEY`).
+
+Also read: the old names of design §9 from `FIDES__…`/`FIDESOPS__…` and from a `fides.toml` if one is named.
+A setting whose feature this version lacks refuses to start rather than being ignored.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from habeas.domain.errors import InputError
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(Section):
+    url: str = Field("", description="The ledger: sqlite:///file or postgresql://…; empty: SQLite in the data folder.")
+
+
+class SecuritySettings(Section):
+    oauth_root_client_id: str = Field("", description="Id of the client that holds every scope.")
+    oauth_root_client_secret: str = Field("", description="Its secret; made on first start when not set.")
+    oauth_access_token_expire_minutes: int = Field(11520, ge=1, description="Life of an access token.")
+    encryption_keys: str = Field("", description="Key ring `id:base64,…`; the first key seals. Made when not set.")
+    require_auth_to_create: bool = Field(False, description="Creating a request needs `privacy-request:create`.")
+
+
+class ExecutionSettings(Section):
+    run_size: int = Field(100, ge=1, le=1000, description="Most requests carried out together.")
+    threads: int = Field(4, ge=1, description="Runs carried out at once by the embedded executor.")
+    visits: int = Field(4, ge=1, description="Collections of one run visited at once.")
+    batch_rows: int = Field(2000, ge=1, description="Rows read or erased at once.")
+    scheduler_address: str = Field("", description="Dask scheduler, e.g. tcp://host:8786; empty: embedded threads.")
+    lease_seconds: float = Field(30.0, ge=1, description="How long a worker holds a run without a sign of life.")
+    poll_seconds: float = Field(0.5, gt=0, description="How often the ledger is asked for due work.")
+    task_retry_count: int = Field(3, ge=0, description="Further tries after a temporary failure.")
+    task_retry_delay: float = Field(1.0, ge=0, description="Seconds before the first further try.")
+    task_retry_backoff: float = Field(2.0, ge=1, description="Factor of the delay from try to try.")
+    temporary_ttl_seconds: int = Field(604800, ge=1, description="Life of rows kept for an unfinished request.")
+    grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
+    subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
+    require_manual_request_approval: Literal[False] = Field(False, description="Not in this version.")
+
+
+class StorageSettings(Section):
+    default_key: str = Field("", description="Storage of access rules that name none.")
+
+
+class LoggingSettings(Section):
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+
+
+class Settings(BaseSettings):
+    """All settings. Times in seconds unless named otherwise."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="HABEAS__",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Field(Path("habeas-data"), description="Folder of the embedded ledger, packages and first keys.")
+    database: DatabaseSettings = DatabaseSettings()
+    security: SecuritySettings = SecuritySettings()
+    execution: ExecutionSettings = ExecutionSettings()
+    storage: StorageSettings = StorageSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # the environment wins over the file, which comes by init
+
+
+_OLD_NAMES = {
+    ("execution", "task_retry_count"): ("execution", "task_retry_count"),
+    ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
+    ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
+    ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
+}
+
+
+def load_settings(
+    file: Path | None = None, *, data_dir: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> Settings:
+    """Read the settings; `file` defaults to `habeas.toml` in the working folder when there is one.
+
+    `data_dir` given here wins over all. Raises InputError naming every setting that is wrong, never its value.
+    """
+    path = file or Path("habeas.toml")
+    values: dict[str, Any] = _old_settings(environment)
+    if file or path.exists():
+        values = _merge(values, _read_toml(path))
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise InputError(f"settings are wrong: {wrong}", hint="see docs/reference.md") from None
+    return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})
+
+
+def _old_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    old = _read_toml(Path(environment["FIDES__CONFIG_PATH"])) if environment.get("FIDES__CONFIG_PATH") else {}
+    values: dict[str, Any] = {}
+    for (section, name), (new_section, new_name) in _OLD_NAMES.items():
+        variables = (f"{prefix}__{section}__{name}".upper() for prefix in ("FIDES", "FIDESOPS"))
+        found = next((environment[name] for name in variables if name in environment), old.get(section, {}).get(name))
+        if found is not None:
+            values.setdefault(new_section, {})[new_name] = found
+    return values
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"settings file {path} cannot be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"settings file {path} is not TOML: {error}") from None
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for name, value in above.items():
+        merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,98 @@
+"""The ledger's door: an engine on SQLite (WAL) or PostgreSQL, transactions, and the clock of leases.
+
+Write transactions are short and never open across connector I/O. On SQLite they begin IMMEDIATE and
+queue in the process, since SQLite's own waiting has no queue (evidence/set-sql.md §8).
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from habeas.domain.clock import Clock
+from habeas.domain.errors import InputError, SystemUnavailable
+from habeas.store.sealing import Sealer
+
+
+class Ledger:
+    """An opened ledger. Make one with `store.opening.open_ledger`."""
+
+    def __init__(self, engine: sa.Engine, sealer: Sealer, clock: Clock) -> None:
+        self.engine = engine
+        self.sealer = sealer
+        self.clock = clock
+        self._writers = threading.Lock()
+        self._sqlite = engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that commits when the block ends and rolls back when it raises."""
+        if not self._sqlite:
+            with self.engine.begin() as connection:
+                yield connection
+            return
+        with self._writers, self.engine.connect() as opened:
+            connection = opened.execution_options(habeas_write=True)
+            with connection.begin():
+                yield connection
+
+    def epoch(self) -> sa.ColumnElement[float]:
+        """Now, in epoch seconds, as leases count it: PostgreSQL's own clock, else the process clock."""
+        if self._sqlite:
+            return sa.literal(self.clock.now().timestamp(), sa.Double)
+        return sa.cast(sa.func.extract("epoch", sa.func.clock_timestamp()), sa.Double)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def make_engine(url: str) -> sa.Engine:
+    """An engine set up for the ledger. Raises InputError for a URL that is neither SQLite nor PostgreSQL."""
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise InputError("database.url cannot be read", hint="e.g. postgresql://user:password@host/habeas") from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername == "postgresql+psycopg":
+        return sa.create_engine(
+            parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+        )
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise InputError("database.url names no ledger we know", hint="use sqlite:///file or postgresql://…")
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=8, max_overflow=24)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(dbapi_connection: object, record: object) -> None:
+    dbapi_connection.isolation_level = None  # type: ignore[attr-defined]  # we begin transactions ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        dbapi_connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("habeas_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def check_answers(engine: sa.Engine) -> None:
+    """Raises SystemUnavailable when the ledger's database does not answer."""
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    except OperationalError:
+        raise SystemUnavailable(
+            "the ledger's database does not answer", hint="check database.url and that its server runs"
+        ) from None

@@ -1,0 +1,94 @@
+"""Encryption at rest: what is sealed here can be read only with the key ring.
+
+A ring of named 32-byte keys (`ENCRYPTION_KEYS=id:base64,…`, the first one seals) wraps data keys that
+live in the ledger; data keys seal values with AES-256-GCM, bound to the place they stand in (`where`).
+The index key, for keyed hashes, is wrapped alike and never changes with the others (design §5 *Keys*).
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from habeas.domain.errors import Fault, InputError
+
+_NONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Named keys from the settings; `primary` wraps new data keys, the others only open old ones."""
+
+    keys: Mapping[str, bytes]
+    primary: str
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyRing":
+        """Read `id:base64,id:base64…`; raises InputError without repeating a key."""
+        keys: dict[str, bytes] = {}
+        for entry in filter(None, (part.strip() for part in text.split(","))):
+            name, _, encoded = entry.partition(":")
+            try:
+                key = base64.b64decode(encoded, validate=True)
+            except ValueError:
+                key = b""
+            if not name or len(key) != 32:
+                raise InputError(
+                    "security.encryption_keys is malformed", hint="write id:base64-of-32-bytes, separated by commas"
+                )
+            keys[name] = key
+        if not keys:
+            raise InputError("security.encryption_keys is empty", hint="write id:base64-of-32-bytes")
+        return cls(keys, next(iter(keys)))
+
+    def wrap(self, data_key: bytes) -> tuple[str, bytes]:
+        """The wrapping key's name and the wrapped data key."""
+        nonce = os.urandom(_NONCE)
+        return self.primary, nonce + AESGCM(self.keys[self.primary]).encrypt(nonce, data_key, b"data-key")
+
+    def unwrap(self, wrapped_by: str, wrapped: bytes) -> bytes:
+        """Raises InputError when the ring lacks the key or holds another one under its name."""
+        key = self.keys.get(wrapped_by)
+        try:
+            if key is None:
+                raise InvalidTag
+            return AESGCM(key).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], b"data-key")
+        except InvalidTag:
+            raise InputError(
+                f"the ledger was sealed with encryption key {wrapped_by!r}, which security.encryption_keys lacks",
+                hint="give the key that was used when the ledger was made",
+            ) from None
+
+
+class Sealer:
+    """Seals and opens values with the ledger's data keys; thread-safe."""
+
+    def __init__(self, data_keys: Mapping[int, bytes], index_key: bytes) -> None:
+        self._current = max(data_keys)
+        self._ciphers = {number: AESGCM(key) for number, key in data_keys.items()}
+        self._index_key = index_key
+
+    def seal(self, plaintext: bytes, where: str) -> bytes:
+        """Ciphertext that opens only under the same `where` (e.g. `identity.sealed_value:pri_…`)."""
+        nonce = os.urandom(_NONCE)
+        sealed = self._ciphers[self._current].encrypt(nonce, plaintext, where.encode())
+        return self._current.to_bytes(4, "big") + nonce + sealed
+
+    def open(self, sealed: bytes, where: str) -> bytes:
+        """Raises Fault when the bytes were altered, moved to another place, or their data key is gone."""
+        cipher = self._ciphers.get(int.from_bytes(sealed[:4], "big"))
+        try:
+            if cipher is None:
+                raise InvalidTag
+            return cipher.decrypt(sealed[4 : 4 + _NONCE], sealed[4 + _NONCE :], where.encode())
+        except InvalidTag:
+            raise Fault("a sealed value of the ledger cannot be opened") from None
+
+    def index(self, kind: str, value: str) -> bytes:
+        """Keyed hash of an identity in normal form, for searching; equal for equal (kind, value)."""
+        return hmac.new(self._index_key, f"{kind}\x00{value}".encode(), hashlib.sha256).digest()

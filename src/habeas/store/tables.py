@@ -1,0 +1,337 @@
+"""Every table of the ledger, in one schema for SQLite and PostgreSQL.
+
+Columns named `sealed_…` hold ciphertext (`sealing.py`). No other column may hold an identity, a row
+value, a key or a secret.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A timezone-aware UTC instant; SQLite keeps it naive, this gives the zone back."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        instant = value.astimezone(UTC)
+        return instant.replace(tzinfo=None) if dialect.name == "sqlite" else instant
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        instant: datetime = value
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _key(name: str = "key") -> "sa.Column[str]":
+    return sa.Column(name, sa.String(256), primary_key=True)
+
+
+def _stamps() -> tuple["sa.Column[datetime]", "sa.Column[datetime]"]:
+    return (sa.Column("created_at", Instant, nullable=False), sa.Column("updated_at", Instant, nullable=False))
+
+
+def _counter(name: str) -> "sa.Column[int]":
+    return sa.Column(name, sa.Integer, nullable=False, server_default="0")
+
+
+data_keys = sa.Table(
+    "data_key",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("purpose", sa.String(16), nullable=False),  # data | index
+    sa.Column("wrapped_by", sa.String(64), nullable=False),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+configuration = sa.Table(
+    "configuration",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),  # bumped by every change of a plan's inputs
+)
+
+clients = sa.Table(
+    "client",
+    metadata,
+    _key("id"),
+    sa.Column("name", sa.Text),
+    sa.Column("secret_hash", sa.Text, nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    *_stamps(),
+)
+
+tokens = sa.Table(
+    "token",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),
+    sa.Column("client_id", sa.String(256), nullable=False, index=True),
+    sa.Column("scopes", sa.JSON, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+connections = sa.Table(
+    "connection",
+    metadata,
+    _key(),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("access", sa.String(16), nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("sealed_secrets", sa.LargeBinary),
+    sa.Column("sketch", sa.LargeBinary),  # JSON of domain.ports.Sketch: names and types only
+    sa.Column("last_test_at", Instant),
+    sa.Column("last_test_succeeded", sa.Boolean),
+    *_stamps(),
+)
+
+datasets = sa.Table(
+    "dataset",
+    metadata,
+    _key(),
+    sa.Column("connection_key", sa.ForeignKey("connection.key", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("body", sa.JSON, nullable=False),  # the API form, fides_meta spelling
+    *_stamps(),
+)
+
+storages = sa.Table(
+    "storage",
+    metadata,
+    _key(),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("format", sa.String(16), nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("sealed_secrets", sa.LargeBinary),
+    *_stamps(),
+)
+
+policies = sa.Table(
+    "policy",
+    metadata,
+    _key(),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("drp_action", sa.String(64), unique=True),
+    sa.Column("execution_timeframe", sa.Integer),
+    sa.Column("on_unreachable", sa.String(16), nullable=False),
+    sa.Column("shared_rows", sa.String(16), nullable=False),
+    *_stamps(),
+)
+
+rules = sa.Table(
+    "rule",
+    metadata,
+    _key(),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("policy_key", sa.ForeignKey("policy.key", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("action_type", sa.String(16), nullable=False),
+    sa.Column("storage_key", sa.ForeignKey("storage.key")),
+    sa.Column("sealed_masking", sa.LargeBinary),
+    *_stamps(),
+)
+
+targets = sa.Table(
+    "target",
+    metadata,
+    _key(),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("rule_key", sa.ForeignKey("rule.key", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("data_category", sa.String(256), nullable=False),
+    *_stamps(),
+    sa.UniqueConstraint("rule_key", "data_category"),
+)
+
+plans = sa.Table(
+    "plan",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("body", sa.LargeBinary, nullable=False),  # JSON of planning.plan.Plan: names only
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+requests = sa.Table(
+    "request",
+    metadata,
+    _key("id"),
+    sa.Column("external_id", sa.Text, index=True),
+    sa.Column("policy_key", sa.ForeignKey("policy.key"), nullable=False, index=True),
+    sa.Column("status", sa.String(32), nullable=False, index=True),
+    sa.Column("identity_kinds", sa.JSON, nullable=False),
+    sa.Column("dataset_keys", sa.JSON),
+    sa.Column("client_id", sa.String(256)),
+    sa.Column("requested_at", Instant, nullable=False),
+    sa.Column("due_at", Instant),
+    sa.Column("reviewed_at", Instant),
+    sa.Column("reviewed_by", sa.String(256)),
+    sa.Column("started_at", Instant),
+    sa.Column("finished_at", Instant),
+    sa.Column("encrypted", sa.Boolean, nullable=False),  # an encryption key was given
+    sa.Column("sealed_encryption_key", sa.LargeBinary),  # gone once the packages are uploaded
+    sa.Column("plan_digest", sa.ForeignKey("plan.digest")),
+    sa.Column("next_step", sa.String(32)),
+    sa.Column("failed_collection", sa.Text),
+    sa.Column("failure", sa.Text),
+    sa.Column("run_id", sa.String(64), index=True),  # the one run that carries it now
+    *_stamps(),
+)
+
+identities = sa.Table(
+    "identity",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("kind", sa.String(128), nullable=False),
+    sa.Column("label", sa.Text),
+    sa.Column("hash", sa.LargeBinary, nullable=False, index=True),  # keyed, over kind and normal form
+    sa.Column("sealed_value", sa.LargeBinary, nullable=False),
+)
+
+masking_secrets = sa.Table(
+    "masking_secret",
+    metadata,
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("strategy", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("sealed_secret", sa.LargeBinary, nullable=False),
+)
+
+runs = sa.Table(
+    "run",
+    metadata,
+    _key("id"),
+    sa.Column("phase", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False, index=True),  # ready | done
+    sa.Column("plan_digest", sa.ForeignKey("plan.digest"), nullable=False),
+    sa.Column("next_step", sa.String(32), nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("due_at", Instant, nullable=False),  # the earliest deadline among its members: dispatch order
+    sa.Column("worker", sa.String(128)),
+    _counter("fence"),
+    _counter("claims"),  # since the last finished step: a run that kills its workers is stopped
+    sa.Column("lease_until", sa.Double),  # epoch seconds by the ledger's clock
+    *_stamps(),
+)
+
+members = sa.Table(
+    "member",
+    metadata,
+    sa.Column("run_id", sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True),
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("living", sa.Boolean, nullable=False),
+)
+
+tasks = sa.Table(
+    "task",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run_id", sa.ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("collection", sa.Text, nullable=False),
+    _counter("attempts"),
+    sa.UniqueConstraint("run_id", "action", "collection"),
+)
+
+outcomes = sa.Table(
+    "outcome",
+    metadata,
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("action", sa.String(16), primary_key=True),
+    sa.Column("collection", sa.String(512), primary_key=True),
+    sa.Column("complete", sa.Boolean, nullable=False),  # false: an erasure has begun here
+    sa.Column("task_id", sa.Integer),  # where the rows are: chunks of (task, attempt) under this ordinal
+    sa.Column("attempt", sa.Integer),
+    sa.Column("ordinal", sa.Integer),
+    *(_counter(name) for name in ("found", "changed", "drifted", "already", "absent", "refused", "shared")),
+    sa.Column("statement_digest", sa.String(64)),
+    sa.Index("ix_outcome_task_id", "task_id"),
+)
+
+chunks = sa.Table(
+    "chunk",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("task_id", sa.ForeignKey("task.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("bucket", sa.Integer, nullable=False),  # ordinal // BUCKET: members packaged together
+    sa.Column("size", sa.Integer, nullable=False),  # rows
+    sa.Column("sealed_rows", sa.LargeBinary, nullable=False),
+    sa.Index("ix_chunk_task_id_attempt_bucket", "task_id", "attempt", "bucket"),
+)
+
+packages = sa.Table(
+    "package",
+    metadata,
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("rule_key", sa.String(256), primary_key=True),
+    sa.Column("storage_key", sa.String(256), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("location", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+logs = sa.Table(
+    "execution_log",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("request_id", sa.String(64), nullable=False, index=True),  # logs outlive requests: no cascade
+    sa.Column("connection_key", sa.String(256)),
+    sa.Column("dataset_name", sa.String(256)),
+    sa.Column("collection_name", sa.String(256)),
+    sa.Column("action_type", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+audits = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("request_id", sa.String(64), index=True),
+    sa.Column("actor", sa.String(256), nullable=False),
+    sa.Column("action", sa.String(32), nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+workers = sa.Table(
+    "worker",
+    metadata,
+    _key("id"),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("seen_at", Instant, nullable=False),
+)
+
+schedules = sa.Table(
+    "schedule",
+    metadata,
+    _key("job"),
+    sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
+)
