@@ -1,45 +1,181 @@
-"""The planner's door: what it receives and `make_plan`."""
+"""The planner's door: `make_plan` turns all that decides a plan into the plan.
 
-from dataclasses import dataclass
-from enum import StrEnum
+graph (edges) -> survey (who takes part, who is reached) -> traversal (order, directions) -> groups (cycles) ->
+targeting (what each rule returns or masks). Pure: no I/O, no clock, no randomness.
+"""
 
-from habeas.domain.dataset import Dataset
-from habeas.domain.policy import Policy
-from habeas.domain.ports import Sketch
+from collections.abc import Iterable, Mapping, Sequence
+
+from habeas.domain.dataset import Address, Match
+from habeas.domain.errors import DatasetError, InputError, Unreachable
+from habeas.domain.policy import OnUnreachable, Policy, check_erasure_targets
+from habeas.domain.ports import Table
+from habeas.domain.request import ActionType
+from habeas.planning.checks import check_against_sketch, check_datasets
+from habeas.planning.columns import TableFacts
+from habeas.planning.digest import digest_input
+from habeas.planning.graph import Place
+from habeas.planning.groups import form_groups
+from habeas.planning.plan import Group, Link, Node, Plan, Skipped, SkipReason
+from habeas.planning.plan_input import AccessLevel, ConnectionState, PlacedDataset, PlanInput, StrategyFacts
+from habeas.planning.reach import find_kinds, find_needed_kinds
+from habeas.planning.survey import Survey, survey_graph
+from habeas.planning.targeting import Targeting, gather_facts
+from habeas.planning.traversal import Walk, walk
+
+__all__ = [
+    "AccessLevel",
+    "ConnectionState",
+    "PlacedDataset",
+    "PlanInput",
+    "StrategyFacts",
+    "check_against_sketch",
+    "check_datasets",
+    "make_plan",
+    "traversability",
+]
 
 
-class AccessLevel(StrEnum):
-    """What a connection allows: `write` includes reading; erasing needs it."""
+def make_plan(given: PlanInput) -> Plan:
+    """The plan for these inputs; equal inputs give equal plans.
 
-    READ = "read"
-    WRITE = "write"
+    Raises DatasetError (references, order), Unreachable (identities do not reach a collection and the policy
+    says fail) and InputError (policy, strategies, dataset keys), all before anything is queried.
+    """
+    _check_policy(given.policy)
+    survey = survey_graph(given.datasets, given.identity_kinds, given.dataset_keys)
+    unreachable = _settle_unreached(survey, given.policy.on_unreachable)
+    walked = walk(survey.graph, survey.roots, survey.reached)
+    groups = form_groups(walked, survey.graph.after)
+    visited = [survey.graph.places[address] for group in groups for address in group.nodes]
+    nodes = _make_nodes(visited, groups, walked, given.identity_kinds)
+    targeting = Targeting(given.policy, visited, given.strategies)
+    facts = gather_facts(visited)
+    return Plan(
+        digest=digest_input(given),
+        policy=given.policy.key,
+        identity_kinds=tuple(sorted(given.identity_kinds)),
+        nodes=nodes,
+        groups=groups,
+        skipped=tuple(sorted((*survey.skipped, *unreachable), key=lambda item: item.address)),
+        access=targeting.select(),
+        erases=bool(given.policy.rules_for(ActionType.ERASURE)),
+        erasure=targeting.plan_erasure(facts),
+        affected=targeting.list_affected(),
+        warnings=(
+            *survey.warnings,
+            *_warn_of_arbitrary_order(survey),
+            *_warn_of_scans(nodes),
+            *_warn_of_keys(visited, facts),
+        ),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionState:
-    """What the planner knows of a connection. `erases`: its connector type can erase."""
-
-    key: str
-    type: str
-    access: AccessLevel = AccessLevel.WRITE
-    disabled: bool = False
-    erases: bool = True
-    sketch: Sketch | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedDataset:
-    """A dataset and the connection that owns it."""
-
-    dataset: Dataset
-    connection: ConnectionState
+def traversability(datasets: Sequence[PlacedDataset]) -> tuple[bool, str]:
+    """Whether all collections are reached when every declared identity is given; if not, why (case D30)."""
+    kinds = find_kinds(
+        Place(Address(placed.dataset.key, collection.name), placed.dataset, collection, placed.connection, {})
+        for placed in datasets
+        for collection in placed.dataset.collections
+    )
+    try:
+        survey = survey_graph(datasets, kinds)
+        _settle_unreached(survey, OnUnreachable.FAIL)
+        form_groups(walk(survey.graph, survey.roots, survey.reached), survey.graph.after)
+    except (DatasetError, Unreachable) as error:
+        return False, str(error)
+    return True, ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlanInput:
-    """All that decides a plan. `dataset_keys` limits a request to some datasets; None means all."""
+def _check_policy(policy: Policy) -> None:
+    if not policy.rules:
+        raise InputError(f"policy {policy.key!r} has no rules", hint="add an access or an erasure rule")
+    check_erasure_targets(policy.rules)
 
-    policy: Policy
-    datasets: tuple[PlacedDataset, ...]
-    identity_kinds: frozenset[str]
-    dataset_keys: frozenset[str] | None = None
+
+def _settle_unreached(survey: Survey, on_unreachable: OnUnreachable) -> list[Skipped]:
+    """Unreached collections as skipped ones, each with the identity kinds it would need, or Unreachable raised."""
+    if not survey.unreached:
+        return []
+    needed = find_needed_kinds(survey.graph, survey.unreached)
+    if on_unreachable is OnUnreachable.SKIP:
+        return [Skipped(address, SkipReason.UNREACHABLE, _name_need(kinds)) for address, kinds in needed.items()]
+    names = [str(address) for address in survey.unreached]
+    raise Unreachable(
+        f"the identities given do not reach {', '.join(names)}", names, hint=_hint_for(set(needed.values()))
+    )
+
+
+def _name_need(kinds: Sequence[str]) -> str:
+    return f"needs {' or '.join(kinds)}" if kinds else "no identity leads to it"
+
+
+def _hint_for(needs: set[tuple[str, ...]]) -> str:
+    helpful = sorted({kind for kinds in needs for kind in kinds})
+    hints = [f"identities that would reach some: {', '.join(helpful)}"] if helpful else []
+    if () in needs:
+        hints.append("declare an identity or a reference where none leads to a collection")
+    return "; ".join([*hints, "or set the policy's on_unreachable to skip"])
+
+
+def _make_nodes(
+    visited: Sequence[Place], groups: Sequence[Group], walked: Walk, kinds: frozenset[str]
+) -> tuple[Node, ...]:
+    group_of = {address: number for number, group in enumerate(groups) for address in group.nodes}
+    links: dict[Address, list[Link]] = {place.address: _identity_links(place, kinds) for place in visited}
+    feeds: dict[Address, set[str]] = {place.address: set() for place in visited}
+    fields = {place.address: place.fields for place in visited}
+    for edge in sorted(walked.edges, key=lambda edge: (edge.target.field, str(edge.source))):
+        source, target = edge.source, edge.target
+        data_type = fields[target.address][target.field].data_type
+        links[target.address].append(Link(target.field, data_type, source=source.address, source_field=source.field))
+        feeds[source.address].add(source.field)
+    return tuple(
+        Node(
+            place.address,
+            place.connection.key,
+            Table(place.address, tuple(place.fields), tuple(sorted(place.collection.key)), place.dataset.schema),
+            tuple(links[place.address]),
+            group_of[place.address],
+            tuple(sorted(feeds[place.address])),
+        )
+        for place in visited
+    )
+
+
+def _identity_links(place: Place, kinds: frozenset[str]) -> list[Link]:
+    return [
+        Link(item.name, item.data_type, item.match, identity=item.identity)
+        for item in place.fields.values()
+        if item.identity in kinds
+    ]
+
+
+def _warn_of_arbitrary_order(survey: Survey) -> list[str]:
+    roots = set(survey.roots)
+    return [
+        f"{edge.source} and {edge.target} are linked without direction and both collections hold an identity: "
+        "values go one way only; declare a direction"
+        for edge in survey.graph.undirected
+        if edge.source.address in roots and edge.target.address in roots
+    ]
+
+
+def _warn_of_scans(nodes: Iterable[Node]) -> list[str]:
+    return [
+        f"{node.address}.{link.field} is matched by {link.match.value}: without an index on that expression "
+        "the whole table is read"
+        for node in nodes
+        for link in node.links
+        if link.match is not Match.EXACT
+    ]
+
+
+def _warn_of_keys(visited: Iterable[Place], facts: Mapping[Address, TableFacts]) -> list[str]:
+    """Declared keys that the store does not keep unique."""
+    warnings = []
+    for place in visited:
+        table, key = facts.get(place.address), place.collection.key
+        if table is not None and table.known and key and not any(unique.issubset(key) for unique in table.keys):
+            warnings.append(f"{place.address}: the store does not keep the declared key unique ({', '.join(key)})")
+    return warnings

@@ -1,0 +1,95 @@
+"""Checks of datasets before they are saved: among themselves, and against what the store says of its tables.
+
+The planner uses the same checks, so that what is saved can be planned.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from habeas.domain.dataset import Address, Collection, Dataset
+from habeas.domain.errors import DatasetError
+from habeas.domain.ports import Sketch, TableSketch
+from habeas.planning.graph import find_problem, references_of
+
+
+def check_datasets(datasets: Sequence[Dataset]) -> None:
+    """Raise DatasetError for what is wrong within the datasets given: names, references, self-references.
+
+    A reference to a dataset that is not among them is left to the planner.
+    """
+    check_names(datasets)
+    fields = {
+        Address(dataset.key, collection.name): frozenset(item.name for item in collection.fields)
+        for dataset in datasets
+        for collection in dataset.collections
+    }
+    given = {dataset.key for dataset in datasets}
+    for dataset in datasets:
+        for collection in dataset.collections:
+            for item, reference in references_of(collection):
+                if reference.target.dataset not in given:
+                    continue
+                problem = find_problem(Address(dataset.key, collection.name), reference, fields, given)
+                if problem is not None:
+                    path = f"{dataset.key}.{collection.name}.{item.name}"
+                    raise DatasetError(problem.message, path=path, hint=problem.hint)
+
+
+def check_names(datasets: Iterable[Dataset]) -> None:
+    """Raise DatasetError for a name that occurs twice or that cannot be part of an address."""
+    datasets = tuple(datasets)
+    _check_unique("dataset", "", [dataset.key for dataset in datasets])
+    for dataset in datasets:
+        _check_unique("collection", dataset.key, [collection.name for collection in dataset.collections])
+        for collection in dataset.collections:
+            path = f"{dataset.key}.{collection.name}"
+            _check_unique("field", path, [item.name for item in collection.fields])
+
+
+def check_against_sketch(dataset: Dataset, sketch: Sketch) -> None:
+    """Raise DatasetError when the store lacks a declared table or column, or cannot tell rows of one apart.
+
+    Collections with `skip_processing` are not looked at.
+    """
+    for collection in dataset.collections:
+        if collection.skip_processing:
+            continue
+        path = f"{dataset.key}.{collection.name}"
+        table = sketch.table(dataset.schema, collection.name)
+        if table is None:
+            schema = dataset.schema or sketch.default_schema
+            where = f"schema {schema!r}" if schema else "the store"
+            raise DatasetError(
+                f"{where} has no table {collection.name!r}",
+                path=path,
+                hint="correct the name, the schema or the connection, or set skip_processing",
+            )
+        _check_table(collection, table, path)
+
+
+def _check_table(collection: Collection, table: TableSketch, path: str) -> None:
+    columns = {column.name for column in table.columns}
+    for item in collection.fields:
+        if item.name not in columns:
+            raise DatasetError(
+                f"table {collection.name!r} has no column {item.name!r}",
+                path=f"{path}.{item.name}",
+                hint="correct the name or remove the field",
+            )
+    if not collection.key and not table.locatable:
+        raise DatasetError(
+            "the rows of this table cannot be told apart without a key",
+            path=path,
+            hint="declare a primary_key, e.g. fides_meta: {primary_key: true}",
+        )
+
+
+def _check_unique(kind: str, path: str, names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        where = f"{path}.{name}" if path else name
+        if not name or (kind != "field" and ":" in name):
+            raise DatasetError(
+                f"{name!r} cannot be the name of a {kind}", path=where, hint="give it a name without colons"
+            )
+        if count > 1:
+            raise DatasetError(f"{kind} {name!r} is declared {count} times", path=where, hint="keep one of them")
