@@ -4,6 +4,7 @@ Source: data-plane §1.1–1.5. In this version collections are flat: a field is
 Parsing from YAML or JSON lives in `services/dataset_format`; this module owns the values and types.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -144,20 +145,17 @@ def coerce(value: object, data_type: DataType | None) -> object:
 _BOOLEANS: dict[bool | int | str, bool] = {
     True: True, "True": True, "true": True, False: False, "False": False, "false": False,
 }  # fmt: skip  # 1 and 0 equal True and False as keys
+_WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int):
-        return value
+    if isinstance(value, str):
+        return int(value) if _WHOLE.fullmatch(value.strip()) else None
     try:
-        if isinstance(value, str):
-            return int(value)
-        number = float(value)  # type: ignore[arg-type]
-        return int(number) if number == int(number) else None
+        whole = int(value)  # type: ignore[call-overload]  # any value may be offered; what fails is null
     except (TypeError, ValueError, OverflowError):
         return None
+    return whole if whole == value else None  # exact for decimals too: a rounded key is someone else's
 
 
 def truncate(value: object, length: int | None) -> object:

@@ -278,6 +278,10 @@ class StrategyType:
     make: Callable[[Mapping[str, object]], MaskingStrategy]
     secret_kinds: tuple[str, ...] = ()
     text_only: bool = True
+    constant: bool = False
+    """True when the masked value is the same for all rows."""
+    null: bool = False
+    """True when the masked value is null."""
     configuration: tuple[ConfigurationKey, ...] = ()
 
 

@@ -1,0 +1,131 @@
+"""Destination `local`: packages in a folder of the server's own disk, readable by its user alone.
+
+A package appears whole or not at all. Knows nothing of what a package holds.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+
+from habeas.domain.errors import InputError, NotFound, SystemUnavailable
+from habeas.domain.ports import StorageType
+
+_NAME = re.compile(r"[A-Za-z0-9_<>\-][A-Za-z0-9_.<>\-]*")
+_MENDS = {
+    errno.ENOSPC: ("the disk is full", "free some space, then retry the request"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space or raise the quota, then retry the request"),
+    errno.EROFS: ("the disk is read-only", "mount it writable or set details.path to another folder"),
+}
+_DEFAULT_MEND = "let the server's user write to this folder or set details.path to another one"
+
+
+class LocalFolder:
+    """A Destination. The folder is made when it is first needed, with mode 0700; files have mode 0600."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = fsspec.filesystem("file")
+
+    def check(self) -> None:
+        """Raises SystemUnavailable when a file cannot be written here."""
+        with self._naming_the_mend():
+            self._make_folder()
+            with tempfile.TemporaryFile(dir=self._folder) as probe:
+                probe.write(b"0")
+
+    def write(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """See `Destination`; raises InputError when `name` has path parts."""
+        return self._written(self._path(name))
+
+    def read(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """See `Destination`."""
+        path = self._path(name)
+        try:
+            opened: BinaryIO = self._files.open(str(path), "rb")
+        except FileNotFoundError as error:
+            raise NotFound(f"package {name} is gone", hint="it was removed from its folder") from error
+        except OSError as error:
+            raise self._unavailable(error) from error
+        return opened
+
+    def location(self, name: str) -> str:
+        """The absolute path."""
+        return str(self._path(name))
+
+    @contextlib.contextmanager
+    def _written(self, path: Path) -> Iterator[BinaryIO]:
+        part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+        with self._naming_the_mend():
+            self._make_folder()
+            for left_behind in self._folder.glob(f".{path.name}.*.part"):  # by a process that was killed
+                left_behind.unlink(missing_ok=True)
+            part.touch(mode=0o600, exist_ok=False)
+            try:
+                with self._files.open(str(part), "wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(path)
+                self._sync_folder()
+            finally:
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _sync_folder(self) -> None:
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise InputError("a package's file name must not have path parts", hint="use letters, digits, _ . - only")
+        return self._folder.absolute() / name
+
+    @contextlib.contextmanager
+    def _naming_the_mend(self) -> Iterator[None]:
+        try:
+            yield
+        except (ConnectionError, TimeoutError):
+            raise  # of whoever produces the bytes, not of the disk
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: OSError) -> SystemUnavailable:
+        reason, mend = _MENDS.get(error.errno or 0, (os.strerror(error.errno or errno.EIO), _DEFAULT_MEND))
+        return SystemUnavailable(f"packages cannot be kept in {self._folder}: {reason}", hint=mend)
+
+
+def storage_types(default_folder: Path) -> tuple[StorageType, ...]:
+    """The storage types there are; `local` without `path` puts packages into `default_folder`."""
+
+    def connect(details: Mapping[str, object]) -> LocalFolder:
+        return LocalFolder(_read_folder(details) or default_folder)
+
+    return (StorageType("local", ("json",), {"path": False, "naming": False}, connect),)
+
+
+def _read_folder(details: Mapping[str, object]) -> Path | None:
+    for unknown in sorted(set(details) - {"path", "naming"}):
+        raise InputError(f"storage type 'local' has no detail {unknown!r}", hint="use path, naming")
+    if details.get("naming", "request_id") != "request_id":
+        raise InputError("this naming is not supported", hint='use "naming": "request_id" or leave it out')
+    path = details.get("path")
+    if path is None:
+        return None
+    if not isinstance(path, str) or "\x00" in path or not Path(path).is_absolute():
+        raise InputError("details.path must be an absolute path", hint="start it with /")
+    return Path(path)

@@ -1,0 +1,47 @@
+"""Texts that go into and come out of masking: the text form of a value, cutting, suffixes, configuration reading.
+
+Knows no strategy.
+"""
+
+from collections.abc import Mapping
+
+from habeas.domain.errors import InputError, NeedsHuman
+from habeas.domain.ports import ConfigurationKey, Secrets
+
+FORMAT_PRESERVATION = ConfigurationKey(
+    "format_preservation", 'an ending that keeps the form of a value, e.g. {"suffix": "@masked.example"}'
+)
+
+
+def text_bytes(value: object) -> bytes:
+    """The text form of a value in UTF-8 (data-plane §4.1); lone surrogates pass, so that no value can fail here."""
+    return str(value).encode("utf-8", "surrogatepass")
+
+
+def end_with(text: str, suffix: str, length: int | None) -> str:
+    """`text` + `suffix` in at most `length` characters.
+
+    `text` is cut so that the suffix survives; when that would leave nothing of it, the whole is cut
+    (data-plane §11, weakness 31: otherwise distinct digests would become one suffix).
+    """
+    if length is None:
+        return text + suffix
+    room = length - len(suffix)
+    return text[:room] + suffix if room > 0 else (text + suffix)[:length]
+
+
+def read_suffix(configuration: Mapping[str, object]) -> str:
+    """The suffix of `format_preservation`, "" when there is none; raises InputError when it is malformed."""
+    given = configuration.get("format_preservation")
+    if given is None:
+        return ""
+    if not isinstance(given, Mapping) or set(given) != {"suffix"} or not isinstance(given["suffix"], str):
+        raise InputError("format_preservation is malformed", hint='write {"suffix": "some text"}')
+    return given["suffix"]
+
+
+def find_secret(secrets: Secrets, kind: str, strategy: str) -> bytes:
+    """A secret's bytes; raises NeedsHuman when it is gone, since masking with another would differ (§4.3)."""
+    if kind not in secrets:
+        raise NeedsHuman(f"the masking secrets of strategy {strategy!r} are gone", hint="submit the request again")
+    return secrets[kind].encode()

@@ -1,0 +1,99 @@
+"""The JSON package: encoding of values, names, layout."""
+
+import io
+import ipaddress
+import json
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from habeas.delivery.package import JsonPackage, encode_value, filter_row, package_name
+from habeas.domain.dataset import Address
+from habeas.domain.errors import Fault, InputError
+
+MEMBERS = Address("shop_db", "members")
+VISITS = Address("shop_db", "visits")
+
+
+@pytest.mark.parametrize(
+    ("value", "encoded"),
+    [
+        (datetime(2024, 5, 1, 12, 30, 0, 250000), "2024-05-01T12:30:00.250000"),
+        (datetime(2024, 5, 1, 12, 30, tzinfo=UTC), "2024-05-01T12:30:00+00:00"),
+        (datetime(2024, 5, 1, 12, 30, tzinfo=timezone(timedelta(hours=2))), "2024-05-01T12:30:00+02:00"),
+        (date(2024, 5, 1), "2024-05-01"),
+        (time(12, 30), "12:30:00"),
+        (timedelta(days=1, seconds=2), "1 day, 0:00:02"),
+        (Decimal("10.50"), "10.50"),
+        (UUID(int=5), "00000000-0000-0000-0000-000000000005"),
+        (b"\x00\xff", {"$base64": "AP8="}),
+        (memoryview(b"ab"), {"$base64": "YWI="}),
+        (float("nan"), "NaN"),
+        (float("inf"), "Infinity"),
+        (float("-inf"), "-Infinity"),
+        (2**70, 2**70),
+        (1.5, 1.5),
+        (True, True),
+        (None, None),
+        ([Decimal(1), (b"", {5: date(2024, 5, 1)})], ["1", [{"$base64": ""}, {"5": "2024-05-01"}]]),
+        (ipaddress.ip_address("10.0.0.1"), "10.0.0.1"),
+    ],
+    ids=str,
+)
+def test_every_kind_of_value_has_one_form(value: object, encoded: object) -> None:
+    result = encode_value(value)
+    assert result == encoded
+    assert type(result) is type(encoded)
+
+
+def test_a_row_keeps_the_selected_fields_alone() -> None:
+    assert filter_row({"a": 0, "b": None, "c": "x"}, ("b", "a")) == {"b": None, "a": 0}
+
+
+def test_a_collection_left_and_taken_up_again_is_a_fault() -> None:
+    package = JsonPackage(io.BytesIO())
+    package.add(MEMBERS, {"a": 1})
+    package.add(VISITS, {"a": 1})
+    with pytest.raises(Fault, match="shop_db:members"):
+        package.add(MEMBERS, {"a": 2})
+
+
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats(allow_nan=False, allow_infinity=False) | some.text(),
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(some.lists(some.dictionaries(some.text(), JSON, min_size=1, max_size=4), min_size=1, max_size=4))
+def test_a_package_reads_back_as_the_rows_written(rows: list[dict[str, object]]) -> None:  # Y11
+    file = io.BytesIO()
+    package = JsonPackage(file)
+    for row in rows:
+        package.add(MEMBERS, row)
+    package.close()
+    expected = {"shop_db:members": rows}
+    assert json.loads(file.getvalue()) == expected
+    assert file.getvalue().decode() == json.dumps(expected, indent=2, ensure_ascii=False)
+
+
+def test_a_text_that_is_no_unicode_still_makes_a_valid_file() -> None:
+    file = io.BytesIO()
+    package = JsonPackage(file)
+    package.add(MEMBERS, {"a": "x\udc80"})
+    package.close()
+    assert json.loads(file.getvalue()) == {"shop_db:members": [{"a": "x\udc80"}]}
+
+
+def test_the_rule_key_is_part_of_the_name_only_when_given() -> None:
+    assert package_name("pri_1", None, "json") == "pri_1.json"
+    assert package_name("pri_1", "everything", "json") == "pri_1-everything.json"
+
+
+def test_a_format_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(InputError, match="use json"):
+        package_name("pri_1", None, "csv")
