@@ -1,0 +1,56 @@
+"""`habeas demo --once`, as a newcomer runs it: it ends well by itself, and not at all well when a promise is broken."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from habeas.demo.company import build_company
+
+VALUE_PUT_BACK = """
+CREATE TRIGGER stubborn AFTER UPDATE OF body ON reviews WHEN new.body <> old.body
+BEGIN UPDATE reviews SET body = old.body WHERE id = old.id; END
+"""
+NEIGHBOUR_TOUCHED = """
+CREATE TRIGGER nosy AFTER UPDATE OF email ON customers
+BEGIN UPDATE customers SET tier = 'none' WHERE id = 0; END
+"""
+
+
+def _run_demo(data: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The demo in a fresh data folder, with nothing of this machine's settings."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HABEAS")}
+    command = [str(Path(sys.executable).with_name("habeas")), "demo", "--once", "--data-dir", str(data), *options]
+    return subprocess.run(command, env=environment, cwd=data.parent, capture_output=True, text=True, timeout=60)
+
+
+def test_the_demo_keeps_its_promises_in_under_a_minute(tmp_path: Path) -> None:
+    done = _run_demo(tmp_path / "data")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("✓") == 5
+    assert list((tmp_path / "data" / "packages").glob("pri_*.json"))
+
+
+def test_the_demo_can_be_watched_again_in_the_same_folder(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = _run_demo(tmp_path / "data")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "complaint"),
+    [(VALUE_PUT_BACK, "ended as error"), (NEIGHBOUR_TOUCHED, "must not touch: shop:customers.tier")],
+    ids=["a store that puts the old value back", "a store that changes a neighbour"],
+)
+def test_a_broken_promise_ends_the_demo_non_zero(tmp_path: Path, sabotage: str, complaint: str) -> None:
+    company = build_company(tmp_path / "company", people=60)
+    with closing(sqlite3.connect(company.folder / "shop.db")) as shop, shop:
+        shop.executescript(sabotage)
+    done = _run_demo(tmp_path / "data", "--company-folder", str(company.folder))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert complaint in " ".join((done.stdout + done.stderr).split())
+    assert company.email not in done.stderr
