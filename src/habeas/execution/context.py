@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from habeas.domain.clock import Clock
 from habeas.domain.ports import ConnectionType, StorageType, StrategyType
 from habeas.execution.connector_pool import ConnectorPool
+from habeas.execution.planning_input import Planner
 from habeas.settings import Settings
 from habeas.store.ledger import Ledger
 
@@ -24,4 +25,5 @@ class Context:
     storage_types: Mapping[str, StorageType]
     strategies: Mapping[str, StrategyType]
     connectors: ConnectorPool
+    planner: Planner
     wake: Callable[[], None] = field(default=lambda: None)

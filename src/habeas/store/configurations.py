@@ -116,11 +116,11 @@ def targets_of(connection: sa.Connection, rule_keys: list[str]) -> list[Record]:
 
 
 def datasets_with_connections(connection: sa.Connection) -> list[Record]:
-    """Every dataset (`key`, `body`) beside its connection (`connection_key`, `type`, `access`, …, `sketch`)."""
+    """Every dataset (`key`, `definition`) beside its connection (`connection_key`, `type`, `access`, …, `sketch`)."""
     query = (
         sa.select(
             datasets.c.key,
-            datasets.c.body,
+            datasets.c.definition,
             datasets.c.connection_key,
             connections.c.type,
             connections.c.access,

@@ -7,7 +7,7 @@ types the driver gave, because erasure compares with them.
 import datetime as dt
 import decimal
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 import sqlalchemy as sa
@@ -91,13 +91,12 @@ def decode_rows(data: bytes) -> list[Row]:
     return [Row(*parts) for parts in _decoder.decode(zstandard.ZstdDecompressor().decompress(data))]
 
 
-def write_chunk(
-    connection: sa.Connection, ledger: Ledger, task_id: int, attempt: int, bucket: int, rows: Sequence[Row]
-) -> None:
-    """Store rows under (task, attempt, bucket). They count only once an outcome names the attempt."""
-    sealed = ledger.sealer.seal(encode_rows(rows), _place(task_id, attempt, bucket))
+def write_chunk(connection: sa.Connection, ledger: Ledger, where: tuple[int, int, int], rows: bytes, size: int) -> None:
+    """Store `size` encoded rows under (task, attempt, bucket). They count once an outcome names the attempt."""
+    task_id, attempt, bucket = where
+    sealed = ledger.sealer.seal(rows, _place(task_id, attempt, bucket))
     connection.execute(
-        chunks.insert().values(task_id=task_id, attempt=attempt, bucket=bucket, size=len(rows), sealed_rows=sealed)
+        chunks.insert().values(task_id=task_id, attempt=attempt, bucket=bucket, size=size, sealed_rows=sealed)
     )
 
 

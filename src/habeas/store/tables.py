@@ -48,6 +48,10 @@ def _stamps() -> tuple["sa.Column[datetime]", "sa.Column[datetime]"]:
     return (sa.Column("created_at", Instant, nullable=False), sa.Column("updated_at", Instant, nullable=False))
 
 
+def _serial() -> "sa.Column[int]":
+    return sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True)
+
+
 def _counter(name: str) -> "sa.Column[int]":
     return sa.Column(name, sa.Integer, nullable=False, server_default="0")
 
@@ -112,6 +116,7 @@ datasets = sa.Table(
     _key(),
     sa.Column("connection_key", sa.ForeignKey("connection.key", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),  # the API form, fides_meta spelling
+    sa.Column("definition", sa.LargeBinary),  # JSON of domain.dataset.Dataset
     *_stamps(),
 )
 
@@ -204,7 +209,7 @@ requests = sa.Table(
 identities = sa.Table(
     "identity",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    _serial(),
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("kind", sa.String(128), nullable=False),
     sa.Column("label", sa.Text),
@@ -250,7 +255,7 @@ members = sa.Table(
 tasks = sa.Table(
     "task",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    _serial(),
     sa.Column("run_id", sa.ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
     sa.Column("action", sa.String(16), nullable=False),
     sa.Column("collection", sa.Text, nullable=False),
@@ -265,7 +270,7 @@ outcomes = sa.Table(
     sa.Column("action", sa.String(16), primary_key=True),
     sa.Column("collection", sa.String(512), primary_key=True),
     sa.Column("complete", sa.Boolean, nullable=False),  # false: an erasure has begun here
-    sa.Column("task_id", sa.Integer),  # where the rows are: chunks of (task, attempt) under this ordinal
+    sa.Column("task_id", sa.BigInteger),  # where the rows are: chunks of (task, attempt) under this ordinal
     sa.Column("attempt", sa.Integer),
     sa.Column("ordinal", sa.Integer),
     *(_counter(name) for name in ("found", "changed", "drifted", "already", "absent", "refused", "shared")),
@@ -276,7 +281,7 @@ outcomes = sa.Table(
 chunks = sa.Table(
     "chunk",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    _serial(),
     sa.Column("task_id", sa.ForeignKey("task.id", ondelete="CASCADE"), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("bucket", sa.Integer, nullable=False),  # ordinal // BUCKET: members packaged together
@@ -299,7 +304,7 @@ packages = sa.Table(
 logs = sa.Table(
     "execution_log",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    _serial(),
     sa.Column("request_id", sa.String(64), nullable=False, index=True),  # logs outlive requests: no cascade
     sa.Column("connection_key", sa.String(256)),
     sa.Column("dataset_name", sa.String(256)),
@@ -313,20 +318,12 @@ logs = sa.Table(
 audits = sa.Table(
     "audit_log",
     metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
+    _serial(),
     sa.Column("request_id", sa.String(64), index=True),
     sa.Column("actor", sa.String(256), nullable=False),
     sa.Column("action", sa.String(32), nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
-)
-
-workers = sa.Table(
-    "worker",
-    metadata,
-    _key("id"),
-    sa.Column("started_at", Instant, nullable=False),
-    sa.Column("seen_at", Instant, nullable=False),
 )
 
 schedules = sa.Table(

@@ -1,0 +1,51 @@
+"""Trying again: the one loop for temporary failures, with back-off, and the naming of unknown ones."""
+
+import logging
+import secrets
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from habeas.domain.errors import Fault, HabeasError, TryAgain
+from habeas.execution.run import Run
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def try_again(run: Run, attempt: Callable[[], T], report: Callable[[int, TryAgain], None]) -> T:
+    """Call `attempt` until it succeeds, at most `task_retry_count` further times; the last failure passes through.
+
+    `report(n, error)` is called before the n-th further try; the pause grows by `task_retry_backoff`.
+    """
+    settings = run.context.settings.execution
+    pause = settings.task_retry_delay
+    for number in range(1, settings.task_retry_count + 1):
+        try:
+            return attempt()
+        except TryAgain as error:
+            report(number, error)
+        run.pause(pause)
+        pause *= settings.task_retry_backoff
+    return attempt()
+
+
+def name_fault(error: Exception, doing: str) -> HabeasError:
+    """Errors of ours as they are; any other becomes a Fault with a reference into the server's log.
+
+    Ledger failures pass through: they say nothing about the work, and the run is taken up again.
+    """
+    if isinstance(error, HabeasError):
+        return error
+    if isinstance(error, SQLAlchemyError):
+        raise error
+    reference = secrets.token_hex(4)
+    # The text of a foreign error may hold values of rows: only its kind and place are logged.
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"
+    _log.error("fault %s while %s: %s at %s", reference, doing, type(error).__name__, place)
+    return Fault(f"internal error while {doing}", hint=f"see reference {reference} in the server's log")

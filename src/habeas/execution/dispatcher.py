@@ -1,0 +1,158 @@
+"""Forms runs of ready requests and hands due runs to the executor. One in every server.
+
+Several dispatchers on one ledger do no harm: forming is compare-and-set, and a run submitted twice is claimed once.
+"""
+
+import logging
+import threading
+import uuid
+from collections import defaultdict
+from concurrent.futures import Future
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from habeas.domain.errors import HabeasError, Unreachable
+from habeas.domain.request import ActionType, LogStatus, RequestStatus
+from habeas.execution.attempts import name_fault
+from habeas.execution.context import Context
+from habeas.execution.executors import Executor
+from habeas.execution.housekeeping import enter_jobs, run_due_jobs
+from habeas.execution.planning_input import PlanRequest, encode_plan
+from habeas.execution.steps import FIRST_STEP
+from habeas.store import journal, requests, runs
+from habeas.store.configurations import Record
+from habeas.store.tables import requests as requests_table
+
+_log = logging.getLogger(__name__)
+
+SMALL_RUN = 10
+"""Members up to which a run may take the slot that is kept free."""
+
+
+class Dispatcher:
+    """A thread that looks for work when it is woken, and every `poll_seconds` besides."""
+
+    def __init__(self, context: Context, executor: Executor, awake: threading.Event) -> None:
+        self._context = context
+        self._executor = executor
+        self._awake = awake
+        self._stopping = threading.Event()
+        self._in_flight: dict[str, Future[None]] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._loop, name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hand out nothing more; what the executor holds is its own matter."""
+        self._stopping.set()
+        self._awake.set()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        entered = False
+        while not self._stopping.is_set():
+            self._awake.clear()
+            try:
+                form_runs(self._context)
+                self._submit_due()
+                if not entered:
+                    enter_jobs(self._context)
+                    entered = True
+                run_due_jobs(self._context)
+            except SQLAlchemyError as error:
+                _log.warning("the ledger failed (%s); trying again", type(error).__name__)
+            except Exception as error:
+                _log.error("the dispatcher goes on after: %s", name_fault(error, "dispatching"))
+            self._awake.wait(self._context.settings.execution.poll_seconds)
+
+    def _submit_due(self) -> None:
+        with self._lock:
+            taken = set(self._in_flight)
+        capacity = self._executor.capacity()
+        free = capacity - len(taken)
+        if free <= 0:
+            return
+        with self._context.ledger.read() as connection:
+            due = runs.due_runs(connection, self._context.ledger, capacity + SMALL_RUN, taken)
+        for run in due:
+            if free <= 0 or self._stopping.is_set():
+                return
+            if free == 1 and capacity > 1 and run.size > SMALL_RUN:
+                continue  # the last slot is for small runs
+            future = self._executor.submit(run.id)
+            with self._lock:
+                self._in_flight[run.id] = future
+            future.add_done_callback(lambda done, run_id=run.id: self._landed(run_id, done))  # type: ignore[misc]
+            free -= 1
+
+    def _landed(self, run_id: str, future: "Future[None]") -> None:
+        with self._lock:
+            self._in_flight.pop(run_id, None)
+        if future.cancelled() or future.exception() is not None:
+            _log.warning("run %s did not return from the executor; it is due again when its lease is over", run_id)
+        else:
+            self._awake.set()
+
+
+def form_runs(context: Context) -> int:
+    """Group ready requests that share a plan and a next step into runs; how many were formed."""
+    size = context.settings.execution.run_size
+    with context.ledger.read() as connection:
+        ready = runs.ready_requests(connection, limit=size * 10)
+    groups: dict[tuple[PlanRequest | str, str], list[Record]] = defaultdict(list)
+    for request in ready:
+        groups[request.plan_digest or _plan_request(request), request.next_step or FIRST_STEP].append(request)
+    formed = 0
+    for (wanted, next_step), group in groups.items():
+        try:
+            digest, body = _settle_plan(context, wanted)
+        except Exception as problem:
+            _fail(context, group, name_fault(problem, "planning"))
+            continue
+        for start in range(0, len(group), size):
+            part = group[start : start + size]
+            now = context.clock.now()
+            with context.ledger.write() as connection:
+                if body is not None:
+                    requests.add_plan(connection, digest, body, now)
+                due_at = min(request.due_at or request.created_at for request in part)
+                ids = [request.id for request in part]
+                run_id = f"run_{uuid.uuid4()}"
+                formed += bool(runs.form_run(connection, run_id, ids, digest, next_step, due_at, now))
+    return formed
+
+
+def _plan_request(request: Record) -> PlanRequest:
+    chosen = request.dataset_keys
+    return PlanRequest(
+        request.policy_key, tuple(request.identity_kinds), None if chosen is None else tuple(sorted(chosen))
+    )
+
+
+def _settle_plan(context: Context, wanted: PlanRequest | str) -> tuple[str, bytes | None]:
+    """A retry keeps its stored plan; a fresh request gets one of the present configuration."""
+    if isinstance(wanted, str):
+        return wanted, None
+    plan = context.planner.plan(wanted)
+    return plan.digest, encode_plan(plan)
+
+
+def _fail(context: Context, group: list[Record], error: HabeasError) -> None:
+    """End requests that cannot be planned, before anything is queried; one log row per collection to blame."""
+    now = context.clock.now()
+    places = error.addresses if isinstance(error, Unreachable) else ("",)
+    with context.ledger.write() as connection:
+        free = sa.select(requests_table.c.id).where(
+            requests_table.c.id.in_([request.id for request in group]), requests_table.c.run_id.is_(None)
+        )
+        ids = list(connection.scalars(free))
+        failed = requests.transition(
+            connection, ids, RequestStatus.ERROR, now, failure=str(error), next_step=FIRST_STEP, finished_at=now
+        )
+        for address in places:
+            who = sa.select(requests_table.c.id.label("request_id")).where(requests_table.c.id.in_(failed))
+            place = (None, "Dataset traversal", address)
+            journal.log_collection(connection, who, place, ActionType.ACCESS, LogStatus.ERROR, str(error), now)

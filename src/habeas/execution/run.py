@@ -1,0 +1,126 @@
+"""A claimed run: its members and plan, and the only ways to write to the ledger for it."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from habeas.domain.errors import HabeasError, LeaseLost
+from habeas.domain.identity import Identity
+from habeas.domain.request import ActionType, LogStatus, RequestStatus
+from habeas.execution.context import Context
+from habeas.planning.plan import Plan
+from habeas.store import journal, requests, runs
+
+
+class Stopped(LeaseLost):
+    """This process is shutting down: give the run back. Nothing is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One privacy request in a run. `ordinal` is its place, by which stores name it."""
+
+    ordinal: int
+    request_id: str
+    identities: tuple[Identity, ...]
+    encrypted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step is done for all members that are still in the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The step cannot be done: every member that is left ends in `error`, at `collection` if one is to blame."""
+
+    error: HabeasError
+    collection: str | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """A run under our fence. `lost` is set by the heartbeat, `stopping` by the process."""
+
+    context: Context
+    id: str
+    fence: int
+    plan: Plan
+    next_step: str
+    members: Mapping[int, Member]
+    stopping: threading.Event
+    lost: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        """Raises LeaseLost or Stopped when this worker must not go on."""
+        if self.lost.is_set():
+            raise LeaseLost("the lease of this run is lost")
+        if self.stopping.is_set():
+            raise Stopped("this worker is stopping")
+
+    def guard(self) -> None:
+        """Called right before each commit in a target: raises unless the lease is ours at this moment."""
+        self.check()
+        with self.context.ledger.read() as connection:
+            if not runs.is_leased(connection, self.context.ledger, self.id, self.fence):
+                self.lost.set()
+                raise LeaseLost("the lease of this run is lost")
+
+    @contextmanager
+    def commit(self) -> Iterator[sa.Connection]:
+        """A ledger transaction under our fence; raises LeaseLost when another holds a higher one."""
+        self.check()
+        with self.context.ledger.write() as connection:
+            runs.hold(connection, self.id, self.fence)
+            yield connection
+
+    def living(self, connection: sa.Connection) -> set[int]:
+        """Ordinals of the members that are in the run at this moment."""
+        return runs.living_ordinals(connection, self.id)
+
+    def read_living(self) -> set[int]:
+        with self.context.ledger.read() as connection:
+            return self.living(connection)
+
+    def request_ids(self, ordinals: Sequence[int] | set[int]) -> list[str]:
+        return [self.members[ordinal].request_id for ordinal in sorted(ordinals)]
+
+    def log(
+        self,
+        connection: sa.Connection,
+        place: tuple[str | None, str, str],
+        action: ActionType,
+        status: LogStatus,
+        message: str,
+        ordinals: Sequence[int] | set[int],
+    ) -> None:
+        """One row of the execution log for each of these members that is still in the run."""
+        who = journal.members_at(self.id, sorted(ordinals))
+        journal.log_collection(connection, who, place, action, status, message, self.context.clock.now())
+
+    def fail(
+        self, connection: sa.Connection, ordinals: Sequence[int] | set[int], error: HabeasError, collection: str | None
+    ) -> None:
+        """End members in `error` at this step; they leave the run and a retry goes on from here."""
+        now = self.context.clock.now()
+        failed = self.request_ids(ordinals)
+        requests.transition(
+            connection,
+            failed,
+            RequestStatus.ERROR,
+            now,
+            next_step=self.next_step,
+            failed_collection=collection,
+            failure=str(error),
+            finished_at=now,
+        )
+        runs.leave(connection, self.id, failed)
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another try, waking early when this worker must not go on."""
+        if self.stopping.wait(seconds) or self.lost.is_set():
+            self.check()

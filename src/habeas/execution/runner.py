@@ -1,0 +1,139 @@
+"""Carries one run: claims it, keeps the lease alive, performs the steps that are left, closes it.
+
+The ledger decides: a runner that lost its fence commits nothing more and leaves quietly.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from habeas.domain.errors import Fault, HabeasError, LeaseLost
+from habeas.domain.request import SYSTEM_ACTOR, AuditAction, RequestStatus
+from habeas.execution.attempts import name_fault
+from habeas.execution.context import Context
+from habeas.execution.run import Failed, Member, Run, Stopped
+from habeas.execution.steps import steps_from
+from habeas.store import journal, requests, runs
+
+_log = logging.getLogger(__name__)
+
+MAX_CLAIMS = 5
+"""Claims without a finished step after which a run is stopped: it seems to end its workers."""
+
+
+def carry(context: Context, run_id: str, worker: str, stopping: threading.Event) -> None:
+    """Carry a due run as far as it goes; nothing happens when another worker has it or it is done."""
+    lease = context.settings.execution.lease_seconds
+    try:
+        run = _claim(context, run_id, worker, lease, stopping)
+        if run is not None:
+            _perform(run, lease)
+    except LeaseLost:
+        _log.info("run %s was taken over by another worker", run_id)
+    except SQLAlchemyError as error:
+        # The ledger did not answer: nothing was recorded wrongly, the run is due again when its lease is over.
+        _log.warning("run %s left for later: the ledger failed (%s)", run_id, type(error).__name__)
+
+
+def _perform(run: Run, lease: float) -> None:
+    try:
+        with _heartbeat(run, lease):
+            _perform_steps(run)
+    except Stopped:
+        with run.context.ledger.write() as connection:
+            runs.release(connection, run.id, run.fence)
+
+
+def _claim(context: Context, run_id: str, worker: str, lease: float, stopping: threading.Event) -> Run | None:
+    with context.ledger.write() as connection:
+        claimed = runs.claim(connection, context.ledger, run_id, worker, lease)
+        if claimed is None:
+            return None
+        rows = runs.members_of(connection, run_id)
+        found = requests.identities_of(connection, context.ledger.sealer, [row.id for row in rows])
+    members = {row.ordinal: Member(row.ordinal, row.id, found.get(row.id, ()), row.encrypted) for row in rows}
+    plan = context.planner.load(claimed.plan_digest)
+    run = Run(context, run_id, claimed.fence, plan, claimed.next_step, members, stopping)
+    if claimed.claims > MAX_CLAIMS:
+        _close(
+            run,
+            Failed(
+                Fault(f"workers ended {MAX_CLAIMS} times during this step", hint="see the server's log, then retry")
+            ),
+        )
+        return None
+    return run
+
+
+def _perform_steps(run: Run) -> None:
+    for step, following in steps_from(run.next_step):
+        run.next_step = step.name
+        try:
+            result = step.perform(run)
+        except LeaseLost:
+            raise
+        except Exception as problem:
+            result = Failed(name_fault(problem, f"performing step {step.name}"))
+        if isinstance(result, Failed):
+            _close(run, result)
+            return
+        with run.commit() as connection:
+            runs.advance(connection, run.id, following, run.context.clock.now())
+        run.next_step = following
+    _close(run, None)
+
+
+def _close(run: Run, failed: Failed | None) -> None:
+    """End the run: members that are left are complete, or in `error` when the step failed."""
+    now = run.context.clock.now()
+    with run.commit() as connection:
+        living = run.living(connection)
+        if failed is not None:
+            run.fail(connection, living, failed.error, failed.collection)
+        else:
+            complete = requests.transition(
+                connection,
+                run.request_ids(living),
+                RequestStatus.COMPLETE,
+                now,
+                finished_at=now,
+                next_step=None,
+                failed_collection=None,
+                failure=None,
+            )
+            requests.forget_secrets(connection, complete)
+            journal.audit(connection, complete, SYSTEM_ACTOR, AuditAction.FINISHED, now)
+            runs.leave(connection, run.id, run.request_ids(living))
+        runs.finish(connection, run.id, now)
+
+
+@contextmanager
+def _heartbeat(run: Run, lease: float) -> Iterator[None]:
+    """Renew the lease every third of it; `run.lost` is set when it cannot be ours any more."""
+    over = threading.Event()
+
+    def beat() -> None:
+        silent = 0.0
+        while not over.wait(lease / 3):
+            try:
+                with run.context.ledger.write() as connection:
+                    if not runs.renew(connection, run.context.ledger, run.id, run.fence, lease):
+                        run.lost.set()
+                        return
+                silent = 0.0
+            except (SQLAlchemyError, HabeasError):
+                silent += lease / 3
+                if silent >= lease:
+                    run.lost.set()
+                    return
+
+    thread = threading.Thread(target=beat, name=f"heartbeat-{run.id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

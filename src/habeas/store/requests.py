@@ -1,0 +1,172 @@
+"""Repository of privacy requests: their rows, identities and masking secrets. Transitions are compare-and-set."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from habeas.domain.identity import Identity, Scalar, normalise
+from habeas.domain.request import RequestStatus, sources_of
+from habeas.store.configurations import Record
+from habeas.store.sealing import Sealer
+from habeas.store.tables import identities, masking_secrets, packages, plans, requests
+
+
+def add_requests(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert requests; each row has all the columns that are not nullable."""
+    connection.execute(requests.insert(), list(rows))
+
+
+def add_identities(connection: sa.Connection, sealer: Sealer, given: Iterable[tuple[str, Sequence[Identity]]]) -> None:
+    """Store identities of requests (`request id`, `identities`): one row per value, hashed and sealed."""
+    rows = [
+        {
+            "request_id": request_id,
+            "kind": identity.kind,
+            "label": identity.label,
+            "hash": sealer.index(identity.kind, str(normalise(identity.kind, value))),
+            "sealed_value": sealer.seal(msgspec.json.encode(value), _identity_place(request_id, identity.kind)),
+        }
+        for request_id, found in given
+        for identity in found
+        for value in identity.values
+    ]
+    connection.execute(identities.insert(), rows)
+
+
+def add_secrets(
+    connection: sa.Connection, sealer: Sealer, given: Mapping[str, Mapping[str, Mapping[str, str]]]
+) -> None:
+    """Store masking secrets: request → strategy → kind → secret."""
+    rows = [
+        {
+            "request_id": request_id,
+            "strategy": strategy,
+            "kind": kind,
+            "sealed_secret": sealer.seal(secret.encode(), _secret_place(request_id, strategy, kind)),
+        }
+        for request_id, strategies in given.items()
+        for strategy, kinds in strategies.items()
+        for kind, secret in kinds.items()
+    ]
+    if rows:
+        connection.execute(masking_secrets.insert(), rows)
+
+
+def identities_of(
+    connection: sa.Connection, sealer: Sealer, request_ids: Sequence[str]
+) -> dict[str, tuple[Identity, ...]]:
+    """Identities by request, opened; requests without any are absent."""
+    values: dict[tuple[str, str, str | None], list[Scalar]] = defaultdict(list)
+    query = sa.select(identities).where(identities.c.request_id.in_(request_ids)).order_by(identities.c.id)
+    for row in connection.execute(query):
+        opened = sealer.open(row.sealed_value, _identity_place(row.request_id, row.kind))
+        values[row.request_id, row.kind, row.label].append(msgspec.json.decode(opened))
+    found: dict[str, list[Identity]] = defaultdict(list)
+    for (request_id, kind, label), spellings in values.items():
+        found[request_id].append(Identity(kind, tuple(spellings), label))
+    return {request_id: tuple(items) for request_id, items in found.items()}
+
+
+def secrets_of(
+    connection: sa.Connection, sealer: Sealer, request_ids: Sequence[str]
+) -> dict[str, dict[str, dict[str, str]]]:
+    """Masking secrets: request → strategy → kind → secret."""
+    found: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for row in connection.execute(sa.select(masking_secrets).where(masking_secrets.c.request_id.in_(request_ids))):
+        place = _secret_place(row.request_id, row.strategy, row.kind)
+        found[row.request_id][row.strategy][row.kind] = sealer.open(row.sealed_secret, place).decode()
+    return found
+
+
+def transition(
+    connection: sa.Connection, request_ids: Sequence[str], to: RequestStatus, now: datetime, **values: Any
+) -> list[str]:
+    """Move requests to a status if theirs allows it; the ids that moved. Others are left as they are."""
+    moved = connection.execute(
+        requests.update()
+        .where(requests.c.id.in_(request_ids), requests.c.status.in_(sorted(sources_of(to))))
+        .values(status=to, updated_at=now, **values)
+        .returning(requests.c.id)
+    )
+    return list(moved.scalars())
+
+
+def find_request(connection: sa.Connection, request_id: str) -> Record | None:
+    return connection.execute(sa.select(requests).where(requests.c.id == request_id)).mappings().first()
+
+
+def find_requests(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
+    """The requests with these ids; unknown ones are left out."""
+    return list(connection.execute(sa.select(requests).where(requests.c.id.in_(request_ids))).mappings())
+
+
+def known_kinds(connection: sa.Connection) -> list[str]:
+    """Every kind of identity that some request has."""
+    return list(connection.scalars(sa.select(identities.c.kind).distinct()))
+
+
+def list_requests(
+    connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]], page: int, size: int
+) -> tuple[list[Record], int]:
+    """One page, newest first, and the total."""
+    total = connection.execute(sa.select(sa.func.count()).select_from(requests).where(*where)).scalar_one()
+    order = (requests.c.created_at.desc(), requests.c.id)
+    query = sa.select(requests).where(*where).order_by(*order).limit(size).offset((page - 1) * size)
+    return list(connection.execute(query).mappings()), total
+
+
+def has_identity(digest: Sequence[bytes]) -> sa.ColumnElement[bool]:
+    """Condition: the request has an identity with one of these keyed hashes."""
+    return requests.c.id.in_(sa.select(identities.c.request_id).where(identities.c.hash.in_(digest)))
+
+
+def open_encryption_key(sealer: Sealer, record: Record) -> bytes | None:
+    """The package key as bytes, or None when none is stored (any more)."""
+    if record.sealed_encryption_key is None:
+        return None
+    return sealer.open(record.sealed_encryption_key, encryption_key_place(record.id))
+
+
+def encryption_key_place(request_id: str) -> str:
+    """Where a request's package key is sealed."""
+    return f"request.encryption_key:{request_id}"
+
+
+def forget_encryption_keys(connection: sa.Connection, request_ids: Sequence[str]) -> None:
+    """Delete package keys; that a package was to be encrypted stays known."""
+    connection.execute(requests.update().where(requests.c.id.in_(request_ids)).values(sealed_encryption_key=None))
+
+
+def forget_secrets(connection: sa.Connection, request_ids: Sequence[str]) -> None:
+    """Delete masking secrets: nothing will be masked for these requests any more."""
+    connection.execute(masking_secrets.delete().where(masking_secrets.c.request_id.in_(request_ids)))
+
+
+def packages_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
+    """The packages uploaded for these requests, by request and rule."""
+    query = sa.select(packages).where(packages.c.request_id.in_(request_ids))
+    return list(connection.execute(query.order_by(packages.c.request_id, packages.c.rule_key)).mappings())
+
+
+def add_plan(connection: sa.Connection, digest: str, body: bytes, now: datetime) -> None:
+    """Keep a plan; nothing happens when it is there already."""
+    known = connection.execute(sa.select(plans.c.digest).where(plans.c.digest == digest)).first()
+    if known is None:
+        connection.execute(plans.insert().values(digest=digest, body=body, created_at=now))
+
+
+def find_plan(connection: sa.Connection, digest: str) -> bytes | None:
+    body: bytes | None = connection.execute(sa.select(plans.c.body).where(plans.c.digest == digest)).scalar()
+    return body
+
+
+def _identity_place(request_id: str, kind: str) -> str:
+    return f"identity:{request_id}:{kind}"
+
+
+def _secret_place(request_id: str, strategy: str, kind: str) -> str:
+    return f"masking_secret:{request_id}:{strategy}:{kind}"
