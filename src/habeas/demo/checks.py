@@ -6,7 +6,7 @@ No sentence holds a value of a person: tables, columns and numbers only.
 import json
 from collections.abc import Mapping, Sequence
 
-from habeas.demo.client import Json
+from habeas.client import Json
 from habeas.demo.facts import Cells, Holding, Snapshot
 from habeas.demo.failure import DemoFailure
 

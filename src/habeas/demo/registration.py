@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import yaml
 
-from habeas.demo.client import Client, Json
+from habeas.client import Client, Json
 from habeas.demo.company import Company
 from habeas.demo.failure import DemoFailure
 

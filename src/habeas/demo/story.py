@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from habeas.client import ApiFailure, Client, Json, log_in
 from habeas.demo.checks import check_masked, check_others, check_package, check_report, check_rows
-from habeas.demo.client import Client, Json, log_in
 from habeas.demo.company import Company
 from habeas.demo.facts import Holding, Snapshot, find_holdings, take_snapshot
 from habeas.demo.failure import DemoFailure
@@ -34,12 +34,15 @@ def run_story(
 
     `patience`: seconds each request may take. Raises DemoFailure at the first thing that is not as promised.
     """
-    with log_in(base_url, client_id, client_secret, transport) as client:
-        story = _Story(client, company, console, patience)
-        story.introduce(base_url)
-        story.give()
-        story.forget()
-        story.ask_again()
+    try:
+        with log_in(base_url, client_id, client_secret, transport) as client:
+            story = _Story(client, company, console, patience)
+            story.introduce(base_url)
+            story.give()
+            story.forget()
+            story.ask_again()
+    except ApiFailure as failure:
+        raise DemoFailure(failure.message) from None
 
 
 class _Story:
@@ -104,7 +107,7 @@ class _Story:
 
     def _carry_out(self, policy: str, action: str) -> str:
         """Submit a request and name each collection as its turn ends; the request's id."""
-        request = self._client.submit(policy, self._company.email)
+        request = self._client.submit(policy, {"email": self._company.email})
         self._say(f"Privacy request {request}")
         self._console.print(f"  {action}: ", end="", highlight=False)
         try:

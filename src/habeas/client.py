@@ -1,4 +1,4 @@
-"""A small client of Habeas' HTTP API: what the story says to the server, and nothing it does not need."""
+"""A small client of Habeas' HTTP API, for the command line and the demo."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from habeas.demo.failure import DemoFailure
+from habeas.domain.errors import HabeasError
 from habeas.domain.request import TERMINAL, RequestStatus
 
 Json = Any
@@ -17,8 +17,14 @@ _POLL_SECONDS = 0.1
 _LOG_PAGE = 100
 
 
+class ApiFailure(HabeasError):
+    """The server refused, did not answer, or a request did not end well."""
+
+    code = "api_failure"
+
+
 class Client:
-    """Calls the API with a token. Every refusal is a DemoFailure that says who said what."""
+    """Calls the API with a token. Every refusal is a ApiFailure that says who said what."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
@@ -29,21 +35,21 @@ class Client:
             answer = self._http.request(method, f"/api/v1{path}", **content)
             return answer.raise_for_status().json()
         except httpx.HTTPStatusError as refused:
-            status, text = refused.response.status_code, refused.response.text[:300]
-            raise DemoFailure(f"{method} {path} answered {status}: {text}") from None
+            raise ApiFailure(f"{method} {path} answered {_explain(refused.response)}") from None
         except (httpx.TransportError, ValueError) as broken:
-            raise DemoFailure(f"{method} {path} had no usable answer: {type(broken).__name__}") from None
+            raise ApiFailure(f"{method} {path} had no usable answer: {type(broken).__name__}") from None
 
     def patch_all(self, path: str, items: Sequence[Mapping[str, Json]]) -> None:
-        """Create or update every item; one that fails is a DemoFailure."""
+        """Create or update every item; one that fails is a ApiFailure."""
         for failed in self.call("PATCH", path, json=items)["failed"]:
-            raise DemoFailure(f"PATCH {path} refused an item: {failed['message']}")
+            raise ApiFailure(f"PATCH {path} refused an item: {failed['message']}")
 
-    def submit(self, policy: str, email: str) -> str:
-        """Submit a privacy request for one person; its id."""
-        answer = self.call("POST", "/privacy-request", json=[{"policy_key": policy, "identity": {"email": email}}])
+    def submit(self, policy: str, identity: Mapping[str, str], **details: Json) -> str:
+        """Submit a privacy request for one person; its id. `details` are further fields of the item."""
+        item = {"policy_key": policy, "identity": identity, **details}
+        answer = self.call("POST", "/privacy-request", json=[item])
         for failed in answer["failed"]:
-            raise DemoFailure(f"the privacy request was refused: {failed['message']}")
+            raise ApiFailure(f"the privacy request was refused: {failed['message']}")
         return str(answer["succeeded"][0]["id"])
 
     def follow(self, request: str, patience: float, show: Callable[[Json], None]) -> None:
@@ -57,10 +63,21 @@ class Client:
                 return
             if status in TERMINAL | {RequestStatus.ERROR}:
                 causes = [entry["message"] for entry in entries if entry["status"] == "error"]
-                raise DemoFailure(f"the request ended as {status}: {'; '.join(causes) or 'its log names no cause'}")
+                raise ApiFailure(f"the request ended as {status}: {'; '.join(causes) or 'its log names no cause'}")
             if time.monotonic() > deadline:
-                raise DemoFailure(f"the request was still {status} after {patience:.0f} seconds")
+                raise ApiFailure(f"the request was still {status} after {patience:.0f} seconds")
             time.sleep(_POLL_SECONDS)
+
+
+def _explain(response: httpx.Response) -> str:
+    """Status and detail of a refusal, on one line."""
+    try:
+        detail = response.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = response.reason_phrase
+    if isinstance(detail, list):
+        detail = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in detail)
+    return f"{response.status_code}: {detail}"
 
 
 @contextmanager

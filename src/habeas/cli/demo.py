@@ -1,0 +1,66 @@
+"""`habeas demo`: a sample company, a server, and a privacy request carried out before your eyes."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from habeas import bootstrap
+from habeas.cli.logs import set_up_logs
+from habeas.cli.serve import address_of, listening, make_server
+from habeas.cli.settings_option import DataDir, read_settings
+from habeas.demo.company import build_company, open_company
+from habeas.demo.story import run_story
+
+
+def demo(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="Exit when the story is told.")] = False,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 0,
+    data_dir: DataDir = None,
+    company_folder: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Build a sample company, start a server, and watch one person's data being found, given and erased."""
+    folder = data_dir or Path(tempfile.mkdtemp(prefix="habeas-demo-"))
+    settings = read_settings(context, folder)
+    set_up_logs("WARNING")
+    console = Console()
+    company = open_company(company_folder) if company_folder else build_company(folder / "company")
+    with listening("127.0.0.1", port) as listener:
+        application = bootstrap.build(settings)
+        try:
+            server = make_server(application, "127.0.0.1")
+            with bootstrap.dispatching(application), _serving(server, listener) as thread:
+                security = application.context.settings.security
+                run_story(
+                    address_of(listener),
+                    security.oauth_root_client_id,
+                    security.oauth_root_client_secret,
+                    company,
+                    console,
+                )
+                if not once:
+                    console.print(f"\nStill serving on {address_of(listener)}; Ctrl-C ends it.", highlight=False)
+                    console.print(f"Root client (id:secret): {folder / bootstrap.ROOT_CLIENT}", highlight=False)
+                    thread.join()
+        finally:
+            bootstrap.close(application)
+
+
+@contextmanager
+def _serving(server: uvicorn.Server, listener: object) -> Iterator[threading.Thread]:
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server", daemon=True)
+    thread.start()
+    try:
+        yield thread
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,62 @@
+"""`habeas`: the commands, and the one place where an error becomes a line and an exit code."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from click.exceptions import Abort, ClickException, Exit
+from rich.console import Console
+
+from habeas import __version__
+from habeas.cli import dataset, db, demo, plan, request, serve, worker
+from habeas.domain.errors import HabeasError
+
+app = typer.Typer(
+    name="habeas",
+    help="Carries privacy requests out: finds, packages and erases a person's data, and proves it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
+app.command("demo")(demo.demo)
+app.command("plan")(plan.plan)
+app.add_typer(dataset.app, name="dataset")
+app.add_typer(request.app, name="request")
+app.add_typer(db.app, name="db")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option(help="Settings file; default: habeas.toml when there is one.")] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    context.obj = config
+
+
+def main() -> None:
+    """Run a command; errors of ours are one line with a hint, exit code 1 (2: the command line is wrong)."""
+    errors = Console(stderr=True)
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except HabeasError as error:
+        errors.print(f"[bold red]error:[/] {error.message}", highlight=False, soft_wrap=True)
+        if error.hint:
+            errors.print(f"[dim]hint:[/] {error.hint}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except (Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)

@@ -1,0 +1,68 @@
+"""`habeas serve`: the HTTP API, with the dispatcher and the embedded executor."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+
+from habeas import bootstrap
+from habeas.cli.logs import set_up_logs
+from habeas.cli.settings_option import DataDir, read_settings
+from habeas.domain.errors import InputError
+from habeas.web.app import create_app
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 8080,
+    data_dir: DataDir = None,
+    executor: Annotated[bool, typer.Option("--executor/--no-executor", help="Carry runs out here too.")] = True,
+) -> None:
+    """Start the server; Ctrl-C ends it and loses nothing."""
+    settings = read_settings(context, data_dir)
+    set_up_logs(settings.logging.level)
+    console = Console(stderr=True)
+    with listening(host, port) as listener:
+        application = bootstrap.build(settings)
+        try:
+            for notice in application.notices:
+                console.print(notice, highlight=False, soft_wrap=True)
+            server = make_server(application, host)
+            with bootstrap.dispatching(application) if executor else contextlib.nullcontext():
+                console.print(f"serving on {address_of(listener)}", highlight=False)
+                server.run(sockets=[listener])
+        finally:
+            bootstrap.close(application)
+
+
+@contextlib.contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A bound socket. Raises InputError when the address cannot be had."""
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server((where[0], where[1]), family=family)
+    except OSError as error:
+        raise InputError(
+            f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --host or --port"
+        ) from None
+    with listener:
+        yield listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def make_server(application: bootstrap.Application, host: str) -> uvicorn.Server:
+    """A server for the application; access lines are off, since query strings may hold identities."""
+    config = uvicorn.Config(
+        create_app(application.context), host=host, access_log=False, log_config=None, server_header=False
+    )
+    return uvicorn.Server(config)

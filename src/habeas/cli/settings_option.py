@@ -1,0 +1,17 @@
+"""How every command reads its settings: one file option, one data-folder option."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from habeas.settings import Settings, load_settings
+
+DataDir: TypeAlias = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of the embedded ledger, packages and first keys.")
+]
+
+
+def read_settings(context: typer.Context, data_dir: Path | None = None) -> Settings:
+    """The settings under the command's options. Raises InputError."""
+    return load_settings(context.obj, data_dir=data_dir)

@@ -1,0 +1,42 @@
+"""`habeas worker`: a Dask worker that can carry runs."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from habeas import bootstrap
+from habeas.cli.logs import set_up_logs
+from habeas.cli.settings_option import DataDir, read_settings
+from habeas.domain.errors import InputError
+from habeas.settings import Settings
+
+
+def worker(
+    context: typer.Context,
+    scheduler: Annotated[str, typer.Argument(help="Address of the Dask scheduler, e.g. tcp://host:8786.")],
+    threads: Annotated[int | None, typer.Option(help="Runs carried out at once; default: execution.threads.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Join a Dask cluster and carry out the runs it hands over, from the same ledger as the server."""
+    settings = read_settings(context, data_dir)
+    set_up_logs(settings.logging.level)
+    bootstrap.close(bootstrap.build(settings, migrate=False))  # says what is wrong before joining
+    try:
+        asyncio.run(_work(settings, scheduler, threads or settings.execution.threads))
+    except ImportError:
+        raise InputError("a worker needs Dask", hint="install the extra: pip install 'habeas[cluster]'") from None
+    except OSError:
+        raise InputError(f"no Dask scheduler answers at {scheduler}", hint="start one: dask scheduler") from None
+
+
+async def _work(settings: Settings, scheduler: str, threads: int) -> None:
+    from distributed import Worker
+
+    from habeas.execution.cluster import HabeasPlugin
+
+    plugin = HabeasPlugin(bootstrap.worker_context(settings))
+    async with Worker(scheduler, nthreads=threads, plugins=(plugin,), dashboard=False) as joined:
+        Console(stderr=True).print(f"working for {scheduler} as {joined.address}", highlight=False)
+        await joined.finished()
