@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 
@@ -205,8 +205,9 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
     now = context.clock.now()
     with context.ledger.write() as connection:
         record = _get(connection, request_id)
-        values = {"failure": None, "failed_collection": None, "finished_at": None}
-        if not store.transition(connection, [request_id], RequestStatus.IN_PROCESSING, now, **values):
+        values: dict[str, Any] = {"failure": None, "failed_collection": None, "finished_at": None}
+        error, again = RequestStatus.ERROR, RequestStatus.IN_PROCESSING
+        if not store.transition(connection, [request_id], again, now, only_from=error, **values):
             raise InputError(f"the request cannot be retried: its status is {record.status}")
         journal.audit(connection, [request_id], actor, AuditAction.RETRIED, now, f"from {record.next_step or 'start'}")
         view = _views(context, connection, [request_id])[request_id]

@@ -83,12 +83,19 @@ def secrets_of(
 
 
 def transition(
-    connection: sa.Connection, request_ids: Sequence[str], to: RequestStatus, now: datetime, **values: Any
+    connection: sa.Connection,
+    request_ids: Sequence[str],
+    to: RequestStatus,
+    now: datetime,
+    *,
+    only_from: RequestStatus | None = None,
+    **values: Any,
 ) -> list[str]:
-    """Move requests to a status if theirs allows it; the ids that moved. Others are left as they are."""
+    """Move requests to a status if theirs allows it (or is `only_from`); the ids that moved. Others stay."""
+    sources = sources_of(to) if only_from is None else {only_from}
     moved = connection.execute(
         requests.update()
-        .where(requests.c.id.in_(request_ids), requests.c.status.in_(sorted(sources_of(to))))
+        .where(requests.c.id.in_(request_ids), requests.c.status.in_(sorted(sources)))
         .values(status=to, updated_at=now, **values)
         .returning(requests.c.id)
     )

@@ -1,0 +1,270 @@
+"""Connections: configured systems, their sealed secrets and the test that also fetches the store's description.
+
+Secrets go in and never come out. No connector is talked to inside a ledger transaction.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from habeas.domain.errors import Conflict, HabeasError, NotFound
+from habeas.domain.ports import ConnectionType, Sketch
+from habeas.execution.context import Context
+from habeas.planning.plan_input import AccessLevel
+from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
+from habeas.services.fields import InvalidFields, Problem, check_fields
+from habeas.store import configurations
+from habeas.store.configurations import Record
+from habeas.store.tables import connections
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionDraft:
+    """A connection as submitted; `key` is made from the name when absent. An erasure needs `access: write`."""
+
+    name: str
+    connection_type: str
+    access: AccessLevel
+    key: str | None = None
+    disabled: bool = False
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """A connection as shown: everything but its secrets."""
+
+    key: str
+    name: str
+    connection_type: str
+    access: AccessLevel
+    disabled: bool
+    description: str | None
+    created_at: datetime
+    updated_at: datetime
+    last_test_timestamp: datetime | None
+    last_test_succeeded: bool | None
+
+
+class Verdict(StrEnum):
+    """How a test went; `skipped` when none was asked for or there is nothing to test."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class SystemTest:
+    """The outcome of a test, in words without secrets."""
+
+    msg: str
+    test_status: Verdict
+    failure_reason: str | None = None
+
+
+class LastTest(StrEnum):
+    """Filter of listings by the last test."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNTESTED = "untested"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFilter:
+    """What a listing asks for; None or empty means any. `search` looks into name, key and description."""
+
+    search: str | None = None
+    disabled: bool | None = None
+    test_status: LastTest | None = None
+    connection_types: tuple[str, ...] = ()
+
+
+def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> BulkResult[ConnectionView]:
+    """Create or update by key. Raises InvalidFields when a type is unknown; a changed type is a failed entry."""
+    known = ", ".join(sorted(context.connection_types))
+    unknown = [
+        Problem((number, "connection_type"), f"unknown connection type; known are {known}")
+        for number, draft in enumerate(drafts)
+        if draft.connection_type not in context.connection_types
+    ]
+    if unknown:
+        raise InvalidFields(unknown)
+
+    def save(connection: sa.Connection, draft: ConnectionDraft) -> ConnectionView:
+        key = choose_key(draft.key, draft.name)
+        existing = configurations.find(connection, connections, key)
+        if existing is not None and existing.type != draft.connection_type:
+            raise Conflict(f"connection {key!r} has another type", hint="a connection keeps its type; give another key")
+        values = {
+            "name": draft.name,
+            "access": draft.access.value,
+            "disabled": draft.disabled,
+            "description": draft.description,
+        }
+        created = {"id": make_id("con"), "type": draft.connection_type}
+        now = context.clock.now()
+        return _show(configurations.save(connection, connections, key, values, now, on_create=created))
+
+    return save_each(context, drafts, save)
+
+
+def list_connections(context: Context, wanted: ConnectionFilter, page: int, size: int) -> Listing[ConnectionView]:
+    """One page of connections, by key."""
+    with context.ledger.read() as connection:
+        records, total = configurations.list_page(connection, connections, page, size, *_conditions(wanted))
+    return Listing([_show(record) for record in records], total, page, size)
+
+
+def find_connection(context: Context, key: str) -> ConnectionView:
+    """Raises NotFound."""
+    with context.ledger.read() as connection:
+        return _show(get_record(connection, key))
+
+
+def delete_connection(context: Context, key: str) -> None:
+    """Delete a connection and its datasets. Raises NotFound."""
+    with context.ledger.write() as connection:
+        if not configurations.delete(connection, connections, key):
+            raise unknown_connection(key)
+
+
+def save_secrets(
+    context: Context, key: str, secrets: Mapping[str, str | int | None], *, verify: bool = True
+) -> SystemTest:
+    """Replace a connection's secrets, then test it unless told otherwise; they are stored even if the test fails.
+
+    A null counts as absent. Raises NotFound, or InvalidFields with the fields that are missing or unknown.
+    """
+    given = {name: str(value) for name, value in secrets.items() if value is not None}
+    with context.ledger.write() as connection:
+        record = get_record(connection, key)
+        kind = find_type(context, record.type)
+        check_fields(given, kind.secrets, kind.alternatives)
+        place = configurations.connection_place(key)
+        values = {
+            "sealed_secrets": configurations.seal_json(context.ledger.sealer, given, place),
+            "last_test_at": None,
+            "last_test_succeeded": None,
+        }
+        configurations.save(connection, connections, key, values, context.clock.now(), on_create={})
+    if not verify:
+        return SystemTest(f"the secrets of {key} are saved, not tested", Verdict.SKIPPED)
+    return try_connection(context, key)
+
+
+def try_connection(context: Context, key: str) -> SystemTest:
+    """Ask the system whether it answers, and keep its description. Raises NotFound for an unknown connection."""
+    with context.ledger.read() as connection:
+        record = get_record(connection, key)
+    if record.sealed_secrets is None:
+        return SystemTest(f"{key} has no secrets yet", Verdict.SKIPPED)
+    reason: str | None = None
+    sketch: Sketch | None = None
+    try:
+        connector = context.connectors.get(key)
+        connector.check()
+        sketch = connector.describe()
+    except HabeasError as error:
+        reason = str(error)
+    except Exception as error:  # a driver's own words may hold secrets: only the kind of error is kept
+        _log.error("testing connection %s failed with %s", key, type(error).__name__)
+        reason = f"the connector failed unexpectedly ({type(error).__name__})"
+    _keep_test(context, key, reason is None, sketch)
+    if reason is not None:
+        return SystemTest(f"{key} does not work", Verdict.FAILED, reason)
+    return SystemTest(f"{key} works", Verdict.SUCCEEDED)
+
+
+def fetch_sketch(context: Context, record: Record) -> Sketch | None:
+    """The store's description, fresh when the store answers, else the one kept from before."""
+    if record.sealed_secrets is not None:
+        try:
+            fresh = context.connectors.get(record.key).describe()
+        except Exception as error:  # the store may be down: the description kept from before will do
+            _log.warning("connection %s could not be described: %s", record.key, type(error).__name__)
+        else:
+            if fresh is not None:
+                return fresh
+    return configurations.decode_sketch(record.sketch)
+
+
+def keep_sketch(context: Context, connection: sa.Connection, record: Record, sketch: Sketch | None) -> None:
+    """Store the description beside its connection, if it changed and the connection is still there."""
+    body = configurations.encode_sketch(sketch)
+    if body == record.sketch or configurations.find(connection, connections, record.key) is None:
+        return
+    configurations.save(connection, connections, record.key, {"sketch": body}, context.clock.now(), on_create={})
+
+
+def find_type(context: Context, name: str) -> ConnectionType:
+    """A connection type by name. Raises NotFound."""
+    kind = context.connection_types.get(name)
+    if kind is None:
+        known = ", ".join(sorted(context.connection_types))
+        raise NotFound("unknown connection type", hint=f"known are {known}")
+    return kind
+
+
+def get_record(connection: sa.Connection, key: str) -> Record:
+    """A connection's record. Raises NotFound."""
+    record = configurations.find(connection, connections, key)
+    if record is None:
+        raise unknown_connection(key)
+    return record
+
+
+def unknown_connection(key: str) -> NotFound:
+    return NotFound(f"there is no connection {key!r}", hint="PATCH /api/v1/connection makes one")
+
+
+def _keep_test(context: Context, key: str, succeeded: bool, sketch: Sketch | None) -> None:
+    now = context.clock.now()
+    values: dict[str, object] = {"last_test_at": now, "last_test_succeeded": succeeded}
+    if sketch is not None:
+        values["sketch"] = configurations.encode_sketch(sketch)
+    with context.ledger.write() as connection:
+        get_record(connection, key)
+        configurations.save(connection, connections, key, values, now, on_create={})
+
+
+def _conditions(wanted: ConnectionFilter) -> list[sa.ColumnElement[bool]]:
+    columns = connections.c
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.search:
+        searched = (columns.name, columns.key, columns.description)
+        conditions.append(sa.or_(*(column.icontains(wanted.search, autoescape=True) for column in searched)))
+    if wanted.disabled is not None:
+        conditions.append(columns.disabled.is_(wanted.disabled))
+    if wanted.connection_types:
+        conditions.append(columns.type.in_(wanted.connection_types))
+    match wanted.test_status:
+        case LastTest.PASSED:
+            conditions.append(columns.last_test_succeeded.is_(True))
+        case LastTest.FAILED:
+            conditions.append(columns.last_test_succeeded.is_(False))
+        case LastTest.UNTESTED:
+            conditions.append(columns.last_test_succeeded.is_(None))
+    return conditions
+
+
+def _show(record: Record) -> ConnectionView:
+    return ConnectionView(
+        key=record.key,
+        name=record.name,
+        connection_type=record.type,
+        access=AccessLevel(record.access),
+        disabled=record.disabled,
+        description=record.description,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        last_test_timestamp=record.last_test_at,
+        last_test_succeeded=record.last_test_succeeded,
+    )

@@ -1,0 +1,103 @@
+"""Routes of connections, their secrets and tests (control-plane §1.12)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Query
+from fastapi.openapi.models import Example
+
+from habeas.services import connections
+from habeas.services.bulk import BulkResult
+from habeas.services.connections import (
+    ConnectionDraft,
+    ConnectionFilter,
+    ConnectionView,
+    LastTest,
+    SystemTest,
+)
+from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.security import Wired, needs
+
+router = APIRouter(tags=["connections"])
+
+_READ = [needs("connection:read")]
+_WRITE = [needs("connection:create_or_update")]
+_EXAMPLE = {"name": "Shop", "key": "shop", "connection_type": "postgres", "access": "write"}
+_SECRETS = {
+    "example": Example(
+        value={"host": "db.example.com", "port": 5432, "dbname": "shop", "username": "habeas", "password": "…"}
+    )
+}
+
+
+@router.patch("/connection", summary="Make or change connections, by key", dependencies=_WRITE)
+def save_connections(
+    context: Wired, drafts: Annotated[list[ConnectionDraft], bulk(_EXAMPLE)]
+) -> BulkResult[ConnectionView]:
+    return connections.save_connections(context, drafts)
+
+
+@router.get("/connection", summary="List connections", dependencies=_READ)
+def list_connections(
+    context: Wired,
+    search: str | None = None,
+    disabled: bool | None = None,
+    test_status: LastTest | None = None,
+    connection_type: Annotated[list[str] | None, Query()] = None,
+    page: PageNumber = 1,
+    size: PageSize = 50,
+) -> PageBody[ConnectionView]:
+    wanted = ConnectionFilter(search, disabled, test_status, tuple(connection_type or ()))
+    return show_page(connections.list_connections(context, wanted, page, size))
+
+
+@router.get("/connection/{key}", summary="Show a connection", dependencies=_READ)
+def find_connection(context: Wired, key: str) -> ConnectionView:
+    return connections.find_connection(context, key)
+
+
+@router.delete(
+    "/connection/{key}",
+    status_code=204,
+    summary="Delete a connection and its datasets",
+    dependencies=[needs("connection:delete")],
+)
+def delete_connection(context: Wired, key: str) -> None:
+    connections.delete_connection(context, key)
+
+
+@router.put("/connection/{key}/secret", summary="Store a connection's secrets and test it", dependencies=_WRITE)
+def save_secrets(
+    context: Wired,
+    key: str,
+    secrets: Annotated[dict[str, str | int | None], Body(openapi_examples=_SECRETS)],
+    verify: bool = True,
+) -> SystemTest:
+    return connections.save_secrets(context, key, secrets, verify=verify)
+
+
+@router.get("/connection/{key}/test", summary="Test a connection", dependencies=_READ)
+def try_connection(context: Wired, key: str) -> SystemTest:
+    return connections.try_connection(context, key)
+
+
+@router.get("/connection_type", summary="List connection types", dependencies=[needs("connection_type:read")])
+def list_types(context: Wired) -> list[str]:
+    return sorted(context.connection_types)
+
+
+@router.get(
+    "/connection_type/{name}/secret",
+    summary="Show the secrets that a connection type takes, as JSON schema",
+    dependencies=[needs("connection_type:read")],
+)
+def show_secret_fields(context: Wired, name: str) -> dict[str, object]:
+    kind = connections.find_type(context, name)
+    schema: dict[str, object] = {
+        "type": "object",
+        "properties": {field: {"type": ["string", "integer"]} for field in kind.secrets},
+        "required": [field for field, required in kind.secrets.items() if required],
+        "additionalProperties": False,
+    }
+    if kind.alternatives:
+        schema["oneOf"] = [{"required": sorted(choice)} for choice in kind.alternatives]
+    return schema

@@ -1,0 +1,110 @@
+"""Routes of datasets, below the connection that owns them (control-plane §1.13)."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, HTTPException
+from fastapi.openapi.models import Example
+
+from habeas.services import datasets
+from habeas.services.bulk import BulkResult
+from habeas.services.datasets import Validation
+from habeas.services.fields import InvalidFields, Problem
+from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.security import Wired, needs
+
+router = APIRouter(tags=["datasets"])
+
+_READ = [needs("dataset:read")]
+_WRITE = [needs("dataset:create_or_update")]
+_YAML = ("application/x-yaml", "application/yaml", "text/yaml")
+_EXAMPLE: dict[str, Any] = {
+    "fides_key": "shop_db",
+    "name": "Shop",
+    "collections": [
+        {
+            "name": "members",
+            "fields": [
+                {
+                    "name": "member_no",
+                    "data_categories": ["user.unique_id"],
+                    "fides_meta": {"primary_key": True, "data_type": "integer"},
+                },
+                {
+                    "name": "mail",
+                    "data_categories": ["user.contact.email"],
+                    "fides_meta": {"identity": "email", "data_type": "string"},
+                },
+            ],
+        }
+    ],
+}
+_YAML_EXAMPLE = """dataset:
+  - fides_key: shop_db
+    name: Shop
+    collections:
+      - name: members
+        fields:
+          - name: member_no
+            fides_meta: {primary_key: true}
+          - name: mail
+            data_categories: [user.contact.email]
+            fides_meta: {identity: email}
+"""
+
+
+@router.patch("/connection/{key}/dataset", summary="Make or change datasets, by fides_key", dependencies=_WRITE)
+def save_datasets(
+    context: Wired, key: str, bodies: Annotated[list[dict[str, Any]], bulk(_EXAMPLE)]
+) -> BulkResult[dict[str, Any]]:
+    return _show(datasets.save_datasets(context, key, bodies))
+
+
+@router.patch("/yml/connection/{key}/dataset", summary="The same from a YAML document", dependencies=_WRITE)
+def save_yaml(
+    context: Wired,
+    key: str,
+    document: Annotated[
+        bytes, Body(media_type="application/x-yaml", openapi_examples={"example": Example(value=_YAML_EXAMPLE)})
+    ],
+    content_type: Annotated[str, Header(include_in_schema=False)] = "",
+) -> BulkResult[dict[str, Any]]:
+    if content_type.partition(";")[0].strip().lower() not in _YAML:
+        raise HTTPException(415, "send Content-Type: application/x-yaml")
+    bodies = datasets.read_yaml_bodies(document.decode())
+    if len(bodies) > BULK_LIMIT:
+        raise InvalidFields([Problem(("dataset",), f"at most {BULK_LIMIT} datasets at once")])
+    return _show(datasets.save_datasets(context, key, bodies))
+
+
+@router.put("/connection/{key}/validate_dataset", summary="Check a dataset; nothing is stored", dependencies=_READ)
+def validate_dataset(
+    context: Wired,
+    key: str,
+    body: Annotated[dict[str, Any], Body(openapi_examples={"example": Example(value=_EXAMPLE)})],
+) -> Validation:
+    return datasets.validate_dataset(context, key, body)
+
+
+@router.get("/connection/{key}/dataset", summary="List a connection's datasets", dependencies=_READ)
+def list_datasets(context: Wired, key: str, page: PageNumber = 1, size: PageSize = 50) -> PageBody[dict[str, Any]]:
+    found = show_page(datasets.list_datasets(context, key, page, size))
+    return PageBody([dict(item) for item in found.items], found.total, found.page, found.size, found.pages)
+
+
+@router.get("/connection/{key}/dataset/{fides_key}", summary="Show a dataset", dependencies=_READ)
+def find_dataset(context: Wired, key: str, fides_key: str) -> dict[str, Any]:
+    return dict(datasets.find_dataset(context, key, fides_key))
+
+
+@router.delete(
+    "/connection/{key}/dataset/{fides_key}",
+    status_code=204,
+    summary="Delete a dataset",
+    dependencies=[needs("dataset:delete")],
+)
+def delete_dataset(context: Wired, key: str, fides_key: str) -> None:
+    datasets.delete_dataset(context, key, fides_key)
+
+
+def _show(result: BulkResult[datasets.Body]) -> BulkResult[dict[str, Any]]:
+    return BulkResult([dict(item) for item in result.succeeded], result.failed)

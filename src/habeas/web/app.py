@@ -1,0 +1,35 @@
+"""The web application: routers under /api/v1 around a wired context. Holds no logic and no SQL."""
+
+from fastapi import APIRouter, FastAPI
+
+from habeas import __version__
+from habeas.execution.context import Context
+from habeas.web.api import clients, connections, datasets, health, policies, privacy_requests, storages
+from habeas.web.edge import Edge
+from habeas.web.errors import answer_error, install_error_handlers
+
+_BODY_LIMIT = 16 * 1024 * 1024
+_DESCRIPTION = "Carries privacy requests out: finds, packages and erases a person's data, and proves it."
+
+
+def create_app(context: Context) -> FastAPI:
+    """The application; starting and stopping what the context holds is `bootstrap`'s business."""
+    app = FastAPI(
+        title="Habeas",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,  # its pages load scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=_BODY_LIMIT,
+    )
+    app.state.context = context
+    api = APIRouter(prefix="/api/v1")
+    for room in (clients, connections, datasets, storages, policies, privacy_requests):
+        api.include_router(room.router)
+    api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
+    app.include_router(api)
+    app.include_router(health.router)
+    install_error_handlers(app)
+    app.add_middleware(Edge, answer_error=answer_error)
+    return app

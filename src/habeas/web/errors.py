@@ -1,0 +1,86 @@
+"""The one place that maps errors to HTTP.
+
+Nothing here repeats what a caller sent: 422 bodies keep place, message and type only, and unknown errors are
+answered with a reference, logged with their kind and place in the code but without their words.
+"""
+
+import logging
+import secrets
+import traceback
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from habeas.domain.errors import (
+    Conflict,
+    DatasetError,
+    Fault,
+    HabeasError,
+    InputError,
+    NeedsHuman,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    TryAgain,
+)
+from habeas.services.fields import InvalidFields
+
+_log = logging.getLogger(__name__)
+
+_STATUSES: tuple[tuple[type[HabeasError], int], ...] = (
+    (NotAuthenticated, 401),
+    (NotAllowed, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (DatasetError, 422),
+    (InvalidFields, 422),
+    (InputError, 400),
+    (TryAgain, 503),
+    (NeedsHuman, 409),
+)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer our errors and invalid bodies; all others end in `answer_error` through `edge.Edge`."""
+    app.add_exception_handler(HabeasError, _answer)
+    app.add_exception_handler(RequestValidationError, _answer)
+
+
+def answer_error(error: Exception) -> JSONResponse:
+    """The response that an error deserves."""
+    match error:
+        case RequestValidationError():
+            return _invalid([(tuple(item["loc"]), item["msg"], item["type"]) for item in error.errors()])
+        case InvalidFields():
+            return _invalid([(("body", *item.place), item.message, "invalid") for item in error.problems])
+        case RecursionError() | UnicodeError():
+            return JSONResponse({"detail": "the body is nested too deeply or holds text that is no Unicode"}, 400)
+        case OperationalError() | InterfaceError() | PoolTimeout():
+            return JSONResponse({"detail": "the ledger's database does not answer (try again later)"}, 503)
+        case HabeasError():
+            status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
+            if status == 500:
+                return _fault(error)
+            headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+            return JSONResponse({"detail": str(error)}, status, headers)
+    return _fault(error)
+
+
+def _answer(request: Request, error: Exception) -> Response:
+    return answer_error(error)
+
+
+def _invalid(problems: list[tuple[tuple[str | int, ...], str, str]]) -> JSONResponse:
+    return JSONResponse({"detail": [{"loc": list(loc), "msg": msg, "type": kind} for loc, msg, kind in problems]}, 422)
+
+
+def _fault(error: Exception) -> JSONResponse:
+    reference = secrets.token_hex(6)
+    words = str(error) if isinstance(error, Fault) else ""  # ours are free of values, others may quote them
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames[-12:]))
+    _log.error("fault %s: %s %s at %s", reference, type(error).__name__, words, places)
+    return JSONResponse({"detail": f"something went wrong here (reference {reference} in the server's log)"}, 500)

@@ -1,0 +1,138 @@
+"""The engine in one process, driven step by step: what integration tests and benches use."""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from habeas import bootstrap
+from habeas.domain.errors import HabeasError
+from habeas.domain.identity import parse_identities
+from habeas.domain.ports import ConnectionType, Connector
+from habeas.execution.dispatcher import form_runs
+from habeas.execution.runner import carry
+from habeas.planning.plan_input import AccessLevel
+from habeas.services import connections, datasets, policies, requests, storages
+from habeas.services.bulk import BulkResult
+from habeas.services.requests import NewRequest, RequestView
+from habeas.settings import Settings
+from habeas.store import runs
+
+
+class Engine:
+    """A wired application without threads of its own: `run` forms and carries runs until none is left."""
+
+    def __init__(self, folder: Path, ledger_url: str, **execution: Any) -> None:
+        self.connectors: dict[str, Connector] = {}
+        memory = ConnectionType(
+            "memory", {"name": True}, lambda secrets, limits, sketch: self.connectors[secrets["name"]]
+        )
+        given = {"lease_seconds": 5, "task_retry_delay": 0, **execution}
+        settings = Settings(data_dir=folder, database={"url": ledger_url}, execution=given)
+        self.application = bootstrap.build(settings, extra_types={"memory": memory})
+        self.context = self.application.context
+        self.stopping = threading.Event()
+        done(storages.save_storages(self.context, [storages.StorageDraft(name="local", key="local", type="local")]))
+
+    def close(self) -> None:
+        bootstrap.close(self.application)
+
+    def plug(self, key: str, connector: Connector, *, access: str = "write") -> None:
+        """Connect a connector object under `key`; plugging again replaces it."""
+        self.connectors[key] = connector
+        self.connect(key, "memory", {"name": key}, access=access)
+
+    def connect(
+        self, key: str, kind: str, secrets: Mapping[str, str], *, access: str = "write", disabled: bool = False
+    ) -> None:
+        draft = connections.ConnectionDraft(
+            name=key, key=key, connection_type=kind, access=AccessLevel(access), disabled=disabled
+        )
+        done(connections.save_connections(self.context, [draft]))
+        connections.save_secrets(self.context, key, secrets, verify=False)
+
+    def describe(self, connection: str, *bodies: Mapping[str, Any]) -> None:
+        """Save datasets."""
+        done(datasets.save_datasets(self.context, connection, bodies))
+
+    def policy(
+        self,
+        key: str,
+        access: Sequence[str] | None = None,
+        erasure: Mapping[str, Sequence[str]] | None = None,
+        *,
+        configuration: Mapping[str, Any] | None = None,
+        **details: Any,
+    ) -> None:
+        """A policy: categories to return, and strategy → categories to mask."""
+        done(policies.save_policies(self.context, [policies.PolicyDraft(name=key, key=key, **details)]))
+        if access is not None:
+            draft = policies.RuleDraft(
+                name=key, key=f"{key}-give", action_type="access", storage_destination_key="local"
+            )
+            self._rule(key, draft, access)
+        for strategy, categories in (erasure or {}).items():
+            masking = policies.MaskingDraft(strategy=strategy, configuration=configuration or {})
+            draft = policies.RuleDraft(
+                name=key, key=f"{key}-{strategy}", action_type="erasure", masking_strategy=masking
+            )
+            self._rule(key, draft, categories)
+
+    def _rule(self, policy: str, draft: policies.RuleDraft, categories: Sequence[str]) -> None:
+        done(policies.save_rules(self.context, policy, [draft]))
+        targets = [policies.TargetDraft(data_category=category) for category in categories]
+        done(policies.save_targets(self.context, policy, str(draft.key), targets))
+
+    def submit(self, policy: str, *people: Mapping[str, Any], **details: Any) -> list[str]:
+        """Submit one request per person; their ids."""
+        items = [NewRequest(policy, parse_identities(person), **details) for person in people]
+        views = requests.submit(self.context, items, "test")
+        for view in views:
+            if isinstance(view, HabeasError):
+                raise view
+        return [view.id for view in views if isinstance(view, RequestView)]
+
+    def run(self) -> None:
+        """Form runs and carry them until nothing is due."""
+        while True:
+            form_runs(self.context)
+            with self.context.ledger.read() as connection:
+                due = runs.due_runs(connection, self.context.ledger, 100, [])
+            if not due:
+                return
+            for run in due:
+                carry(self.context, run.id, "test", self.stopping)
+
+    def view(self, request_id: str) -> RequestView:
+        return requests.find_request(self.context, request_id, verbose=True)
+
+    def log(self, request_id: str) -> list[tuple[str, str, str]]:
+        """(collection, action, status) of the execution log, oldest first."""
+        items = requests.read_log(self.context, request_id, 1, 1000).items
+        return [(str(i["collection_name"]), str(i["action_type"]), str(i["status"])) for i in items]
+
+    def counts(self, request_id: str) -> dict[str, dict[str, Any]]:
+        """The report's collections by address."""
+        places = requests.report(self.context, request_id)["collections"]
+        return {place["address"]: place for place in places}  # type: ignore[index,union-attr]
+
+    def package(self, request_id: str, rule: str) -> str:
+        name, stream = requests.open_package(self.context, request_id, rule, "test")
+        with stream as file:
+            return file.read().decode()
+
+
+def done(result: BulkResult[Any]) -> None:
+    """Raise when an item of a bulk call failed."""
+    for failure in result.failed:
+        raise AssertionError(failure.message)
+
+
+@contextlib.contextmanager
+def opened(folder: Path, ledger_url: str, **execution: Any) -> Iterator[Engine]:
+    engine = Engine(folder, ledger_url, **execution)
+    try:
+        yield engine
+    finally:
+        engine.close()

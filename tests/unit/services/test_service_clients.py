@@ -1,0 +1,114 @@
+"""Tokens and clients: what is revoked, deleted or narrowed has its effect at the next call."""
+
+from datetime import timedelta
+
+import pytest
+from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, MovableClock
+
+from habeas.domain.errors import Conflict, NotAllowed, NotAuthenticated, NotFound
+from habeas.execution.context import Context
+from habeas.services import clients
+from habeas.services.clients import SCOPES, Caller, Credentials
+from habeas.services.fields import InvalidFields
+from habeas.store import tables
+
+ROOT = Caller(ROOT_ID, frozenset(SCOPES))
+
+
+def make(context: Context, *scopes: str) -> Credentials:
+    return clients.create_client(context, ROOT, scopes)
+
+
+def token_of(context: Context, made: Credentials) -> str:
+    return clients.issue_token(context, made.client_id, made.client_secret).access_token
+
+
+def test_the_root_client_holds_every_scope(context: Context) -> None:
+    token = clients.issue_token(context, ROOT_ID, ROOT_SECRET).access_token
+    assert clients.authenticate(context, token, "policy:delete").client_id == ROOT_ID
+
+
+@pytest.mark.parametrize(
+    ("client_id", "secret"), [(ROOT_ID, "wrong"), ("nobody", "x"), ("", ""), ("a\x00b", "x"), (ROOT_ID, "")]
+)
+def test_wrong_credentials_say_nothing_more(context: Context, client_id: str, secret: str) -> None:
+    with pytest.raises(NotAuthenticated, match=r"^client id or secret is wrong$"):
+        clients.issue_token(context, client_id, secret)
+
+
+def test_an_unset_root_secret_opens_nothing(context: Context) -> None:
+    security = context.settings.security.model_copy(update={"oauth_root_client_secret": ""})
+    object.__setattr__(context, "settings", context.settings.model_copy(update={"security": security}))
+    with pytest.raises(NotAuthenticated):
+        clients.issue_token(context, ROOT_ID, "")
+
+
+def test_a_scope_must_be_in_token_and_client(context: Context) -> None:
+    made = make(context, "policy:read", "rule:read")
+    token = token_of(context, made)
+    clients.change_scopes(context, ROOT, made.client_id, ["policy:read", "policy:delete"])
+    assert clients.authenticate(context, token).scopes == {"policy:read"}
+    with pytest.raises(NotAllowed):
+        clients.authenticate(context, token, "rule:read")
+    with pytest.raises(NotAllowed):
+        clients.authenticate(context, token, "policy:delete")
+    assert clients.authenticate(context, token_of(context, made), "policy:delete")
+
+
+def test_tokens_end_with_time_revocation_and_their_client(context: Context, clock: MovableClock) -> None:
+    made = make(context, "policy:read")
+    revoked, deleted, expired = (token_of(context, made) for _ in range(3))
+    clients.revoke_token(context, revoked)
+    with pytest.raises(NotAuthenticated):
+        clients.authenticate(context, revoked)
+    clock.ahead = timedelta(minutes=11519)
+    assert clients.authenticate(context, expired)
+    clock.ahead = timedelta(minutes=11521)
+    with pytest.raises(NotAuthenticated):
+        clients.authenticate(context, expired)
+    clock.ahead = timedelta()
+    clients.delete_client(context, made.client_id)
+    clients.delete_client(context, made.client_id)
+    with pytest.raises(NotAuthenticated):
+        clients.authenticate(context, deleted)
+
+
+def test_a_new_secret_ends_the_old_one(context: Context) -> None:
+    made = make(context, "policy:read")
+    renewed = clients.rotate_secret(context, ROOT, made.client_id)
+    assert token_of(context, renewed)
+    with pytest.raises(NotAuthenticated):
+        token_of(context, made)
+
+
+def test_nobody_grants_what_they_lack(context: Context) -> None:
+    weak = Caller("weak", frozenset({"client:create", "client:update", "policy:read"}))
+    strong = make(context, "policy:read", "policy:delete")
+    with pytest.raises(NotAllowed):
+        clients.create_client(context, weak, ["policy:delete"])
+    with pytest.raises(NotAllowed):
+        clients.change_scopes(context, weak, strong.client_id, ["policy:read", "rule:read"])
+    with pytest.raises(NotAllowed):
+        clients.rotate_secret(context, weak, strong.client_id)
+    assert clients.change_scopes(context, weak, strong.client_id, ["policy:read"]).scopes == ["policy:read"]
+
+
+def test_unknown_scopes_and_clients_are_refused(context: Context) -> None:
+    with pytest.raises(InvalidFields):
+        make(context, "everything:*")
+    with pytest.raises(NotFound):
+        clients.find_client(context, "nobody")
+    with pytest.raises(NotFound):
+        clients.rotate_secret(context, ROOT, "nobody")
+    with pytest.raises(Conflict):
+        clients.delete_client(context, ROOT_ID)
+
+
+def test_neither_secrets_nor_tokens_are_stored(context: Context) -> None:
+    made = make(context, "policy:read")
+    token = token_of(context, made)
+    with context.ledger.read() as connection:
+        stored = [*connection.execute(tables.clients.select()), *connection.execute(tables.tokens.select())]
+    assert made.client_secret not in repr(stored)
+    assert token not in repr(stored)
+    assert [view.client_id for view in clients.list_clients(context)] == [made.client_id]
