@@ -25,6 +25,9 @@ _MENDS = {
     errno.EDQUOT: ("the disk quota is used up", "free some space or raise the quota, then retry the request"),
     errno.EROFS: ("the disk is read-only", "mount it writable or set details.path to another folder"),
 }
+_PARTS = ".parts"
+"""Packages that are being written; on the same disk, so that they appear at once when they are whole."""
+
 _DEFAULT_MEND = "let the server's user write to this folder or set details.path to another one"
 
 
@@ -63,11 +66,14 @@ class LocalFolder:
 
     @contextlib.contextmanager
     def _written(self, path: Path) -> Iterator[BinaryIO]:
-        part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+        parts = self._folder / _PARTS
+        part = parts / f"{path.name}.{secrets.token_hex(8)}"
         with self._naming_the_mend():
             self._make_folder()
-            for left_behind in self._folder.glob(f".{path.name}.*.part"):  # by a process that was killed
-                left_behind.unlink(missing_ok=True)
+            parts.mkdir(mode=0o700, exist_ok=True)
+            for other in parts.iterdir():
+                if other.name.startswith(f"{path.name}."):  # left behind by a process that was killed
+                    other.unlink(missing_ok=True)
             part.touch(mode=0o600, exist_ok=False)
             try:
                 with self._files.open(str(part), "wb") as file:

@@ -5,7 +5,9 @@ Every row must have an owner among the members asked for: anything else is a fau
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
 
 from habeas.domain.dataset import Address, Match
 from habeas.domain.errors import Fault
@@ -34,7 +36,7 @@ class GroupVisit:
         self._links = links
         self._attempts: dict[Address, tuple[int, int]] = {}
         self._asked: dict[Address, dict[tuple[str, Match], Pairs]] = defaultdict(lambda: defaultdict(dict))
-        self._seen: dict[Address, set[tuple[Key, int]]] = defaultdict(set)
+        self._seen: dict[Address, dict[tuple[Key, int], int]] = defaultdict(dict)
         self._digests: dict[Address, str] = {}
         self._chunks: list[tuple[Address, int, bytes, int]] = []
 
@@ -74,22 +76,34 @@ class GroupVisit:
         connector = self._run.context.connectors.get(node.connection)
         statement = connector.explain(lookup)
         self._digests.setdefault(node.address, hashlib.sha256(statement.encode()).hexdigest())
+        before = dict(self._seen[node.address]) if self._cyclic else {}
         with self._run.context.connectors.slot(node.connection):
             for batch in connector.read(lookup):
                 self._run.check()
-                self._take(node, batch)
+                self._take(node, batch, before)
         return True
 
-    def _take(self, node: Node, batch: Sequence[Row]) -> None:
+    def _take(self, node: Node, batch: Sequence[Row], before: Mapping[tuple[Key, int], int]) -> None:
+        """Keep what is new; `before` are the matches of earlier rounds, which may come again."""
         seen = self._seen[node.address]
         kept = []
         for row in batch:
             if not row.ordinals or not self._ordinals.issuperset(row.ordinals):
                 raise Fault(f"{node.address} returned a row that belongs to nobody who was asked for")
-            fresh = tuple(ordinal for ordinal in row.ordinals if (row.key, ordinal) not in seen)
+            content = hash(repr(row.values)) if self._cyclic else 0
+            fresh = []
+            for ordinal in row.ordinals:
+                match = (row.key, ordinal)
+                if match not in seen:
+                    seen[match] = content
+                    fresh.append(ordinal)
+                elif before.get(match) != content:
+                    raise Fault(
+                        f"{node.address} returned two rows with one key",
+                        hint="declare the fields that tell its rows apart as primary_key",
+                    )
             if fresh:
-                seen.update((row.key, ordinal) for ordinal in fresh)
-                kept.append(Row(row.key, row.values, fresh))
+                kept.append(Row(row.key, row.values, tuple(fresh)))
         self._links.learn(node, kept)
         self._keep(node.address, kept)
 
@@ -104,21 +118,20 @@ class GroupVisit:
                 buckets[bucket].append(Row(row.key, row.values, tuple(ordinals)))
         self._chunks += [(address, bucket, spool.encode_rows(own), len(own)) for bucket, own in buckets.items()]
         if sum(len(body) for _, _, body, _ in self._chunks) > _CHUNKS_IN_MEMORY:
-            self._write_chunks()
+            with self._run.context.ledger.write() as connection:
+                self._write_chunks(connection)
 
-    def _write_chunks(self) -> None:
-        with self._run.context.ledger.write() as connection:
-            for address, bucket, body, size in self._chunks:
-                task, attempt = self._attempts[address]
-                spool.write_chunk(connection, self._run.context.ledger, (task, attempt, bucket), body, size)
+    def _write_chunks(self, connection: sa.Connection) -> None:
+        for address, bucket, body, size in self._chunks:
+            task, attempt = self._attempts[address]
+            spool.write_chunk(connection, self._run.context.ledger, (task, attempt, bucket), body, size)
         self._chunks.clear()
 
     def _complete(self) -> dict[Address, dict[int, Spool]]:
         """One small fenced transaction: outcomes name this attempt, and the log says so."""
-        if self._chunks:
-            self._write_chunks()
         spools: dict[Address, dict[int, Spool]] = {}
         with self._run.commit() as connection:
+            self._write_chunks(connection)
             living = sorted(self._ordinals & self._run.living(connection))
             for node in self._nodes:
                 task, attempt = self._attempts[node.address]

@@ -166,9 +166,7 @@ def test_only_a_request_in_error_can_be_retried(start: Start) -> None:
         requests.retry(engine.context, request_id, "test")
 
 
-@pytest.mark.parametrize(
-    "misbehaviour", [Misbehaviour.RAISES_MID_BATCH, Misbehaviour.NO_OWNER, Misbehaviour.ONE_ROW_TOO_FEW]
-)
+@pytest.mark.parametrize("misbehaviour", [each for each in Misbehaviour if each is not Misbehaviour.SLEEPS_PAST_LEASE])
 def test_a_connector_that_breaks_the_contract_is_a_named_fault(start: Start, misbehaviour: Misbehaviour) -> None:
     shop, engine = Shop(), start(task_retry_count=1)
     ann = shop.add_person(0)
@@ -181,16 +179,6 @@ def test_a_connector_that_breaks_the_contract_is_a_named_fault(start: Start, mis
     assert view.action_required_details and view.action_required_details["collection"]
     if misbehaviour is not Misbehaviour.ONE_ROW_TOO_FEW:
         assert shop.people.records[0]["mail"] == "p0@example.com"
-
-
-def test_rows_that_come_twice_are_given_and_masked_once(start: Start) -> None:
-    shop, engine = Shop(), start()
-    ann = shop.add_person(0)
-    set_up(engine, HostileConnector(shop.connector(), Misbehaviour.REPEATS_ROWS))
-    given, erased = engine.submit("give", ann)[0], engine.submit("forget", ann)[0]
-    engine.run()
-    assert len(json.loads(engine.package(given, "give-give"))["shop:orders"]) == 2
-    assert engine.counts(erased)["shop:orders"]["changed"] == 2
 
 
 def test_a_worker_that_sleeps_past_its_lease_commits_nothing(start: Start) -> None:
@@ -418,7 +406,7 @@ def test_a_lost_package_key_fails_closed_and_stops_only_its_owner(start: Start, 
     engine.run()
     assert engine.view(kept).status is RequestStatus.COMPLETE
     assert engine.view(lost).status is RequestStatus.ERROR
-    assert [path.name for path in (tmp_path / "data" / "packages").iterdir()] == [f"{kept}.json"]
+    assert [path.name for path in (tmp_path / "data" / "packages").rglob("*.json*")] == [f"{kept}.json"]
     with engine.context.ledger.read() as connection:
         key = connection.scalar(sa.select(tables.requests.c.sealed_encryption_key).where(tables.requests.c.id == kept))
     assert key is None, "the key is forgotten once the package is uploaded"

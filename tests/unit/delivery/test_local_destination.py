@@ -26,7 +26,8 @@ def put(folder: Path, content: bytes, name: str = NAME) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    """Every file below the folder."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
 def test_a_package_is_written_read_and_found(folder: Path) -> None:
@@ -70,10 +71,11 @@ def test_a_failure_keeps_the_older_package(folder: Path) -> None:
 
 def test_what_a_killed_process_left_of_this_package_is_cleared_away(folder: Path) -> None:
     put(folder, b"{}", "pri_12.json")
-    (folder / f".{NAME}.0123456789abcdef.part").write_bytes(b"half")
-    (folder / ".pri_12.json.0123456789abcdef.part").write_bytes(b"another one's")
+    parts = folder / ".parts"
+    (parts / f"{NAME}.0123456789abcdef").write_bytes(b"half")
+    (parts / "pri_12.json.0123456789abcdef").write_bytes(b"another one's")
     put(folder, b"{}")
-    assert names(folder) == [".pri_12.json.0123456789abcdef.part", NAME, "pri_12.json"]
+    assert names(folder) == [NAME, "pri_12.json", "pri_12.json.0123456789abcdef"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""SQL databases: one connector, a dialect for each store."""
+
+from collections.abc import Mapping
+
+from habeas.connectors.sql.connector import SqlConnector
+from habeas.connectors.sql.postgres import PostgresDialect
+from habeas.connectors.sql.sqlite import SqliteDialect
+from habeas.domain.ports import ConnectionType, Connector, Limits, Sketch
+
+
+def connect_sqlite(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
+    """A connector to the SQLite file at the secret `path`, which must exist."""
+    return SqlConnector(SqliteDialect(), secrets, limits, sketch)
+
+
+def connect_postgres(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
+    """A connector to a PostgreSQL database, given by `url` or by its parts."""
+    return SqlConnector(PostgresDialect(), secrets, limits, sketch)
+
+
+def connection_types() -> tuple[ConnectionType, ...]:
+    """The connection types this package serves."""
+    parts = ("url", "host", "port", "dbname", "username", "password", "db_schema")
+    return (
+        ConnectionType("sqlite", {"path": True}, connect_sqlite),
+        ConnectionType(
+            "postgres",
+            dict.fromkeys(parts, False),
+            connect_postgres,
+            alternatives=(frozenset({"url"}), frozenset({"host", "dbname", "username", "password"})),
+        ),
+    )

@@ -1,0 +1,36 @@
+#!/bin/sh
+# Installs the servers that tests start for themselves; does nothing when they are there.
+set -eu
+
+if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1; then
+    exit 0
+fi
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "The tests need a PostgreSQL server (initdb, postgres). Install it with your system's packages." >&2
+    exit 1
+fi
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null 2>&1; then
+        echo "The tests need PostgreSQL: run this as root, or install the package postgresql." >&2
+        exit 1
+    fi
+    as_root="sudo"
+fi
+
+echo "Installing PostgreSQL for the tests (no cluster is created) ..."
+log="$(mktemp)"
+trap 'rm -f "$log"' EXIT
+install() {
+    $as_root apt-get update -qq &&
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common &&
+    # The tests start servers of their own; the distribution's default cluster would only take memory.
+    echo "create_main_cluster = false" | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null &&
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql
+}
+if ! install >"$log" 2>&1; then
+    cat "$log" >&2
+    exit 1
+fi

@@ -1,0 +1,208 @@
+"""PostgreSQL through psycopg 3: sessions with time-outs, relations from arrays.
+
+Every value travels as text and is cast to the column's own type without a length: a cast to another text
+type loses citext and char comparisons, a cast with a length truncates and finds the wrong rows.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from habeas.connectors.sql import postgres_catalog
+from habeas.connectors.sql.dialect import Engines, Rows
+from habeas.connectors.sql.failures import Condition, Diagnosis
+from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
+from habeas.connectors.sql.values import PHONE_NOISE, POSTGRES_OWN_TYPES, matched_form, postgres_form
+from habeas.domain.dataset import Match
+from habeas.domain.errors import InputError
+from habeas.domain.ports import ColumnSketch, Limits, Sketch, Table, TableSketch, Value
+
+_INTEGERS = frozenset({"smallint", "integer", "bigint"})
+
+_STATES = {
+    "3D000": Condition.NO_DATABASE,
+    "42501": Condition.NOT_ALLOWED,
+    "428C9": Condition.NOT_ALLOWED,  # a generated column
+    "25006": Condition.NOT_ALLOWED,  # a read-only standby
+    "42P01": Condition.MISSING,
+    "42703": Condition.MISSING,
+    "3F000": Condition.MISSING,
+    "55P03": Condition.BUSY,
+    "57014": Condition.BUSY,
+    "25P03": Condition.BUSY,
+    "53100": Condition.FULL,
+}
+_CLASSES = {
+    "08": Condition.UNREACHABLE,
+    "22": Condition.DATA,
+    "23": Condition.DATA,
+    "28": Condition.LOGIN,
+    "40": Condition.BUSY,
+    "53": Condition.BUSY,
+    "57": Condition.UNREACHABLE,
+    "58": Condition.FULL,
+}
+_CONNECT_WORDS = (
+    ("password authentication failed", Condition.LOGIN),
+    ("no password supplied", Condition.LOGIN),
+    ("no pg_hba.conf entry", Condition.LOGIN),
+    ("role ", Condition.LOGIN),
+    ("database ", Condition.NO_DATABASE),
+)
+
+
+class PostgresDialect:
+    """Secrets: `url`, or `host`, `port`, `dbname`, `username`, `password`; `db_schema` sets the search path."""
+
+    fenced = True
+
+    def engines(self, secrets: Mapping[str, str], limits: Limits) -> Engines:
+        engine = create_engine(
+            _url(secrets),
+            pool_size=limits.pool_size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            pool_timeout=limits.statement_timeout,
+            connect_args={"connect_timeout": max(2, round(limits.connect_timeout)), "application_name": "habeas"},
+        )
+        _configure_sessions(engine, limits, secrets.get("db_schema"))
+        return Engines(engine.execution_options(postgresql_readonly=True), engine)
+
+    def form(self, value: Value, column: ColumnSketch, match: Match = Match.EXACT) -> Value | None:
+        return postgres_form(value, column) if match is Match.EXACT else matched_form(value, match)
+
+    def joins(self, values: tuple[Value, ...]) -> bool:
+        return True
+
+    def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
+        arrays = [f"CAST({draft.bind([ordinal for ordinal, _ in seek.rows])} AS int4[])"]
+        names = ["ord"]
+        for place, column in enumerate(seek.columns):
+            placeholder = draft.bind([values[place] for _, values in seek.rows])
+            arrays.append(f"CAST({placeholder} AS {_compared_type(column, seek.match)}[])")
+            names.append(f"v{place}")
+        draft.relations.append(
+            f"{alias} AS MATERIALIZED (SELECT * FROM unnest({', '.join(arrays)}) AS u({', '.join(names)}))"  # noqa: S608
+        )
+        return Relation(alias, f"{alias}.ord", tuple(f"{alias}.{name}" for name in names[1:]))
+
+    def typed(self, placeholder: str, column: ColumnSketch, match: Match) -> str:
+        return f"CAST({placeholder} AS {_compared_type(column, match)})"
+
+    def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
+        name = f"t.{quote(column.name)}"
+        if match is Match.CASEFOLD:
+            return f"lower(CAST({name} AS text)) = lower({value})"
+        if match is Match.PHONE:
+            return f"translate(CAST({name} AS text), '{PHONE_NOISE}', '') = {value}"
+        return f"{name} = {value}" if _is_own(column) else f"CAST({name} AS text) = {value}"
+
+    def locator(self, sketch: TableSketch) -> tuple[str, ...]:
+        """The table's oid too: rows of different partitions share a ctid."""
+        return ("CAST(t.tableoid AS int8)", "CAST(t.ctid AS text)")
+
+    def lock(self, key: Sequence[str]) -> str:
+        return f" ORDER BY {', '.join(f't.{quote(name)}' for name in key)} FOR UPDATE OF t"
+
+    def update(self, table: Table, key: Seek, columns: Sequence[ColumnSketch], after: Rows) -> Statement:
+        draft = Draft()
+        arrays = [
+            f"CAST({draft.bind([values[place] for _, values in key.rows])} AS {_compared_type(column, key.match)}[])"
+            for place, column in enumerate(key.columns)
+        ] + [f"CAST({draft.bind([row[place] for row in after])} AS text[])" for place in range(len(columns))]
+        names = [f"k{place}" for place in range(len(key.columns))] + [f"a{place}" for place in range(len(columns))]
+        sets = (f"{quote(column.name)} = CAST(n.a{place} AS {column.type})" for place, column in enumerate(columns))
+        keys = (self.condition(column, f"n.k{place}", key.match) for place, column in enumerate(key.columns))
+        return Statement(
+            f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} "  # noqa: S608  # identifiers quoted, values bound
+            f"FROM unnest({', '.join(arrays)}) AS n({', '.join(names)}) WHERE {' AND '.join(keys)}",
+            draft.parameters,
+        )
+
+    def settle(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def sketch(self, connection: Connection) -> Sketch:
+        return postgres_catalog.read_sketch(connection)
+
+    def sketch_table(self, connection: Connection, table: Table) -> TableSketch | None:
+        return postgres_catalog.read_table(connection, table.schema, table.name)
+
+    def diagnose(self, error: BaseException) -> Diagnosis:
+        if not isinstance(error, psycopg.Error):
+            return Diagnosis(Condition.OTHER, type(error).__name__)
+        state = error.sqlstate
+        if state is None:
+            return _diagnose_silent(error)
+        condition = _STATES.get(state) or _CLASSES.get(state[:2], Condition.OTHER)
+        objects = (error.diag.constraint_name, error.diag.column_name)
+        return Diagnosis(condition, f"{state} {type(error).__name__}", tuple(name for name in objects if name))
+
+
+def _is_own(column: ColumnSketch) -> bool:
+    return column.text or column.type in POSTGRES_OWN_TYPES
+
+
+def _compared_type(column: ColumnSketch, match: Match) -> str:
+    """The type a value is cast to; integers are wide, so that one out of range finds nothing instead of failing."""
+    if match is not Match.EXACT or not _is_own(column):
+        return "text"
+    return "bigint" if column.type in _INTEGERS else column.type
+
+
+def _diagnose_silent(error: psycopg.Error) -> Diagnosis:
+    """Errors without a state: the driver could not connect, lost the server, or could not convert a value."""
+    if isinstance(error, psycopg.DataError):
+        return Diagnosis(Condition.DATA, "DataError")
+    if isinstance(error, psycopg.OperationalError):
+        said = str(error)
+        condition = next((found for words, found in _CONNECT_WORDS if f"FATAL:  {words}" in said), None)
+        return Diagnosis(condition or Condition.UNREACHABLE, type(error).__name__)
+    return Diagnosis(Condition.OTHER, type(error).__name__)
+
+
+def _url(secrets: Mapping[str, str]) -> URL:
+    if given := secrets.get("url"):
+        try:
+            return make_url(given).set(drivername="postgresql+psycopg")
+        except (ArgumentError, ValueError):
+            raise InputError(
+                "the secret `url` is not a database URL", hint="write postgresql://user:password@host:port/dbname"
+            ) from None
+    missing = [name for name in ("host", "dbname", "username", "password") if not secrets.get(name)]
+    if missing:
+        raise InputError(f"the connection has no {', '.join(missing)}", hint="set these secrets, or `url`")
+    port = str(secrets.get("port") or 5432)
+    if not port.isascii() or not port.isdigit():
+        raise InputError("the secret `port` is not a number", hint="e.g. 5432")
+    return URL.create(
+        "postgresql+psycopg",
+        username=secrets["username"],
+        password=secrets["password"],
+        host=secrets["host"],
+        port=int(port),
+        database=secrets["dbname"],
+    )
+
+
+def _configure_sessions(engine: Engine, limits: Limits, schema: str | None) -> None:
+    settings = {
+        "lock_timeout": _milliseconds(limits.lock_timeout),
+        "statement_timeout": _milliseconds(limits.statement_timeout),
+        "idle_in_transaction_session_timeout": _milliseconds(limits.statement_timeout),
+    }
+    if schema:
+        settings["search_path"] = '"' + schema.replace('"', '""') + '"'
+
+    def configure(connection: psycopg.Connection, _record: object) -> None:
+        for name, value in settings.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.commit()
+
+    event.listen(engine, "connect", configure)
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(max(1, round(seconds * 1000)))

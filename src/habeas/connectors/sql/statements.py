@@ -1,0 +1,150 @@
+"""Compiles seeks to SELECT statements with named placeholders (`:p0`).
+
+Pure: knows table sketches and a grammar, contacts no server. One value is a plain WHERE with a literal
+ordinal, more are one bound relation joined to the table, alternatives are branches of a UNION ALL, never an OR.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sqlalchemy import text
+from sqlalchemy.engine.default import DefaultDialect
+
+from habeas.domain.dataset import Match
+from habeas.domain.errors import NeedsHuman
+from habeas.domain.ports import ColumnSketch, Table, TableSketch, Value
+
+MAX_BRANCHES = 100
+"""Branches of one UNION ALL; SQLite allows 500."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Text with `:name` placeholders and what to bind; a list of mappings is executed once for each."""
+
+    text: str
+    parameters: Mapping[str, Value] | list[Mapping[str, Value]]
+
+    def shown(self) -> str:
+        """The text with `?` in place of every value."""
+        return str(text(self.text).compile(dialect=DefaultDialect(paramstyle="qmark")))
+
+
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """Rows of a table whose `columns` equal the values of one of `rows`: (ordinal, values in bound form)."""
+
+    columns: tuple[ColumnSketch, ...]
+    rows: Sequence[tuple[int, tuple[Value, ...]]]
+    match: Match = Match.EXACT
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A bound relation inside a statement: its FROM item, its ordinal and its values as expressions."""
+
+    source: str
+    ordinal: str
+    values: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A statement being written: its parameters and the named relations that stand before it."""
+
+    parameters: dict[str, Value] = field(default_factory=dict)
+    relations: list[str] = field(default_factory=list)
+
+    def bind(self, value: Value) -> str:
+        """Keep a parameter and return its placeholder."""
+        name = f"p{len(self.parameters)}"
+        self.parameters[name] = value
+        return f":{name}"
+
+
+class Grammar(Protocol):
+    """What the stores write differently in a SELECT. In every statement the table is called `t`."""
+
+    def joins(self, values: tuple[Value, ...]) -> bool:
+        """True when these bound values pass through a bound relation unchanged."""
+        ...
+
+    def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
+        """All rows of a seek as one bound relation."""
+        ...
+
+    def typed(self, placeholder: str, column: ColumnSketch, match: Match) -> str:
+        """A single placeholder as a value comparable with the column."""
+        ...
+
+    def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
+        """`t.column` equals `value` in the way of `match`."""
+        ...
+
+
+def quote(name: str) -> str:
+    """A standard SQL identifier, always quoted; colons are escaped for `sqlalchemy.text`."""
+    return '"' + name.replace('"', '""').replace(":", "\\:") + '"'
+
+
+def qualified(table: Table) -> str:
+    """The quoted name of a table, with its schema when the dataset names one."""
+    return ".".join(quote(name) for name in (table.schema, table.name) if name)
+
+
+def resolve(sketch: TableSketch, table: Table, names: Sequence[str]) -> tuple[ColumnSketch, ...]:
+    """The sketches of these columns. Raises NeedsHuman when the table lacks one."""
+    found = [(name, sketch.column(name)) for name in names]
+    missing = [name for name, column in found if column is None]
+    if missing:
+        raise NeedsHuman(
+            f"{table.address}: the table has no column {', '.join(missing)}",
+            hint="correct the dataset's field names or add the column; names are case-sensitive",
+        )
+    return tuple(column for _, column in found if column is not None)
+
+
+def compile_select(
+    grammar: Grammar, table: Table, outputs: Sequence[str], seeks: Sequence[Seek], tail: str = ""
+) -> list[Statement]:
+    """Statements returning (ordinal, *outputs) once per match; usually one, none when nothing is sought.
+
+    A row comes once for every value it matches: de-duplicate on the ordinal and what identifies the row.
+    """
+    parts = [part for seek in seeks for part in _parts(grammar, seek)]
+    chunks = (parts[start : start + MAX_BRANCHES] for start in range(0, len(parts), MAX_BRANCHES))
+    return [_union(grammar, qualified(table), outputs, chunk, tail) for chunk in chunks]
+
+
+def _parts(grammar: Grammar, seek: Seek) -> list[Seek]:
+    """Cut a seek into what becomes one branch each: one row alone, or many rows joined."""
+    joined = [row for row in seek.rows if grammar.joins(row[1])]
+    alone = [row for row in seek.rows if not grammar.joins(row[1])]
+    groups = [joined] if joined else []
+    return [Seek(seek.columns, rows, seek.match) for rows in [*groups, *([row] for row in alone)]]
+
+
+def _union(grammar: Grammar, table: str, outputs: Sequence[str], parts: Sequence[Seek], tail: str) -> Statement:
+    draft = Draft()
+    branches = [_branch(grammar, table, outputs, part, f"habeas_k{place}", draft) for place, part in enumerate(parts)]
+    leading = f"WITH {', '.join(draft.relations)} " if draft.relations else ""
+    return Statement(leading + " UNION ALL ".join(branches) + tail, draft.parameters)
+
+
+def _branch(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, alias: str, draft: Draft) -> str:
+    if len(part.rows) == 1:
+        ordinal, row = part.rows[0]
+        source, place = f"{table} AS t", str(ordinal)
+        values = [
+            grammar.typed(draft.bind(value), column, part.match)
+            for column, value in zip(part.columns, row, strict=True)
+        ]
+    else:
+        relation = grammar.relation(part, alias, draft)
+        source, place = f"{relation.source} CROSS JOIN {table} AS t", relation.ordinal
+        values = list(relation.values)
+    conditions = (
+        grammar.condition(column, value, part.match) for column, value in zip(part.columns, values, strict=True)
+    )
+    return f"SELECT {', '.join([place, *outputs])} FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608  # identifiers quoted, values bound

@@ -1,0 +1,182 @@
+"""The places in which the conformance suite meets each driver."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
+
+from habeas.connectors.conformance import Column, Kind, TableSpec
+from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
+from habeas.connectors.sql import connect_postgres, connect_sqlite
+from habeas.domain.ports import ColumnSketch, Connector, Limits, TableSketch, Value
+from servers.postgres import PostgresServer
+
+LIMITS = Limits(lock_timeout=2.0, statement_timeout=10.0)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+class MemoryHarness:
+    """Tables in memory."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    def create(self, spec: TableSpec) -> None:
+        sketch = TableSketch(
+            name=spec.name,
+            schema=None,
+            columns=tuple(self._column(column) for column in spec.columns),
+            primary_key=spec.key,
+            unique=tuple((column.name,) for column in spec.columns if column.unique),
+        )
+        names = [column.name for column in spec.columns]
+        records = [dict(zip(names, row, strict=True)) for row in spec.rows]
+        folding = frozenset(column.name for column in spec.columns if column.kind is Kind.FOLDING)
+        self.store.tables[spec.name] = MemoryTable(sketch, records, folding)
+
+    def connect(self, limits: Limits = LIMITS) -> Connector:
+        return MemoryConnector(self.store, limits)
+
+    def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
+        return [tuple(record.values()) for record in self.store.tables[spec.name].records]
+
+    def spoil(self, spec: TableSpec, column: str) -> None:
+        self.store.tables[spec.name].triggers = {column: lambda _: "spoiled"}
+
+    @contextmanager
+    def lock(self, spec: TableSpec) -> Iterator[None]:
+        with self.store.lock:
+            yield
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+    @staticmethod
+    def _column(column: Column) -> ColumnSketch:
+        kind = "integer" if column.kind is Kind.INTEGER else "text"
+        return ColumnSketch(column.name, kind, kind == "text", column.nullable, column.length)
+
+
+class SqliteHarness:
+    """A database file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "store #1?.db"
+        self.connectors: list[Connector] = []
+        sqlite3.connect(self.path).close()
+
+    def create(self, spec: TableSpec) -> None:
+        parts = [self._column(column) for column in spec.columns]
+        if spec.key:
+            parts.append(f"PRIMARY KEY ({', '.join(map(_quoted, spec.key))})")
+        marks = ", ".join("?" for _ in spec.columns)
+        with closing(self._session()) as session, session:
+            session.execute(f"CREATE TABLE {_quoted(spec.name)} ({', '.join(parts)})")
+            session.executemany(f"INSERT INTO {_quoted(spec.name)} VALUES ({marks})", spec.rows)
+
+    def connect(self, limits: Limits = LIMITS) -> Connector:
+        self.connectors.append(connect_sqlite({"path": str(self.path)}, limits))
+        return self.connectors[-1]
+
+    def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
+        with closing(self._session()) as session:
+            return session.execute(f"SELECT * FROM {_quoted(spec.name)}").fetchall()
+
+    def spoil(self, spec: TableSpec, column: str) -> None:
+        table, name = _quoted(spec.name), _quoted(column)
+        with closing(self._session()) as session, session:
+            session.execute(
+                f"CREATE TRIGGER spoiler AFTER UPDATE OF {name} ON {table} WHEN NEW.{name} <> 'spoiled' "
+                f"BEGIN UPDATE {table} SET {name} = 'spoiled' WHERE rowid = NEW.rowid; END"
+            )
+
+    @contextmanager
+    def lock(self, spec: TableSpec) -> Iterator[None]:
+        with closing(self._session()) as session:
+            session.isolation_level = None
+            session.execute("BEGIN IMMEDIATE")
+            yield
+            session.execute("ROLLBACK")
+
+    def close(self) -> None:
+        for connector in self.connectors:
+            connector.close()
+
+    def _session(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path)
+
+    @staticmethod
+    def _column(column: Column) -> str:
+        kind = "INTEGER" if column.kind is Kind.INTEGER else "TEXT"
+        if column.length:
+            kind = f"VARCHAR({column.length})"
+        name = _quoted(column.name)
+        parts = [name, kind, "" if column.nullable else "NOT NULL", "UNIQUE" if column.unique else ""]
+        parts.append("COLLATE NOCASE" if column.kind is Kind.FOLDING else "")
+        parts.append(f"CHECK (length({name}) <= {column.length})" if column.length else "")
+        return " ".join(part for part in parts if part)
+
+
+class PostgresHarness:
+    """A database of the session's server. `folding`: how its FOLDING columns fold case."""
+
+    def __init__(self, server: PostgresServer, folding: str) -> None:
+        self.server = server
+        self.folding = folding
+        self.connectors: list[Connector] = []
+        self.url = server.create_database("conformance")
+        self._run("CREATE EXTENSION citext")
+        self._run("CREATE COLLATION folding (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+
+    def create(self, spec: TableSpec) -> None:
+        parts = [self._column(column) for column in spec.columns]
+        if spec.key:
+            parts.append(f"PRIMARY KEY ({', '.join(map(_quoted, spec.key))})")
+        self._run(f"CREATE TABLE {_quoted(spec.name)} ({', '.join(parts)})")
+        marks = ", ".join("%s" for _ in spec.columns)
+        with psycopg.connect(self.url) as session, session.cursor() as cursor:
+            cursor.executemany(f"INSERT INTO {_quoted(spec.name)} VALUES ({marks})".encode(), spec.rows)
+
+    def connect(self, limits: Limits = LIMITS) -> Connector:
+        self.connectors.append(connect_postgres({"url": self.url}, limits))
+        return self.connectors[-1]
+
+    def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
+        with psycopg.connect(self.url) as session:
+            return list(session.execute(f"SELECT * FROM {_quoted(spec.name)}".encode()))
+
+    def spoil(self, spec: TableSpec, column: str) -> None:
+        self._run(
+            "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN NEW.{_quoted(column)} := 'spoiled'; RETURN NEW; END $$"
+        )
+        self._run(f"CREATE TRIGGER spoiler BEFORE UPDATE ON {_quoted(spec.name)} FOR EACH ROW EXECUTE FUNCTION spoil()")
+
+    @contextmanager
+    def lock(self, spec: TableSpec) -> Iterator[None]:
+        with psycopg.connect(self.url) as session:
+            session.execute(f"SELECT * FROM {_quoted(spec.name)} FOR UPDATE".encode())
+            yield
+
+    def close(self) -> None:
+        for connector in self.connectors:
+            connector.close()
+
+    def _run(self, statement: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as session:
+            session.execute(statement.encode())
+
+    def _column(self, column: Column) -> str:
+        if column.kind is Kind.INTEGER:
+            kind = "integer"
+        elif column.kind is Kind.FOLDING:
+            kind = self.folding
+        else:
+            kind = f"varchar({column.length})" if column.length else "text"
+        parts = [_quoted(column.name), kind, "" if column.nullable else "NOT NULL", "UNIQUE" if column.unique else ""]
+        return " ".join(part for part in parts if part)

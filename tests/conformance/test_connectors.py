@@ -1,0 +1,42 @@
+"""Every case of the contract against every driver."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harnesses import MemoryHarness, PostgresHarness, SqliteHarness
+
+from habeas.connectors import connection_types
+from habeas.connectors.conformance import CASES, Case, Harness, name_of
+
+DRIVERS = ("memory", "sqlite", "postgres", "postgres-icu")
+
+
+@pytest.fixture
+def harness(driver: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Harness]:
+    made: MemoryHarness | SqliteHarness | PostgresHarness
+    match driver:
+        case "memory":
+            made = MemoryHarness()
+        case "sqlite":
+            made = SqliteHarness(tmp_path)
+        case _:
+            server = request.getfixturevalue("postgres_server")
+            made = PostgresHarness(server, 'text COLLATE "folding"' if driver == "postgres-icu" else "citext")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("case", CASES, ids=name_of)
+def test_connector(case: Case, driver: str, harness: Harness, record_property: pytest.FixtureRequest) -> None:
+    record_property("cell", (driver, name_of(case)))
+    case(harness)
+
+
+def test_every_connection_type_has_a_driver_in_this_suite() -> None:
+    assert {kind.name for kind in connection_types()} <= set(DRIVERS)
+
+
+def test_cases_have_names_of_their_own() -> None:
+    assert len({name_of(case) for case in CASES}) == len(CASES)
