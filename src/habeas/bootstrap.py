@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 DEVELOPMENT_KEY = "development-key"
 ROOT_CLIENT = "root-client"
+LEDGER = "habeas.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Application:
 
 def ledger_url(settings: Settings) -> str:
     """The ledger's URL: the setting, or SQLite in the data folder."""
-    return settings.database.url or f"sqlite:///{quote(str(settings.data_dir.absolute() / 'habeas.db'))}"
+    return settings.database.url or f"sqlite:///{quote(str(settings.data_dir.absolute() / LEDGER))}"
 
 
 def prepare(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
@@ -104,7 +105,13 @@ def build(
     clock: Clock | None = None,
     extra_types: Mapping[str, ConnectionType] | None = None,
 ) -> Application:
-    """Open the ledger and wire the context. `extra_types` adds connection types, e.g. in tests."""
+    """Open the ledger and wire the context. `extra_types` adds connection types, e.g. in tests.
+
+    Without `migrate` nothing is made that is not there: InputError when there is no ledger yet.
+    """
+    embedded = settings.data_dir / LEDGER
+    if not migrate and not settings.database.url and not embedded.exists():
+        raise InputError(f"there is no ledger at {embedded}", hint="check --data-dir, or run `habeas db upgrade`")
     settings, notices = prepare(settings)
     clock = clock or SystemClock()
     ring = KeyRing.parse(settings.security.encryption_keys)

@@ -12,7 +12,7 @@ from habeas.domain.errors import DataFault, HabeasError, LeaseLost
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.links import LinkValues
-from habeas.execution.run import Done, Failed, Run
+from habeas.execution.run import Done, Failed, Run, skip_outcome
 from habeas.execution.spooled import find_spools, read_rows
 from habeas.execution.visit import GroupVisit
 from habeas.planning.plan import Group, Node
@@ -94,8 +94,10 @@ class _Access:
         nodes = [self._nodes[address] for address in group.nodes]
         pending = self._pending(group)
         try:
-            for node in nodes:
-                self._run.context.connectors.get(node.connection)
+            hindrance = next(filter(None, (self._run.context.connectors.hindrance(n.connection) for n in nodes)), "")
+            if hindrance:
+                self._skip(nodes, hindrance, pending)
+                return None
             try_again(
                 self._run,
                 lambda: self._read(nodes, group.cyclic, self._still(pending)),
@@ -108,6 +110,18 @@ class _Access:
             self._report(group, pending, LogStatus.ERROR, str(error))
             return error
         return None
+
+    def _skip(self, nodes: list[Node], hindrance: str, pending: set[int]) -> None:
+        """Pass over collections whose connection was disabled or deleted after the plan was made."""
+        with self._run.commit() as connection:
+            living = sorted(pending & self._run.living(connection))
+            for node in nodes:
+                address = str(node.address)
+                ids = self._run.request_ids(living)
+                skipped = [skip_outcome(request_id, ActionType.ACCESS, address, hindrance) for request_id in ids]
+                runs.write_outcomes(connection, skipped)
+                place = self._place(node.address)
+                self._run.log(connection, place, ActionType.ACCESS, LogStatus.SKIPPED, hindrance, living)
 
     def _still(self, pending: set[int]) -> set[int]:
         """Those of `pending` who are in the run at this moment and not yet visited (a half may be done)."""

@@ -40,6 +40,14 @@ class ConnectorPool:
             connector.close()
         return fresh
 
+    def hindrance(self, key: str) -> str:
+        """Why the connection must not be used at this moment; empty when nothing stands against it."""
+        with self._ledger.read() as connection:
+            record = find(connection, connections, key)
+        if record is None:
+            return "the connection was deleted"
+        return "the connection is disabled" if record.disabled else ""
+
     def slot(self, key: str) -> threading.BoundedSemaphore:
         """Bounds how many visits use the connection at once in this process; after `get`."""
         return self._slots[key]

@@ -91,8 +91,11 @@ class Dispatcher:
     def _landed(self, run_id: str, future: "Future[None]") -> None:
         with self._lock:
             self._in_flight.pop(run_id, None)
-        if future.cancelled() or future.exception() is not None:
-            _log.warning("run %s did not return from the executor; it is due again when its lease is over", run_id)
+        reason = "cancelled" if future.cancelled() else type(future.exception()).__name__
+        if reason != "NoneType":
+            _log.warning(
+                "run %s was not carried to its end (%s); it is due again when its lease is over", run_id, reason
+            )
         else:
             self._awake.set()
 

@@ -15,7 +15,7 @@ from habeas.domain.ports import Change, Connector, Effect, Erasure, Key, Outcome
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.masks import Masks
-from habeas.execution.run import Done, Failed, Run
+from habeas.execution.run import Done, Failed, Run, skip_outcome
 from habeas.execution.spooled import find_spools, read_rows
 from habeas.planning.plan import Node, NodeErasure
 from habeas.store import requests, runs
@@ -68,6 +68,8 @@ class _Collection:
         self._masks = Masks(node, erasure, run.context.strategies)
         self._secrets = secrets
         self._statement: str | None = None
+        reasons = sorted({str(omitted.reason) for omitted in erasure.omitted})
+        self._message = "success" if erasure.maskings else f"nothing was masked: {'; '.join(reasons)}"
         self._place = (node.connection, node.address.dataset, node.address.collection)
         with run.context.ledger.read() as connection:
             self._living = run.living(connection)
@@ -85,6 +87,10 @@ class _Collection:
             return
         if self._pending - set(self._spools):
             raise Fault(f"{self._address} was not visited for a member that is to be erased")
+        hindrance = self._run.context.connectors.hindrance(self._node.connection)
+        if hindrance:
+            self._skip(hindrance)
+            return
         self._begin()
         if self._masks.columns:
             connector = self._run.context.connectors.get(self._node.connection)
@@ -93,6 +99,14 @@ class _Collection:
                 living = self._run.read_living()
                 self._erase_batch(connector, [(row, who) for row, who in batch if living & set(who)])
         self._complete()
+
+    def _skip(self, hindrance: str) -> None:
+        with self._run.commit() as connection:
+            living = sorted(self._pending & self._run.living(connection))
+            ids = self._run.request_ids(living)
+            skipped = [skip_outcome(request_id, ActionType.ERASURE, self._address, hindrance) for request_id in ids]
+            runs.write_outcomes(connection, skipped)
+            self._run.log(connection, self._place, ActionType.ERASURE, LogStatus.SKIPPED, hindrance, living)
 
     def _begin(self) -> None:
         """From here on rows may change: remembered, so that a repeat knows which `already` was our own doing."""
@@ -162,7 +176,7 @@ class _Collection:
             living = self._run.living(connection)
             done = sorted((self._pending & living) - set(refused))
             runs.write_outcomes(connection, [self._outcome(ordinal, complete=True) for ordinal in done])
-            self._run.log(connection, self._place, ActionType.ERASURE, LogStatus.COMPLETE, "success", done)
+            self._run.log(connection, self._place, ActionType.ERASURE, LogStatus.COMPLETE, self._message, done)
             for ordinal in living.intersection(refused):
                 runs.write_outcomes(connection, [self._outcome(ordinal, complete=False)])
                 tally = self._tallies[ordinal]

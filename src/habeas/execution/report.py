@@ -43,17 +43,17 @@ def _report_node(
     digest = (erased and erased.statement_digest) or (access and access.statement_digest) or None
     verified = None
     if erasure is not None and erasure.maskings:
-        verified = bool(erased and erased.complete and not erased.refused)
+        verified = bool(erased and erased.complete and not erased.refused and not erased.skipped)
     return {
         "address": str(address),
-        "reached": access is not None,
+        "reached": access is not None and not access.skipped,
         "found": access.found if access else 0,
         **{count: getattr(erased, count) if erased else 0 for count in COUNTS},
         "skipped": [
             {"path": f"{address}:{omitted.field}", "reason": str(omitted.reason)}
             for omitted in (erasure.omitted if erasure else ())
         ],
-        "reason": None,
+        "reason": (access and access.skipped) or (erased and erased.skipped) or None,
         "verified": verified,
         "statement_digest": digest,
     }
@@ -62,6 +62,10 @@ def _report_node(
 def _exceptions(plan: Plan, collections: Sequence[Mapping[str, object]]) -> list[str]:
     """Sentences on everything that did not go as the policy says."""
     said = [f"{skipped.address} was not visited: {skipped.reason}" for skipped in plan.skipped]
+    visited = {str(node.address) for node in plan.nodes}
+    said += [
+        f"{c['address']} was passed over: {c['reason']}" for c in collections if c["address"] in visited and c["reason"]
+    ]
     for erasure in plan.erasure:
         said += [f"{erasure.address}:{omitted.field} was not masked: {omitted.reason}" for omitted in erasure.omitted]
         said += [

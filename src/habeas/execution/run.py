@@ -42,6 +42,17 @@ class Failed:
     collection: str | None = None
 
 
+def skip_outcome(request_id: str, action: ActionType, collection: str, reason: str) -> dict[str, object]:
+    """The outcome of a collection that nothing was done in, because of something that came after the plan."""
+    return {
+        "request_id": request_id,
+        "action": action,
+        "collection": collection,
+        "complete": True,
+        "skipped": reason,
+    }
+
+
 @dataclass(slots=True)
 class Run:
     """A run under our fence. `lost` is set by the heartbeat, `stopping` by the process."""

@@ -17,6 +17,7 @@ from habeas.execution.context import Context
 from habeas.execution.run import Failed, Member, Run, Stopped
 from habeas.execution.steps import steps_from
 from habeas.store import journal, requests, runs
+from habeas.store.configurations import Record
 
 _log = logging.getLogger(__name__)
 
@@ -48,24 +49,34 @@ def _perform(run: Run, lease: float) -> None:
 
 
 def _claim(context: Context, run_id: str, worker: str, lease: float, stopping: threading.Event) -> Run | None:
+    """The run under a new fence; None when it is not to be had, or when it had to be given up at once."""
     with context.ledger.write() as connection:
         claimed = runs.claim(connection, context.ledger, run_id, worker, lease)
-        if claimed is None:
-            return None
-        rows = runs.members_of(connection, run_id)
-        found = requests.identities_of(connection, context.ledger.sealer, [row.id for row in rows])
-    members = {row.ordinal: Member(row.ordinal, row.id, found.get(row.id, ()), row.encrypted) for row in rows}
-    plan = context.planner.load(claimed.plan_digest)
-    run = Run(context, run_id, claimed.fence, plan, claimed.next_step, members, stopping)
-    if claimed.claims > MAX_CLAIMS:
-        _close(
-            run,
-            Failed(
-                Fault(f"workers ended {MAX_CLAIMS} times during this step", hint="see the server's log, then retry")
-            ),
-        )
+    if claimed is None:
         return None
-    return run
+    try:
+        if claimed.claims > MAX_CLAIMS:
+            raise Fault(f"workers ended {MAX_CLAIMS} times during this step", hint="see the server's log, then retry")
+        plan = context.planner.load(claimed.plan_digest)
+        with context.ledger.read() as connection:
+            rows = runs.members_of(connection, run_id)
+            found = requests.identities_of(connection, context.ledger.sealer, [row.id for row in rows])
+    except Exception as problem:
+        _give_up(context, claimed, name_fault(problem, "taking up a run"))
+        return None
+    members = {row.ordinal: Member(row.ordinal, row.id, found.get(row.id, ()), row.encrypted) for row in rows}
+    return Run(context, run_id, claimed.fence, plan, claimed.next_step, members, stopping)
+
+
+def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
+    """End a run that cannot even be taken up: its requests stop in `error` where they were."""
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        runs.hold(connection, claimed.id, claimed.fence)
+        ids = [row.id for row in runs.members_of(connection, claimed.id)]
+        requests.transition(connection, ids, RequestStatus.ERROR, now, failure=str(error), finished_at=now)
+        runs.leave(connection, claimed.id, ids)
+        runs.finish(connection, claimed.id, now)
 
 
 def _perform_steps(run: Run) -> None:

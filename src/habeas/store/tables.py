@@ -275,6 +275,7 @@ outcomes = sa.Table(
     sa.Column("ordinal", sa.Integer),
     *(_counter(name) for name in ("found", "changed", "drifted", "already", "absent", "refused", "shared")),
     sa.Column("statement_digest", sa.String(64)),
+    sa.Column("skipped", sa.Text),  # why nothing was done here, decided after the plan was made
     sa.Index("ix_outcome_task_id", "task_id"),
 )
 

@@ -17,7 +17,7 @@ from habeas.domain.ports import Effect, Erasure, Lookup, Row
 from habeas.domain.request import RequestStatus
 from habeas.execution.dispatcher import form_runs
 from habeas.execution.runner import carry
-from habeas.services import requests
+from habeas.services import connections, requests
 from habeas.store import runs, tables
 
 Start = Callable[..., Engine]
@@ -410,3 +410,27 @@ def test_a_lost_package_key_fails_closed_and_stops_only_its_owner(start: Start, 
     with engine.context.ledger.read() as connection:
         key = connection.scalar(sa.select(tables.requests.c.sealed_encryption_key).where(tables.requests.c.id == kept))
     assert key is None, "the key is forgotten once the package is uploaded"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_connection_taken_away_before_a_retry_is_passed_over_and_reported(start: Start, deleted: bool) -> None:
+    """X16 and X18: what is left of it is skipped, the rest completes, and the report says so."""
+    shop, engine = Shop(), start(task_retry_count=0)
+    ann = shop.add_person(0)
+    flaky = Flaky(shop)
+    flaky.failing["read orders"] = 1
+    set_up(engine, flaky)
+    (request_id,) = engine.submit("give", ann)
+    engine.run()
+    if deleted:
+        connections.delete_connection(engine.context, "shop")
+    else:
+        engine.connect("shop", "memory", {"name": "shop"}, disabled=True)
+    requests.retry(engine.context, request_id, "test")
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    skipped = [collection for collection, _, status in engine.log(request_id) if status == "skipped"]
+    assert skipped == ["orders", "items"]
+    assert set(json.loads(engine.package(request_id, "give-give"))) == {"shop:people"}
+    report = requests.report(engine.context, request_id)
+    assert len([said for said in report["exceptions"] if "was passed over" in said]) == 2  # type: ignore[attr-defined]

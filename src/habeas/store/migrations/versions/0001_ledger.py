@@ -132,13 +132,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_token_client_id"), "token", ["client_id"], unique=False)
     op.create_table(
-        "worker",
-        sa.Column("id", sa.String(length=256), nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
-    )
-    op.create_table(
         "dataset",
         sa.Column("key", sa.String(length=256), nullable=False),
         sa.Column("connection_key", sa.String(length=256), nullable=False),
@@ -275,6 +268,7 @@ def upgrade() -> None:
         sa.Column("refused", sa.Integer(), server_default="0", nullable=False),
         sa.Column("shared", sa.Integer(), server_default="0", nullable=False),
         sa.Column("statement_digest", sa.String(length=64), nullable=True),
+        sa.Column("skipped", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["request_id"], ["request.id"], name=op.f("fk_outcome_request_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("request_id", "action", "collection", name=op.f("pk_outcome")),
     )
