@@ -118,7 +118,7 @@ class Engine:
         return {place["address"]: place for place in places}  # type: ignore[index,union-attr]
 
     def package(self, request_id: str, rule: str) -> str:
-        name, stream = requests.open_package(self.context, request_id, rule, "test")
+        _, stream = requests.open_package(self.context, request_id, rule, "test")
         with stream as file:
             return file.read().decode()
 

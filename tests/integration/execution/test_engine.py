@@ -434,3 +434,27 @@ def test_a_connection_taken_away_before_a_retry_is_passed_over_and_reported(star
     assert set(json.loads(engine.package(request_id, "give-give"))) == {"shop:people"}
     report = requests.report(engine.context, request_id)
     assert len([said for said in report["exceptions"] if "was passed over" in said]) == 2  # type: ignore[attr-defined]
+
+
+def test_a_worker_behind_the_fence_writes_nothing_while_another_holds_the_run(start: Start) -> None:
+    shop, engine = Shop(), start()
+
+    def overtake() -> None:
+        with engine.context.ledger.write() as connection:
+            connection.execute(tables.runs.update().values(lease_until=0.0))
+            (due,) = connection.scalars(sa.select(tables.runs.c.id))
+            assert runs.claim(connection, engine.context.ledger, due, "other", 60) is not None
+
+    waits = iter([overtake])
+    set_up(
+        engine,
+        HostileConnector(shop.connector(), Misbehaviour.SLEEPS_PAST_LEASE, lambda: next(waits, lambda: None)()),
+    )
+    (request_id,) = engine.submit("forget", shop.add_person(0))
+    engine.run()
+    assert engine.log(request_id) == [("people", "access", "in_processing")]
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.runs.update().values(lease_until=0.0))
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert engine.log(request_id).count(("people", "access", "complete")) == 1
