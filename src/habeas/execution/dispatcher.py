@@ -5,6 +5,7 @@ Several dispatchers on one ledger do no harm: forming is compare-and-set, and a 
 
 import logging
 import threading
+import time
 import uuid
 from collections import defaultdict
 from concurrent.futures import Future
@@ -38,7 +39,7 @@ class Dispatcher:
         self._executor = executor
         self._awake = awake
         self._stopping = threading.Event()
-        self._in_flight: dict[str, Future[None]] = {}
+        self._in_flight: dict[str, tuple[Future[None], float]] = {}  # with the time it was handed out
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._loop, name="dispatcher", daemon=True)
 
@@ -69,10 +70,12 @@ class Dispatcher:
             self._awake.wait(self._context.settings.execution.poll_seconds)
 
     def _submit_due(self) -> None:
-        with self._lock:
-            taken = set(self._in_flight)
         capacity = self._executor.capacity()
-        free = capacity - len(taken)
+        # What is due although it was handed out a lease ago stands still somewhere: it is handed out anew.
+        still = time.monotonic() - self._context.settings.execution.lease_seconds
+        with self._lock:
+            taken = {run_id for run_id, (_, since) in self._in_flight.items() if since > still}
+            free = capacity - len(self._in_flight)
         if free <= 0:
             return
         with self._context.ledger.read() as connection:
@@ -84,13 +87,14 @@ class Dispatcher:
                 continue  # the last slot is for small runs
             future = self._executor.submit(run.id)
             with self._lock:
-                self._in_flight[run.id] = future
+                self._in_flight[run.id] = (future, time.monotonic())
             future.add_done_callback(lambda done, run_id=run.id: self._landed(run_id, done))  # type: ignore[misc]
             free -= 1
 
     def _landed(self, run_id: str, future: "Future[None]") -> None:
         with self._lock:
-            self._in_flight.pop(run_id, None)
+            if self._in_flight.get(run_id, (None, 0.0))[0] is future:
+                del self._in_flight[run_id]
         reason = "cancelled" if future.cancelled() else type(future.exception()).__name__
         if reason != "NoneType":
             _log.warning(

@@ -50,7 +50,7 @@ def run_due_jobs(context: Context) -> None:
     """Run the jobs that are due and that no other process has taken."""
     now = context.clock.now().timestamp()
     with context.ledger.read() as connection:
-        due = dict(connection.execute(sa.select(schedules.c.job, schedules.c.due_at)).tuples().all())
+        due = {row.job: row.due_at for row in connection.execute(sa.select(schedules))}
     for name, job in JOBS.items():
         if due.get(name, now + 1) <= now and _take(context, name, now):
             count = job(context)

@@ -1,4 +1,4 @@
-"""Engines on both ledgers: one test body for SQLite and PostgreSQL."""
+"""Ledgers of both kinds: one test body for SQLite and PostgreSQL."""
 
 import uuid
 from collections.abc import Callable, Iterator

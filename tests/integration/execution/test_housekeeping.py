@@ -1,0 +1,85 @@
+"""What is kept for a request goes when it is not needed any more, and not before."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from shop import Shop
+from test_engine import Flaky, set_up
+
+from engine import Engine
+from habeas.domain.request import RequestStatus
+from habeas.execution.housekeeping import JOBS, enter_jobs, forget, run_due_jobs
+from habeas.services import requests
+from habeas.store import tables
+
+Start = Callable[..., Engine]
+
+
+def count(engine: Engine, table: sa.Table) -> int:
+    with engine.context.ledger.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def let_time_pass(engine: Engine, **time: int) -> None:
+    with engine.context.ledger.write() as connection:
+        past = datetime.now(UTC) - timedelta(**time)
+        connection.execute(tables.requests.update().values(updated_at=past, finished_at=past))
+
+
+def test_rows_of_a_complete_request_go_after_the_grace_and_its_report_stays(start: Start) -> None:
+    shop, engine = Shop(), start(grace_seconds=60)
+    set_up(engine, shop.connector())
+    (request_id,) = engine.submit("forget", shop.add_person(0))
+    engine.run()
+    before = requests.report(engine.context, request_id)
+    assert forget(engine.context) == 0 and count(engine, tables.chunks) > 0
+    let_time_pass(engine, minutes=2)
+    forget(engine.context)
+    assert count(engine, tables.chunks) == 0
+    assert requests.report(engine.context, request_id) == before
+    assert count(engine, tables.masking_secrets) == 0
+
+
+def test_an_abandoned_request_starts_afresh_when_it_is_retried(start: Start) -> None:
+    shop, engine = Shop(), start(task_retry_count=0, temporary_ttl_seconds=60)
+    flaky = Flaky(shop)
+    flaky.failing["read items"] = 1
+    set_up(engine, flaky)
+    (request_id,) = engine.submit("give", shop.add_person(0))
+    engine.run()
+    let_time_pass(engine, minutes=2)
+    forget(engine.context)
+    assert count(engine, tables.chunks) == 0
+    flaky.calls.clear()
+    requests.retry(engine.context, request_id, "test")
+    engine.run()
+    assert flaky.calls == ["read people", "read orders", "read items"]
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+
+
+def test_a_request_that_began_to_erase_keeps_its_rows(start: Start) -> None:
+    shop, engine = Shop(), start(task_retry_count=0, temporary_ttl_seconds=60)
+    flaky = Flaky(shop)
+    flaky.failing["erase people"] = 1
+    set_up(engine, flaky)
+    (request_id,) = engine.submit("forget", shop.add_person(0))
+    engine.run()
+    let_time_pass(engine, minutes=2)
+    forget(engine.context)
+    assert count(engine, tables.chunks) > 0
+    requests.retry(engine.context, request_id, "test")
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert shop.people.records[0]["mail"] is None
+
+
+def test_each_due_job_is_taken_once(start: Start) -> None:
+    engine = start()
+    enter_jobs(engine.context)
+    enter_jobs(engine.context)
+    assert count(engine, tables.schedules) == len(JOBS)
+    run_due_jobs(engine.context)
+    with engine.context.ledger.read() as connection:
+        due = list(connection.scalars(sa.select(tables.schedules.c.due_at)))
+    assert all(moment > datetime.now(UTC).timestamp() for moment in due)

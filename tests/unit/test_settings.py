@@ -1,0 +1,75 @@
+"""Settings: what wins, what old names mean, what refuses to start."""
+
+from pathlib import Path
+
+import pytest
+
+from habeas.domain.errors import InputError
+from habeas.settings import load_settings
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings(environment={})
+    assert (settings.execution.run_size, settings.execution.task_retry_count) == (100, 3)
+    assert settings.execution.temporary_ttl_seconds == 604800
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = write(tmp_path / "habeas.toml", "[execution]\nrun_size = 5\nthreads = 2\n")
+    monkeypatch.setenv("HABEAS__EXECUTION__RUN_SIZE", "7")
+    settings = load_settings(file)
+    assert (settings.execution.run_size, settings.execution.threads) == (7, 2)
+
+
+def test_habeas_toml_in_the_working_folder_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write(tmp_path / "habeas.toml", "[storage]\ndefault_key = 'mine'\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().storage.default_key == "mine"
+
+
+@pytest.mark.parametrize("prefix", ["FIDES", "FIDESOPS"])
+def test_old_names_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    old = {f"{prefix}__EXECUTION__TASK_RETRY_COUNT": "9", f"{prefix}__REDIS__DEFAULT_TTL_SECONDS": "60"}
+    settings = load_settings(environment=old)
+    assert (settings.execution.task_retry_count, settings.execution.temporary_ttl_seconds) == (9, 60)
+
+
+def test_a_named_fides_toml_is_read_and_our_own_file_wins(tmp_path: Path) -> None:
+    old = write(tmp_path / "fides.toml", "[execution]\ntask_retry_count = 4\n[redis]\ndefault_ttl_seconds = 5\n")
+    own = write(tmp_path / "own.toml", "[execution]\ntask_retry_count = 1\n")
+    settings = load_settings(own, environment={"FIDES__CONFIG_PATH": str(old)})
+    assert (settings.execution.task_retry_count, settings.execution.temporary_ttl_seconds) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[execution]\nrun_size = 0\n", "execution.run_size"),
+        ("[execution]\nrunsize = 1\n", "execution.runsize"),
+        ("[execution]\nrequire_manual_request_approval = true\n", "require_manual_request_approval"),
+        ("[security]\nencryption_keys = 5\n", "security.encryption_keys"),
+        ("nonsense", "TOML"),
+    ],
+)
+def test_wrong_settings_are_named_and_refused(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        load_settings(write(tmp_path / "habeas.toml", text))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_a_wrong_secret_is_never_repeated(tmp_path: Path) -> None:
+    file = write(tmp_path / "habeas.toml", "[security]\nencryption_keys = ['secret-word']\n")
+    with pytest.raises(InputError) as caught:
+        load_settings(file)
+    assert "secret-word" not in str(caught.value)
