@@ -36,6 +36,10 @@ class Client:
             return answer.raise_for_status().json()
         except httpx.HTTPStatusError as refused:
             raise ApiFailure(f"{method} {path} answered {_explain(refused.response)}") from None
+        except httpx.ConnectError:
+            raise ApiFailure(
+                f"no server answers at {self._http.base_url}", hint="start one with `habeas serve`, or give its --url"
+            ) from None
         except (httpx.TransportError, ValueError) as broken:
             raise ApiFailure(f"{method} {path} had no usable answer: {type(broken).__name__}") from None
 

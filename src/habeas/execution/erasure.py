@@ -139,9 +139,9 @@ class _Collection:
         if self._statement is None:
             self._statement = hashlib.sha256(connector.explain(erasure).encode()).hexdigest()
         try:
-            effects = try_again(
-                self._run, partial(connector.erase, erasure, self._run.guard), partial(self._report_retry, batch)
-            )
+            with self._run.context.connectors.slot(self._node.connection):
+                erase = partial(connector.erase, erasure, self._run.guard)
+                effects = try_again(self._run, erase, partial(self._report_retry, batch))
             self._check(effects, changes)
         except DataFault as fault:
             effects = [Effect(change.key, Outcome.REFUSED, str(fault)) for change in changes]

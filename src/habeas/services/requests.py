@@ -264,7 +264,8 @@ def make_preview(
     plan = context.planner.plan(PlanRequest(policy_key, tuple(sorted(set(identity_kinds))), chosen))
     reads, changes = {}, {}
     for node in plan.nodes:
-        entries = tuple(Entry(link.field, [(0, "")], link.match) for link in node.links)
+        ways = dict.fromkeys((link.field, link.match) for link in node.links)
+        entries = tuple(Entry(field, [(0, "")], match) for field, match in ways)
         reads[node.address] = context.connectors.get(node.connection).explain(Lookup(node.table, entries))
     for erasure in plan.erasure:
         if erasure.maskings:
