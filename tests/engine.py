@@ -15,7 +15,8 @@ from habeas.execution.runner import carry
 from habeas.planning.plan_input import AccessLevel
 from habeas.services import connections, datasets, policies, requests, storages
 from habeas.services.bulk import BulkResult
-from habeas.services.requests import NewRequest, RequestView
+from habeas.services.request_views import RequestView
+from habeas.services.requests import NewRequest
 from habeas.settings import Settings
 from habeas.store import runs
 

@@ -1,6 +1,5 @@
 """Use cases of privacy requests: submit, look up, retry, report. One function is one transaction."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,32 +13,21 @@ from habeas.domain.dataset import Address
 from habeas.domain.errors import HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity, normalise
 from habeas.domain.ports import Change, Entry, Erasure, Lookup
-from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, LogStatus, RequestStatus
+from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.masks import DERIVED_SECRET
 from habeas.execution.planning_input import PlanRequest, load_policy
 from habeas.execution.report import make_report
 from habeas.masking.registry import generate_request_secrets, generate_secret
-from habeas.planning.plan import AffectedField, Plan
+from habeas.planning.plan import Plan
 from habeas.planning.preview import preview_plan as show_plan
 from habeas.services.bulk import Listing, make_id
-from habeas.services.policies import find_policies
+from habeas.services.request_views import RequestView, affected_fields, show_log, show_requests
 from habeas.store import configurations, journal, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record
 from habeas.store.tables import requests as table
 from habeas.store.tables import storages
-
-RESULTS_CAP = 1000
-"""Log entries that a verbose answer shows per group; the rest is read through `/log` (control-plane §1.4.3)."""
-
-_TITLES = {
-    AuditAction.CREATED: "Request created",
-    AuditAction.APPROVED: "Request approved",
-    AuditAction.RETRIED: "Request retried",
-    AuditAction.DOWNLOADED: "Package downloaded",
-    AuditAction.FINISHED: "Request finished",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +53,6 @@ class RequestFilter:
     identity: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestView:
-    """A request as the API shows it (control-plane §1.3). `identity` and `results` only when asked for."""
-
-    id: str
-    status: RequestStatus
-    created_at: datetime
-    requested_at: datetime
-    external_id: str | None
-    started_processing_at: datetime | None
-    finished_processing_at: datetime | None
-    reviewed_at: datetime | None
-    reviewed_by: str | None
-    policy: Mapping[str, object]
-    action_required_details: Mapping[str, object] | None
-    resume_endpoint: str | None
-    days_left: int | None
-    failure: str | None
-    identity: Mapping[str, object] | None = None
-    results: Mapping[str, Sequence[Mapping[str, object]]] | None = None
-
-
 def submit(
     context: Context, items: Sequence[NewRequest | HabeasError], client_id: str | None
 ) -> list[RequestView | HabeasError]:
@@ -104,7 +70,7 @@ def submit(
             fresh.append((str(ids[-1]), item, outcome))
         if fresh:
             _store(context, connection, fresh, client_id, now)
-        stored = _views(context, connection, [request_id for request_id, _, _ in fresh])
+        stored = show_requests(context, connection, [request_id for request_id, _, _ in fresh])
     context.wake()
     return [stored[item] if isinstance(item, str) else item for item in ids]
 
@@ -181,7 +147,7 @@ def find_request(
     """Raises NotFound."""
     with context.ledger.read() as connection:
         _get(connection, request_id)
-        return _views(context, connection, [request_id], include_identities, verbose)[request_id]
+        return show_requests(context, connection, [request_id], include_identities, verbose)[request_id]
 
 
 def list_requests(
@@ -196,7 +162,7 @@ def list_requests(
     with context.ledger.read() as connection:
         records, total = store.list_requests(connection, _conditions(context, wanted), page, size)
         ids = [record.id for record in records]
-        views = _views(context, connection, ids, include_identities, verbose)
+        views = show_requests(context, connection, ids, include_identities, verbose)
         return Listing([views[request_id] for request_id in ids], total, page, size)
 
 
@@ -210,7 +176,7 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
         if not store.transition(connection, [request_id], again, now, only_from=error, **values):
             raise InputError(f"the request cannot be retried: its status is {record.status}")
         journal.audit(connection, [request_id], actor, AuditAction.RETRIED, now, f"from {record.next_step or 'start'}")
-        view = _views(context, connection, [request_id])[request_id]
+        view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view
 
@@ -220,8 +186,8 @@ def read_log(context: Context, request_id: str, page: int, size: int) -> Listing
     with context.ledger.read() as connection:
         record = _get(connection, request_id)
         rows, total = journal.read_logs(connection, request_id, page, size)
-    affected = _affected_fields(context, record)
-    return Listing([_show_log(row, affected) for row in rows], total, page, size)
+    affected = affected_fields(context, record)
+    return Listing([show_log(row, affected) for row in rows], total, page, size)
 
 
 def report(context: Context, request_id: str) -> dict[str, object]:
@@ -317,102 +283,3 @@ def _hashes(context: Context, kinds: Sequence[str], value: str) -> set[bytes]:
         except InputError:
             continue
     return found
-
-
-def _views(
-    context: Context,
-    connection: sa.Connection,
-    ids: Sequence[str],
-    include_identities: bool = False,
-    verbose: bool = False,
-) -> dict[str, RequestView]:
-    records = store.find_requests(connection, ids)
-    policies = find_policies(context, connection, {record.policy_key for record in records})
-    known = store.identities_of(connection, context.ledger.sealer, ids) if include_identities else {}
-    today = context.clock.now().date()
-    return {
-        record.id: RequestView(
-            id=record.id,
-            status=RequestStatus(record.status),
-            created_at=record.created_at,
-            requested_at=record.requested_at,
-            external_id=record.external_id,
-            started_processing_at=record.started_at,
-            finished_processing_at=record.finished_at,
-            reviewed_at=record.reviewed_at,
-            reviewed_by=record.reviewed_by,
-            policy=policies[record.policy_key],
-            action_required_details=_action_required(record),
-            resume_endpoint=f"/privacy-request/{record.id}/retry" if record.status == RequestStatus.ERROR else None,
-            days_left=None if record.due_at is None else (record.due_at.date() - today).days,
-            failure=record.failure,
-            identity=_show_identities(known.get(record.id, ())) if include_identities else None,
-            results=_results(context, connection, record) if verbose else None,
-        )
-        for record in records
-    }
-
-
-def _action_required(record: Record) -> Mapping[str, object] | None:
-    if record.status != RequestStatus.ERROR:
-        return None
-    return {"step": record.next_step, "collection": record.failed_collection, "action_needed": None}
-
-
-def _show_identities(identities: Sequence[Identity]) -> dict[str, object]:
-    return {
-        identity.kind: {
-            "label": identity.label or identity.kind.replace("_", " ").capitalize(),
-            "value": identity.values[0] if len(identity.values) == 1 else list(identity.values),
-        }
-        for identity in identities
-    }
-
-
-def _results(context: Context, connection: sa.Connection, record: Record) -> dict[str, list[Mapping[str, object]]]:
-    """Log and audit entries by dataset or title, oldest first (control-plane §1.4.3)."""
-    affected = _affected_fields(context, record)
-    grouped: dict[str, list[Mapping[str, object]]] = defaultdict(list)
-    for row in journal.read_audits(connection, record.id):
-        entry = {"status": row.action, "user_id": row.actor, "message": row.message, "updated_at": row.created_at}
-        grouped[_TITLES[AuditAction(row.action)]].append(entry)
-    rows, _ = journal.read_logs(connection, record.id, page=1, size=100 * RESULTS_CAP)
-    for row in rows:
-        group = grouped[row.dataset_name or ""]
-        if len(group) < RESULTS_CAP:
-            group.append(_show_log(row, affected))
-    return dict(grouped)
-
-
-_Affected = Mapping[tuple[str, str], Sequence[AffectedField]]
-
-
-def _affected_fields(context: Context, record: Record) -> _Affected:
-    """Fields the policy covers, by (action, collection address)."""
-    if record.plan_digest is None:
-        return {}
-    plan = context.planner.load(record.plan_digest)
-    return {
-        (action, str(item.address)): fields
-        for item in plan.affected
-        for action, fields in ((ActionType.ACCESS, item.access), (ActionType.ERASURE, item.erasure))
-    }
-
-
-def _show_log(row: Record, affected: _Affected) -> Mapping[str, object]:
-    fields = None
-    if row.status == LogStatus.COMPLETE:
-        fields = [
-            {"path": item.path, "field_name": item.field_name, "data_categories": list(item.data_categories)}
-            for item in affected.get((row.action_type, f"{row.dataset_name}:{row.collection_name}"), ())
-        ]
-    return {
-        "connection_key": row.connection_key,
-        "dataset_name": row.dataset_name,
-        "collection_name": row.collection_name,
-        "fields_affected": fields,
-        "message": row.message,
-        "action_type": row.action_type,
-        "status": row.status,
-        "updated_at": row.created_at,
-    }

@@ -18,7 +18,8 @@ from habeas.services import requests
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.clients import Caller
 from habeas.services.fields import InvalidFields, Problem
-from habeas.services.requests import NewRequest, RequestFilter, RequestView
+from habeas.services.request_views import RequestView
+from habeas.services.requests import NewRequest, RequestFilter
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
 from habeas.web.security import Wired, identify_if_required, needs
 
