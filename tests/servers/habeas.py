@@ -3,28 +3,26 @@
 Crash and acceptance tests act on it as operators do, by signals, and call it as its users do, over HTTP.
 """
 
-import os
-import signal
-import subprocess
+import re
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
 from habeas.client import Client
+from habeas.domain.request import TERMINAL, RequestStatus
+from servers.process import Process, wait_for
+from servers.process import expecting as expecting
 
 COMMAND = Path(sys.executable).with_name("habeas")
 STORAGE = "packages"
 
 
-class HabeasServer:
-    """A running server; made is started. `stop` is orderly, `kill` a crash; `start` starts it again.
+class HabeasServer(Process):
+    """A running server. `stop` is orderly, `kill` a crash; `start` starts it again on a port of its own.
 
     Two servers share a ledger when they share the data folder, also beside a PostgreSQL ledger: keys and
     packages are there.
@@ -33,32 +31,10 @@ class HabeasServer:
     def __init__(self, data_dir: Path, *, environment: Mapping[str, str] | None = None, executor: bool = True) -> None:
         self.data_dir = data_dir
         self.url = ""
-        self._command = [COMMAND, "serve", "--port", "0", "--data-dir", str(data_dir)]
-        if not executor:
-            self._command.append("--no-executor")
-        self._environment = dict(environment or {})
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log = Path(os.devnull)
-        self.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-
-    def start(self, deadline: float = 30.0) -> None:
-        """Start on a fresh port and wait until `/health` says that all is well, at most `deadline` seconds."""
-        self._process, self._log = launch(self._command, self.data_dir, self._environment)
-        with expecting("the server to be healthy", deadline, self.log_text) as attempts:
-            for _ in attempts:
-                if self._process.poll() is not None:
-                    raise AssertionError(f"the server does not start:\n{self.log_text()}")
-                self.url = self._announced()
-                if self.url and _is_healthy(self.url):
-                    return
+        options = [] if executor else ["--no-executor"]
+        super().__init__(
+            [COMMAND, "serve", "--port", "0", "--data-dir", data_dir, *options], data_dir, environment or {}
+        )
 
     @contextmanager
     def client(self) -> Iterator[httpx.Client]:
@@ -70,82 +46,96 @@ class HabeasServer:
             http.headers["Authorization"] = f"Bearer {token}"
             yield http
 
-    def kill(self) -> None:
-        """End it as a crash does (SIGKILL); does nothing when it is not running."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """Ask it to end in order (SIGTERM) and wait for that."""
-        self._end(signal.SIGTERM)
-
-    def pause(self) -> None:
-        """Stop it in its tracks (SIGSTOP) as a frozen machine would be."""
-        self._running().send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on where it stood (SIGCONT)."""
-        self._running().send_signal(signal.SIGCONT)
-
-    def log_text(self) -> str:
-        """What it has written since it was last started."""
-        return self._log.read_text(errors="replace")
-
-    def _announced(self) -> str:
-        found = [line.removeprefix("serving on ") for line in self.log_text().splitlines(keepends=True)]
-        return next((line.strip() for line in found if line.startswith("http") and line.endswith("\n")), "")
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "the server is not running"
-        return self._process
-
-    def _end(self, with_signal: signal.Signals) -> None:
-        if self._process is not None:
-            end(self._process, with_signal)
-            self._process = None
+    def is_ready(self) -> bool:
+        """Whether it has said where it listens and `/health` says that all is well."""
+        found = re.search(r"^serving on (\S+)\n", self.log_text(), re.MULTILINE)
+        if found is None:
+            return False
+        self.url = found[1]
+        try:
+            return httpx.get(f"{self.url}/health", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
 
 
-def launch(
-    command: Sequence[str | Path], folder: Path, environment: Mapping[str, str]
-) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start a process in `folder` with no settings but those given; the process and the file it logs to."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HABEAS", "FIDES"))}
-    descriptor, log = tempfile.mkstemp(prefix="process-", suffix=".log", dir=folder)
-    with os.fdopen(descriptor, "wb") as file:
-        process = subprocess.Popen(
-            list(command),
-            env={**inherited, **environment},
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-        )
-    return process, Path(log)
+def register_storage(http: httpx.Client, key: str = STORAGE) -> None:
+    """Packages go to the server's data folder."""
+    Client(http).patch_all("/storage/config", [{"key": key, "name": key, "type": "local", "format": "json"}])
 
 
-def end(process: subprocess.Popen[bytes], with_signal: signal.Signals) -> None:
-    """Send a signal that ends the process, also when it is paused, and wait for its end."""
-    process.send_signal(with_signal)
-    process.send_signal(signal.SIGCONT)
-    try:
-        process.wait(timeout=30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait(timeout=30)
-        raise AssertionError(f"the process did not end by {with_signal.name} within 30 seconds") from None
+def register_connection(
+    http: httpx.Client, key: str, kind: str, secrets: Mapping[str, str], *, access: str = "write"
+) -> None:
+    """Connect a system and test it; AssertionError when it cannot be reached."""
+    client = Client(http)
+    client.patch_all("/connection", [{"key": key, "name": key, "connection_type": kind, "access": access}])
+    test = client.call("PUT", f"/connection/{key}/secret", json=dict(secrets))
+    assert test["test_status"] == "succeeded", test
 
 
-@contextmanager
-def expecting(what: str, deadline: float, say: Any = lambda: "") -> Iterator[Iterator[int]]:
-    """Attempts, 20 a second, until the block leaves the loop; an AssertionError after `deadline` seconds."""
-    until = time.monotonic() + deadline
+def register_dataset(http: httpx.Client, connection: str, *bodies: Mapping[str, Any]) -> None:
+    """Save datasets below a connection."""
+    Client(http).patch_all(f"/connection/{connection}/dataset", bodies)
 
-    def attempts() -> Iterator[int]:
-        number = 0
-        while time.monotonic() < until:
-            yield number
-            number += 1
-            time.sleep(0.05)
-        raise AssertionError(f"waited {deadline:.0f} seconds for {what}\n{say()}")
 
-    yield attempts()
+def register_policy(
+    http: httpx.Client,
+    key: str,
+    *,
+    access: Sequence[str] = (),
+    erasure: Sequence[str] = (),
+    masking: Mapping[str, Any] | None = None,
+    storage: str = STORAGE,
+) -> None:
+    """A policy that returns and masks these categories, by the rules `{key}_access` and `{key}_erasure`.
+
+    `masking` is a strategy with its configuration; default `null_rewrite`.
+    """
+    client = Client(http)
+    client.patch_all("/policy", [{"key": key, "name": key}])
+    strategy = masking or {"strategy": "null_rewrite", "configuration": {}}
+    rules = (
+        (access, {"action_type": "access", "storage_destination_key": storage}),
+        (erasure, {"action_type": "erasure", "masking_strategy": strategy}),
+    )
+    for categories, details in rules:
+        if categories:
+            rule = f"{key}_{details['action_type']}"
+            client.patch_all(f"/policy/{key}/rule", [{"key": rule, "name": rule, **details}])
+            targets = [{"data_category": category} for category in categories]
+            client.patch_all(f"/policy/{key}/rule/{rule}/target", targets)
+
+
+def submit(http: httpx.Client, policy: str, *people: Mapping[str, str], **details: Any) -> list[str]:
+    """Submit one request per person in one call (they become one run); their ids in the order given."""
+    items = [{"policy_key": policy, "identity": dict(person), **details} for person in people]
+    answer = Client(http).call("POST", "/privacy-request", json=items)
+    assert not answer["failed"], answer["failed"]
+    return [item["id"] for item in answer["succeeded"]]
+
+
+def wait_until_over(http: httpx.Client, request_id: str, deadline: float = 30.0) -> str:
+    """The status in which the request ends; AssertionError after `deadline` seconds."""
+
+    def ended() -> str | None:
+        status = Client(http).call("GET", f"/privacy-request/{request_id}")["status"]
+        return str(status) if status in TERMINAL | {RequestStatus.ERROR} else None
+
+    return wait_for(f"{request_id} to end", ended, deadline, lambda: str(read_log(http, request_id)))
+
+
+def read_log(http: httpx.Client, request_id: str) -> list[tuple[str, str, str]]:
+    """(collection, action, status) of the execution log, oldest first."""
+    items = Client(http).call("GET", f"/privacy-request/{request_id}/log", params={"size": 100})["items"]
+    return [(item["collection_name"], item["action_type"], item["status"]) for item in items]
+
+
+def read_package(http: httpx.Client, request_id: str, rule: str) -> bytes:
+    """The package of an access rule as it is downloaded."""
+    return http.get(f"/api/v1/privacy-request/{request_id}/package/{rule}").raise_for_status().content
+
+
+def read_report(http: httpx.Client, request_id: str) -> dict[str, Any]:
+    """The report of the request."""
+    report: dict[str, Any] = Client(http).call("GET", f"/privacy-request/{request_id}/report")
+    return report

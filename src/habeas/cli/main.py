@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from click.exceptions import Abort, ClickException, Exit
 from rich.console import Console
 
 from habeas import __version__
@@ -47,16 +46,9 @@ def main() -> None:
     """Run a command; errors of ours are one line with a hint, exit code 1 (2: the command line is wrong)."""
     errors = Console(stderr=True)
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        app()
     except HabeasError as error:
         errors.print(f"[bold red]error:[/] {error.message}", highlight=False, soft_wrap=True)
         if error.hint:
             errors.print(f"[dim]hint:[/] {error.hint}", highlight=False, soft_wrap=True)
         sys.exit(1)
-    except Exit as exit_:
-        sys.exit(exit_.exit_code)
-    except (Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)

@@ -1,8 +1,10 @@
 """`habeas serve`: the HTTP API, with the dispatcher and the embedded executor."""
 
 import contextlib
+import signal
 import socket
 from collections.abc import Iterator
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -23,7 +25,8 @@ def serve(
     data_dir: DataDir = None,
     executor: Annotated[bool, typer.Option("--executor/--no-executor", help="Carry runs out here too.")] = True,
 ) -> None:
-    """Start the server; Ctrl-C ends it and loses nothing."""
+    """Start the server; Ctrl-C and SIGTERM end it and lose nothing."""
+    signal.signal(signal.SIGTERM, _leave)
     settings = read_settings(context, data_dir)
     set_up_logs(settings.logging.level)
     console = Console(stderr=True)
@@ -66,3 +69,9 @@ def make_server(application: bootstrap.Application, host: str) -> uvicorn.Server
         create_app(application.context), host=host, access_log=False, log_config=None, server_header=False
     )
     return uvicorn.Server(config)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Unwind on SIGTERM, which uvicorn raises anew when it is down: by default the process would end there,
+    without giving its runs back."""
+    raise typer.Exit

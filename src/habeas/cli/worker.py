@@ -1,6 +1,9 @@
 """`habeas worker`: a Dask worker that can carry runs."""
 
 import asyncio
+import contextlib
+import signal
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -24,7 +27,8 @@ def worker(
     set_up_logs(settings.logging.level)
     bootstrap.close(bootstrap.build(settings, migrate=False))  # says what is wrong before joining
     try:
-        asyncio.run(_work(settings, scheduler, threads or settings.execution.threads))
+        with contextlib.suppress(asyncio.CancelledError):  # SIGTERM
+            asyncio.run(_work(settings, scheduler, threads or settings.execution.threads))
     except ImportError:
         raise InputError("a worker needs Dask", hint="install the extra: pip install 'habeas[cluster]'") from None
     except OSError:
@@ -32,11 +36,16 @@ def worker(
 
 
 async def _work(settings: Settings, scheduler: str, threads: int) -> None:
+    """Join, and join again after the scheduler was away, until SIGTERM or Ctrl-C; runs are given back each time."""
     from distributed import Worker
 
     from habeas.execution.cluster import HabeasPlugin
 
-    plugin = HabeasPlugin(bootstrap.worker_context(settings))
-    async with Worker(scheduler, nthreads=threads, plugins=(plugin,), dashboard=False) as joined:
-        Console(stderr=True).print(f"working for {scheduler} as {joined.address}", highlight=False)
-        await joined.finished()
+    if myself := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, myself.cancel)
+    make_context = cache(bootstrap.worker_context(settings))
+    while True:
+        plugin = HabeasPlugin(make_context)
+        async with Worker(scheduler, nthreads=threads, plugins=(plugin,), dashboard=False) as joined:
+            Console(stderr=True).print(f"working for {scheduler} as {joined.address}", highlight=False)
+            await joined.finished()

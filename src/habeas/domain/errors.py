@@ -51,7 +51,8 @@ class DatasetError(InputError):
     def __init__(
         self, message: str, *, path: str = "", source: str = "", line: int | None = None, hint: str = ""
     ) -> None:
-        where = ":".join(part for part in (source, str(line) if line else "", f" {path}" if path else "") if part)
+        parts = (source, str(line) if line else "", f" {path}" if path else "")
+        where = ":".join(filter(None, parts)).lstrip()
         super().__init__(f"{where}: {message}" if where else message, hint=hint)
         self.path = path
         self.source = source

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, OperationalError
 
@@ -64,9 +65,11 @@ def make_engine(url: str) -> sa.Engine:
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "postgresql+psycopg":
-        return sa.create_engine(
+        engine = sa.create_engine(
             parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}
         )
+        sa.event.listen(engine, "connect", _prepare_postgres)
+        return engine
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         raise InputError("database.url names no ledger we know", hint="use sqlite:///file or postgresql://…")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +77,12 @@ def make_engine(url: str) -> sa.Engine:
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _prepare_postgres(dbapi_connection: psycopg.Connection, record: object) -> None:
+    """A process frozen inside a transaction holds its run's row: PostgreSQL ends it, so that another may claim."""
+    dbapi_connection.execute("SET idle_in_transaction_session_timeout = '10s'")
+    dbapi_connection.commit()
 
 
 def _prepare_sqlite(dbapi_connection: object, record: object) -> None:

@@ -1,0 +1,43 @@
+"""Fixtures of the crash tests: a shop, both ledgers, and what happens when nothing is disturbed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledgers import PACE, PostgresLedger, SqliteLedger
+from outcome import Outcome, observe
+from shop import PEOPLE, POLICY, Shop
+
+from servers.habeas import HabeasServer, submit
+from servers.postgres import PostgresServer
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def shop(postgres_server: PostgresServer) -> Shop:
+    return Shop(postgres_server, "crash_shop")
+
+
+@pytest.fixture
+def postgres_ledger(postgres_server: PostgresServer) -> PostgresLedger:
+    return PostgresLedger(postgres_server.create_database("crash_ledger"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request: pytest.FixtureRequest, data_dir: Path) -> Any:
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_ledger")
+    return SqliteLedger(data_dir)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """The twin: the same requests on the same data, left in peace."""
+    shop = Shop(postgres_server, "crash_twin")
+    with HabeasServer(tmp_path_factory.mktemp("twin"), environment=PACE) as server, server.client() as http:
+        shop.register(http)
+        return observe(http, submit(http, POLICY, *PEOPLE), shop)
