@@ -66,7 +66,7 @@ class Client:
             if status == RequestStatus.COMPLETE:
                 return
             if status in TERMINAL | {RequestStatus.ERROR}:
-                causes = [entry["message"] for entry in entries if entry["status"] == "error"]
+                causes = dict.fromkeys(entry["message"] for entry in entries if entry["status"] == "error")
                 raise ApiFailure(f"the request ended as {status}: {'; '.join(causes) or 'its log names no cause'}")
             if time.monotonic() > deadline:
                 raise ApiFailure(f"the request was still {status} after {patience:.0f} seconds")

@@ -103,6 +103,7 @@ def load_settings(
     `data_dir` given here wins over all. Raises InputError naming every setting that is wrong, never its value.
     """
     path = file or Path("habeas.toml")
+    _check_sections(environment)
     values: dict[str, Any] = _old_settings(environment)
     if file or path.exists():
         values = _merge(values, _read_toml(path))
@@ -112,6 +113,14 @@ def load_settings(
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise InputError(f"settings are wrong: {wrong}", hint="see docs/reference.md") from None
     return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})
+
+
+def _check_sections(environment: Mapping[str, str]) -> None:
+    """Refuse variables of sections there are not: the settings' own reader looks at known names only."""
+    ours = sorted(name for name in environment if name.upper().startswith("HABEAS__"))
+    unknown = [name for name in ours if name.split("__")[1].lower() not in Settings.model_fields]
+    if unknown:
+        raise InputError(f"settings are wrong: {', '.join(unknown)}: no such setting", hint="see docs/reference.md")
 
 
 def _old_settings(environment: Mapping[str, str]) -> dict[str, Any]:

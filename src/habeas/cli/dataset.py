@@ -27,7 +27,7 @@ def validate(
     here = ConnectionState("file", "file", AccessLevel.READ)
     reached, reason = traversability([PlacedDataset(dataset, here) for dataset in datasets])
     collections = sum(len(dataset.collections) for dataset in datasets)
-    typer.echo(f"{len(datasets)} datasets with {collections} collections are well-formed")
+    typer.echo(f"well-formed: datasets {len(datasets)}, collections {collections}")
     if not reached:
         raise InputError(reason)
     typer.echo("every collection can be reached when all declared identities are given")

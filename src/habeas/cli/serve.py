@@ -49,6 +49,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server((where[0], where[1]), family=family)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does not, for sockets it is given
     except OSError as error:
         raise InputError(
             f"cannot listen on {host}:{port}: {error.strerror}", hint="choose another --host or --port"

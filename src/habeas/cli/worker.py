@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import signal
+import tempfile
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -31,21 +32,28 @@ def worker(
             asyncio.run(_work(settings, scheduler, threads or settings.execution.threads))
     except ImportError:
         raise InputError("a worker needs Dask", hint="install the extra: pip install 'habeas[cluster]'") from None
-    except OSError:
-        raise InputError(f"no Dask scheduler answers at {scheduler}", hint="start one: dask scheduler") from None
+    except (ValueError, OSError):
+        raise InputError(f"{scheduler} is no address of a Dask scheduler", hint="e.g. tcp://host:8786") from None
 
 
 async def _work(settings: Settings, scheduler: str, threads: int) -> None:
-    """Join, and join again after the scheduler was away, until SIGTERM or Ctrl-C; runs are given back each time."""
+    """Join, and join again after the scheduler was away, until SIGTERM or Ctrl-C; runs are given back each time.
+
+    Waits as long as no scheduler answers: which of them starts first does not matter.
+    """
     from distributed import Worker
+    from distributed.comm import resolve_address
 
     from habeas.execution.cluster import HabeasPlugin
 
+    resolve_address(scheduler)
     if myself := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, myself.cancel)
     make_context = cache(bootstrap.worker_context(settings))
-    while True:
-        plugin = HabeasPlugin(make_context)
-        async with Worker(scheduler, nthreads=threads, plugins=(plugin,), dashboard=False) as joined:
-            Console(stderr=True).print(f"working for {scheduler} as {joined.address}", highlight=False)
-            await joined.finished()
+    with tempfile.TemporaryDirectory(prefix="habeas-worker-") as folder:
+        while True:
+            plugin = HabeasPlugin(make_context)
+            options: dict[str, Any] = {"nthreads": threads, "local_directory": folder, "dashboard": False}
+            async with Worker(scheduler, plugins=(plugin,), **options) as joined:
+                Console(stderr=True).print(f"working for {scheduler} as {joined.address}", highlight=False)
+                await joined.finished()

@@ -62,6 +62,8 @@ def _report_node(
 def _exceptions(plan: Plan, collections: Sequence[Mapping[str, object]]) -> list[str]:
     """Sentences on everything that did not go as the policy says."""
     said = [f"{skipped.address} was not visited: {skipped.reason}" for skipped in plan.skipped]
+    if not collections:
+        said.append("nothing was visited: no dataset is described")
     visited = {str(node.address) for node in plan.nodes}
     said += [
         f"{c['address']} was passed over: {c['reason']}" for c in collections if c["address"] in visited and c["reason"]

@@ -1,0 +1,204 @@
+"""Writes docs/reference.md from the code: settings, categories, strategies, connections, errors, routes, commands.
+
+`tests/docs/test_reference.py` fails when the page differs; run `python scripts/write_reference.py` then.
+"""
+
+import inspect
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+
+from habeas import bootstrap
+from habeas.cli.main import app as commands
+from habeas.connectors.sql import connection_types
+from habeas.delivery.local import storage_types
+from habeas.domain.category import DEFAULT_CATEGORIES
+from habeas.domain.errors import Fault, HabeasError, LeaseLost, Unreachable
+from habeas.domain.request import TRANSITIONS, AuditAction, LogStatus
+from habeas.masking.registry import strategies
+from habeas.services.clients import SCOPES
+from habeas.settings import Settings
+from habeas.web.app import create_app
+from habeas.web.errors import answer_error
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
+_METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def render() -> str:
+    """The whole page."""
+    sections = (
+        ("Settings", _settings()),
+        ("Data categories", _categories()),
+        ("Masking strategies", _strategies()),
+        ("Connection types and their secrets", _connections()),
+        ("Storage types", _storages()),
+        ("Statuses", _statuses()),
+        ("Errors", _errors()),
+        ("Routes", _routes()),
+        ("Scopes", [", ".join(f"`{scope}`" for scope in SCOPES)]),
+        ("Commands", _commands()),
+    )
+    head = "# Reference\n\nWritten by `scripts/write_reference.py` from the code; a test compares the two.\n"
+    return head + "".join(f"\n## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in sections)
+
+
+def _table(headings: Sequence[str], rows: Iterator[Sequence[str]]) -> list[str]:
+    cells = [headings, ["---"] * len(headings), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return [f"| {' | '.join(row)} |" for row in cells]
+
+
+def _settings() -> list[str]:
+    def rows(model: type[BaseModel], prefix: str) -> Iterator[Sequence[str]]:
+        for name, field in model.model_fields.items():
+            if isinstance(field.default, BaseModel):
+                yield from rows(type(field.default), f"{prefix}{name}.")
+            else:
+                yield f"`{prefix}{name}`", f"`{field.default}`" if field.default != "" else "", field.description or ""
+
+    return [
+        "From `habeas.toml` in the working folder (or the file that `--config` names) and, before it, from the",
+        "environment: `HABEAS__` and the name in capitals with `__` for the dot, e.g. `HABEAS__EXECUTION__THREADS`.",
+        "`--data-dir` wins over both. A name or value that is wrong, or of a later version, refuses to start.",
+        "",
+        *_table(("Setting", "Default", "Meaning"), rows(Settings, "")),
+        "",
+        "Old names are read from `FIDES__…`, `FIDESOPS__…` and the file that `FIDES__CONFIG_PATH` names:",
+        "`execution.task_retry_count`, `execution.subject_identity_verification_required`,",
+        "`execution.require_manual_request_approval`, and `redis.default_ttl_seconds` for",
+        "`execution.temporary_ttl_seconds`.",
+    ]
+
+
+def _categories() -> list[str]:
+    return [
+        "A target covers its category and all below it, at the dot: `user.device` covers `user.device.cookie_id`,",
+        "`user.device.cookie` does not.",
+        "",
+        *(f"{'  ' * category.count('.')}* `{category}`" for category in sorted(DEFAULT_CATEGORIES)),
+    ]
+
+
+def _strategies() -> list[str]:
+    lines = []
+    for name, kind in strategies().items():
+        secrets = f" Secrets of each request: {', '.join(kind.secret_kinds)}." if kind.secret_kinds else ""
+        text = " Writes text; in a column of another type it writes null." if kind.text_only else ""
+        lines += [f"**`{name}`**. {kind.description}{text}{secrets}", ""]
+        for item in kind.configuration:
+            lines.append(f"* `{item.name}`{' (required)' if item.required else ''}: {item.description}")
+        lines += [""] if kind.configuration else []
+    return lines[:-1]
+
+
+def _connections() -> list[str]:
+    def rows() -> Iterator[Sequence[str]]:
+        for kind in connection_types():
+            needed = [f"`{name}`" for name, required in kind.secrets.items() if required]
+            choices = [" ".join(f"`{name}`" for name in sorted(choice)) for choice in kind.alternatives]
+            rest = {*kind.secrets} - {name for choice in kind.alternatives for name in choice}
+            optional = sorted(f"`{name}`" for name in rest if not kind.secrets[name])
+            yield f"`{kind.name}`", " ".join(needed) or ", or ".join(choices), " ".join(optional)
+
+    return _table(("Type", "Needed", "Optional"), rows())
+
+
+def _storages() -> list[str]:
+    def rows() -> Iterator[Sequence[str]]:
+        for kind in storage_types(Path("packages")):
+            details = (f"`{name}`{' (required)' if required else ''}" for name, required in kind.details.items())
+            yield f"`{kind.name}`", ", ".join(f"`{name}`" for name in kind.formats), ", ".join(details)
+
+    return _table(("Type", "Formats", "Details"), rows())
+
+
+def _statuses() -> list[str]:
+    moves = ((f"`{now}`", ", ".join(f"`{to}`" for to in sorted(then)) or "–") for now, then in TRANSITIONS.items())
+    return [
+        *_table(("Status of a request", "May become"), moves),
+        "",
+        f"The execution log says {', '.join(f'`{status}`' for status in LogStatus)}; "
+        f"the audit log {', '.join(f'`{action}`' for action in AuditAction)}.",
+    ]
+
+
+def _errors() -> list[str]:
+    return [
+        'An answer that is no success has `{"detail": …}`: a sentence with its hint, or for 422 a list of',
+        "`{loc, msg, type}`. A fault is answered with a reference to the server's log. No error repeats a value.",
+        "",
+        *_table(("Code", "HTTP", "Meaning"), _branch(HabeasError, -1)),
+    ]
+
+
+def _branch(kind: type[HabeasError], depth: int) -> Iterator[Sequence[str]]:
+    """An error and those below it, as the error tree is drawn."""
+    if depth >= 0:
+        said = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+        yield f"{'– ' * depth}`{kind.code}`", str(_status_of(kind)), said
+    for below in kind.__subclasses__():
+        if below is not LeaseLost and below.__module__ == HabeasError.__module__:
+            yield from _branch(below, depth + 1)
+
+
+def _status_of(kind: type[HabeasError]) -> int:
+    if issubclass(kind, Fault):
+        return 500
+    return answer_error(Unreachable("", []) if kind is Unreachable else kind("")).status_code
+
+
+def _routes() -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        application = bootstrap.build(Settings(data_dir=Path(folder)))
+        schema: dict[str, Any] = create_app(application.context).openapi()
+        bootstrap.close(application)
+
+    def rows() -> Iterator[Sequence[str]]:
+        for path, operations in schema["paths"].items():
+            for method in _METHODS:
+                if operation := operations.get(method):
+                    scopes = [scope for need in operation.get("security", ()) for scope in need.get("client", ())]
+                    yield f"`{method.upper()} {path}`", ", ".join(f"`{s}`" for s in scopes), operation["summary"]
+
+    return [
+        "Below `/dsr/policy` the routes of `/policy` are served again, and `/logs` beside `/log`. A route without a",
+        "scope is open or needs none in particular; the description of everything is at `/openapi.json`.",
+        "",
+        *_table(("Route", "Scope", "What it does"), rows()),
+    ]
+
+
+def _commands() -> list[str]:
+    root: Any = typer.main.get_command(commands)
+    lines = ["`habeas --config FILE` names the settings file for any command; `--version` prints the version.", ""]
+    for name, command in sorted(root.commands.items()):
+        lines += _describe(f"habeas {name}", command)
+    return lines[:-1]
+
+
+def _describe(name: str, command: Any) -> Iterator[str]:
+    if hasattr(command, "commands"):
+        for below, inner in command.commands.items():
+            yield from _describe(f"{name} {below}", inner)
+        return
+    shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+    arguments = "".join(f" {p.name.upper()}" for p in shown if p.param_type_name == "argument")
+    yield f"**`{name}{arguments}`**. {command.help.splitlines()[0]}"
+    yield ""
+    for parameter in shown:
+        if parameter.param_type_name == "argument":
+            yield f"* `{parameter.name.upper()}`: {parameter.help}"
+        else:
+            names = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
+            default = parameter.default
+            said = f" Default: `{default}`." if isinstance(default, str | int) and not isinstance(default, bool) else ""
+            yield f"* {names}: {parameter.help}{said}"
+    yield ""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
