@@ -42,7 +42,7 @@ async def _work(settings: Settings, scheduler: str, threads: int) -> None:
     Waits as long as no scheduler answers: which of them starts first does not matter.
     """
     from distributed import Worker
-    from distributed.comm import resolve_address
+    from distributed.comm.addressing import resolve_address
 
     from habeas.execution.cluster import HabeasPlugin
 

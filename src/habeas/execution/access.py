@@ -14,7 +14,7 @@ from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.links import LinkValues
 from habeas.execution.run import Done, Failed, Run, skip_outcome
 from habeas.execution.spooled import find_spools, read_rows
-from habeas.execution.visit import GroupVisit
+from habeas.execution.visit import Attempts, GroupVisit, open_attempt
 from habeas.planning.plan import Group, Node
 from habeas.store import runs
 
@@ -53,9 +53,9 @@ class _Access:
                 ready = [index for index, group in waiting.items() if finished.issuperset(group.upstream)]
                 if not ready and not running:
                     break  # what is left stands behind a failure
-                self._announce([waiting[index] for index in ready])
+                attempts = self._begin([waiting[index] for index in ready])
                 for index in ready:
-                    running[pool.submit(self._visit, waiting.pop(index))] = index
+                    running[pool.submit(self._visit, waiting.pop(index), attempts)] = index
                 for done in wait(running, return_when=FIRST_COMPLETED).done:
                     index = running.pop(done)
                     error = done.result()
@@ -72,25 +72,24 @@ class _Access:
         """Living members that some collection of the group has not been visited for."""
         return {ordinal for ordinal in self._living if any(ordinal not in self._visited[a] for a in group.nodes)}
 
-    def _announce(self, groups: list[Group]) -> None:
-        """Log the start of visits that no worker has begun in this run."""
-        fresh = [(a, group) for group in groups for a in group.nodes if str(a) not in self._begun]
-        if not fresh:
-            return
+    def _begin(self, groups: list[Group]) -> Attempts:
+        """Open the first attempts; log the start of visits that no worker has begun in this run."""
+        attempts: Attempts = {}
+        if not groups:
+            return attempts
         with self._run.commit() as connection:
-            for address, group in fresh:
-                self._run.log(
-                    connection,
-                    self._place(address),
-                    ActionType.ACCESS,
-                    LogStatus.IN_PROCESSING,
-                    "starting",
-                    self._pending(group),
-                )
-                runs.open_task(connection, self._run.id, ActionType.ACCESS, str(address))
+            for group in groups:
+                for address in group.nodes:
+                    attempts[address] = open_attempt(self._run, connection, address)
+                    if str(address) not in self._begun:
+                        place, who = self._place(address), self._pending(group)
+                        action, status = ActionType.ACCESS, LogStatus.IN_PROCESSING
+                        self._run.log(connection, place, action, status, "starting", who)
+        return attempts
 
-    def _visit(self, group: Group) -> HabeasError | None:
+    def _visit(self, group: Group, attempts: Attempts) -> HabeasError | None:
         """Visit a group for its pending members; the error that stopped it, or None."""
+        first = iter([attempts])
         nodes = [self._nodes[address] for address in group.nodes]
         pending = self._pending(group)
         try:
@@ -100,7 +99,7 @@ class _Access:
                 return None
             try_again(
                 self._run,
-                lambda: self._read(nodes, group.cyclic, self._still(pending)),
+                lambda: self._read(nodes, group.cyclic, self._still(pending), next(first, None)),
                 lambda number, error: self._report(group, pending, LogStatus.RETRYING, f"try {number} again: {error}"),
             )
         except LeaseLost:
@@ -127,10 +126,10 @@ class _Access:
         """Those of `pending` who are in the run at this moment and not yet visited (a half may be done)."""
         return pending & self._run.read_living()
 
-    def _read(self, nodes: list[Node], cyclic: bool, ordinals: set[int]) -> None:
+    def _read(self, nodes: list[Node], cyclic: bool, ordinals: set[int], attempts: Attempts | None = None) -> None:
         ordinals = {o for o in ordinals if any(o not in self._visited[node.address] for node in nodes)}
         try:
-            visit = GroupVisit(self._run, nodes, cyclic, ordinals, self._links)
+            visit = GroupVisit(self._run, nodes, cyclic, ordinals, self._links, attempts)
             spools = visit.read()
         except DataFault as fault:
             self._halve(nodes, cyclic, ordinals, fault)

@@ -6,6 +6,7 @@ Every row must have an owner among the members asked for: anything else is a fau
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
@@ -25,16 +26,36 @@ ROUNDS = 50
 _CHUNKS_IN_MEMORY = 8 * 1024 * 1024
 
 
-class GroupVisit:
-    """One attempt. Its rows count only when `read` has returned: then outcomes name them."""
+Attempts: TypeAlias = dict[Address, tuple[int, int]]
+"""Collection → (task, attempt) that its rows are kept under."""
 
-    def __init__(self, run: Run, nodes: Sequence[Node], cyclic: bool, ordinals: set[int], links: LinkValues) -> None:
+
+def open_attempt(run: Run, connection: sa.Connection, address: Address) -> tuple[int, int]:
+    """A new attempt at visiting a collection."""
+    return runs.open_attempt(connection, run.id, ActionType.ACCESS, str(address))
+
+
+class GroupVisit:
+    """One attempt. Its rows count only when `read` has returned: then outcomes name them.
+
+    `attempts` are those opened for it, if they were opened already.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        nodes: Sequence[Node],
+        cyclic: bool,
+        ordinals: set[int],
+        links: LinkValues,
+        attempts: Attempts | None = None,
+    ) -> None:
         self._run = run
         self._nodes = nodes
         self._cyclic = cyclic
         self._ordinals = ordinals
         self._links = links
-        self._attempts: dict[Address, tuple[int, int]] = {}
+        self._attempts: Attempts = attempts or {}
         self._asked: dict[Address, dict[tuple[str, Match], Pairs]] = defaultdict(lambda: defaultdict(dict))
         self._seen: dict[Address, dict[tuple[Key, int], int]] = defaultdict(dict)
         self._digests: dict[Address, str] = {}
@@ -44,11 +65,9 @@ class GroupVisit:
         """Visit the group; where the rows of each member are. Raises what connectors raise, and Fault."""
         if not self._ordinals:
             return {}
-        with self._run.commit() as connection:
-            for node in self._nodes:
-                self._attempts[node.address] = runs.open_attempt(
-                    connection, self._run.id, ActionType.ACCESS, str(node.address)
-                )
+        if not self._attempts:
+            with self._run.commit() as connection:
+                self._attempts = {n.address: open_attempt(self._run, connection, n.address) for n in self._nodes}
         for _ in range(ROUNDS if self._cyclic else 1):
             news = [self._ask(node) for node in self._nodes]
             if not any(news):

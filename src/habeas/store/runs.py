@@ -208,7 +208,8 @@ def open_task(connection: sa.Connection, run_id: str, action: ActionType, collec
 
 
 def open_attempt(connection: sa.Connection, run_id: str, action: ActionType, collection: str) -> tuple[int, int]:
-    """A new attempt at a task that has begun: (task id, attempt from 1)."""
+    """A new attempt at a task, which begins with it if it has not: (task id, attempt from 1)."""
+    open_task(connection, run_id, action, collection)
     opened = connection.execute(
         tasks.update()
         .where(tasks.c.run_id == run_id, tasks.c.action == action, tasks.c.collection == collection)
