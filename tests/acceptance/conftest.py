@@ -1,0 +1,34 @@
+"""Servers and landscapes of acceptance tests: every test runs on both ledgers, beside both kinds of target."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fleet import Servers
+from landscape import Landscape
+from targets import PostgresTarget, SqliteTarget, Target
+
+from servers.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Servers]:
+    running = Servers(tmp_path_factory.mktemp("servers"), postgres_server)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def landscape(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Landscape]:
+    """A test's own corner of a server; targets are of the ledger's kind."""
+    server, ledger_url = servers.get(request.param)
+
+    def new_target(name: str) -> Target:
+        if request.param == "sqlite":
+            return SqliteTarget(tmp_path / f"{name}.db")
+        return PostgresTarget(servers.postgres, name)
+
+    with server.client() as http:
+        made = Landscape(server, http, ledger_url, new_target, tmp_path)
+        yield made
+        made.leave()

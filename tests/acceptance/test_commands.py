@@ -1,0 +1,254 @@
+"""The command line as people use it: exit codes, one-line errors with a hint, and starts that are refused."""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from landscape import Landscape, on_one_ledger
+from targets import ANN, MARK
+
+from habeas.cli.main import main
+from servers.habeas import COMMAND
+from servers.postgres import PostgresServer
+
+DATASET = """
+dataset:
+  - fides_key: shop
+    name: Shop
+    collections:
+      - name: members
+        fields:
+          - {name: id, fides_meta: {primary_key: true}}
+          - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
+"""
+
+
+def run(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command in this folder, with no settings but those given."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HABEAS", "FIDES"))}
+    return subprocess.run(
+        [COMMAND, *arguments], cwd=folder, env={**inherited, **environment}, capture_output=True, text=True, timeout=60
+    )
+
+
+def run_here(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, without the second that a process takes: for what ends before it serves anything."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HABEAS", "FIDES"))}
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, {**inherited, **environment}, clear=True),
+        mock.patch.object(sys, "argv", ["habeas", *arguments]),
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+        sys.exit(0)
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """It ended with exit code 1, one line that says what is wrong, and at most one with the mend."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("error:", "hint:"))]
+    assert lines == done.stderr.splitlines()[-len(lines) :], done.stderr
+    assert [line.split(":")[0] for line in lines] in (["error"], ["error", "hint"])
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+# requests
+
+
+@on_one_ledger
+def test_a_request_is_submitted_watched_and_shown(landscape: Landscape, tmp_path: Path) -> None:
+    landscape.members()
+    policy = landscape.policy(access={"give": ["user"]})
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    done = run(
+        tmp_path, "request", "submit", policy, "-i", f"email={ANN}", "--external-id", landscape.tag, "--watch", *at
+    )
+    assert done.returncode == 0, done.stderr
+    request, ending = done.stdout.split()
+    assert (request[:4], ending) == ("pri_", "complete")
+    shown = run(tmp_path, "request", "show", request, *at)
+    assert shown.returncode == 0
+    assert "first:members" in shown.stdout
+    assert str(landscape.packages(request)[0]) in shown.stdout
+    answer = json.loads(run(tmp_path, "request", "show", request, "--json", *at).stdout)
+    assert (answer["id"], answer["status"], answer["external_id"]) == (request, "complete", landscape.tag)
+    watched = run(tmp_path, "request", "watch", request, *at)
+    assert (watched.returncode, watched.stdout.strip()) == (0, "complete")
+    for text in (done.stdout, done.stderr, shown.stdout, json.dumps(answer)):
+        assert MARK not in text
+
+
+@on_one_ledger
+def test_requests_that_fail_say_why_on_one_line(landscape: Landscape, tmp_path: Path) -> None:
+    target = landscape.members()
+    policy = landscape.policy(access={"give": ["user"]})
+    target.execute("ALTER TABLE orders RENAME TO purchases")
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    ended = run(tmp_path, "request", "submit", policy, "-i", f"email={ANN}", "--watch", *at)
+    refused(ended, "ended as error", "first:orders")
+    shown = run(tmp_path, "request", "show", ended.stdout.split()[0], *at)
+    assert shown.returncode == 0
+    assert "stopped at access first:orders" in shown.stdout
+    refused(run(tmp_path, "request", "submit", "nowhere", "-i", f"email={ANN}", *at), "nowhere")
+    refused(run(tmp_path, "request", "submit", policy, "-i", MARK, *at), "kind=value")
+    refused(run(tmp_path, "request", "show", "pri_nobody", *at), "pri_nobody")
+    away = run(tmp_path, "request", "watch", "pri_x", "--url", "http://127.0.0.1:1", "--data-dir", at[3])
+    refused(away, "http://127.0.0.1:1")
+    refused(run(tmp_path, "request", "show", "pri_x", "--data-dir", str(tmp_path)), "root client", "--data-dir")
+    assert MARK not in ended.stderr + shown.stdout
+
+
+@on_one_ledger
+def test_a_plan_is_printed_with_its_statements(landscape: Landscape, tmp_path: Path) -> None:
+    landscape.chain()
+    policy = landscape.policy(access={"give": ["user"]}, erasure={"null_rewrite": ["user.name"]})
+    at = ("--data-dir", str(landscape.server.data_dir))
+    done = run(tmp_path, "plan", policy, "-i", "email", *at)
+    assert done.returncode == 0, done.stderr
+    for part in ("first:members", "second:marks", "SELECT", "UPDATE", "null_rewrite"):
+        assert part in done.stdout
+    refused(run(tmp_path, "plan", "nowhere", "-i", "email", *at), "nowhere")
+    refused(run(tmp_path, "plan", policy, "-i", "shoe", *at), "first:members")
+
+
+# datasets
+
+
+def test_dataset_files_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "shop.yml").write_text(DATASET)
+    done = run(tmp_path, "dataset", "validate", "shop.yml")
+    assert done.returncode == 0, done.stderr
+    assert "well-formed" in done.stdout
+    (tmp_path / "wrong.yml").write_text(DATASET.replace("user.contact.email", "user.contact.mail"))
+    refused(
+        run_here(tmp_path, "dataset", "validate", "wrong.yml"), "wrong.yml:9:", "shop.members.mail", "user.contact.mail"
+    )
+    (tmp_path / "torn.yml").write_text("dataset: [")
+    refused(run_here(tmp_path, "dataset", "validate", "torn.yml"), "torn.yml")
+    (tmp_path / "torn.json").write_text('{"dataset": [{"fides_key":')
+    refused(run_here(tmp_path, "dataset", "validate", "torn.json"), "torn.json")
+    (tmp_path / "island.yml").write_text(DATASET.replace(", fides_meta: {identity: email}", ""))
+    refused(run_here(tmp_path, "dataset", "validate", "island.yml"), "shop:members")
+    refused(run_here(tmp_path, "dataset", "validate", "gone.yml"), "gone.yml", "cannot be read")
+    (tmp_path / "bytes.yml").write_bytes(b"dataset: \xff")
+    refused(run_here(tmp_path, "dataset", "validate", "bytes.yml"), "UTF-8")
+
+
+# starts that are refused
+
+
+def test_a_port_in_use(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run(tmp_path, "serve", "--port", port, "--data-dir", "data")
+    refused(done, f"127.0.0.1:{port}", "choose another --host or --port")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_ledger_that_does_not_answer(tmp_path: Path) -> None:
+    url = "postgresql://nobody:canary-password-9d@127.0.0.1:1/ledger"
+    done = run(tmp_path, "serve", "--port", "0", "--data-dir", "data", HABEAS__DATABASE__URL=url)
+    refused(done, "ledger")
+    assert "canary-password-9d" not in done.stderr
+
+
+def test_a_ledger_that_refuses_the_password(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    url = postgres_server.url().replace("postgres-test-password", "canary-password-9d")
+    done = run_here(tmp_path, "db", "upgrade", "--data-dir", "data", HABEAS__DATABASE__URL=url)
+    refused(done, "ledger")
+    assert "canary-password-9d" not in done.stderr
+
+
+def test_a_schema_that_is_behind_names_the_command_that_mends_it(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for command in (("plan", "policy", "-i", "email"), ("worker", "tcp://127.0.0.1:1")):
+        refused(run(tmp_path, *command, "--data-dir", "data"), "habeas db upgrade")
+    assert run_here(tmp_path, "db", "upgrade", "--data-dir", "data").returncode == 0
+    assert run_here(tmp_path, "db", "upgrade", "--data-dir", "data").returncode == 0
+    refused(run_here(tmp_path, "plan", "policy", "-i", "email", "--data-dir", "data"), "policy")
+    with closing(sqlite3.connect(tmp_path / "data" / "habeas.db")) as ledger, ledger:
+        ledger.execute("UPDATE alembic_version SET version_num = '9999'")
+    refused(run_here(tmp_path, "plan", "policy", "-i", "email", "--data-dir", "data"), "9999")
+
+
+def test_another_encryption_key_than_the_ledgers(tmp_path: Path) -> None:
+    assert run_here(tmp_path, "db", "upgrade", "--data-dir", "data").returncode == 0
+    other = f"development:{base64.b64encode(b'x' * 32).decode()}"
+    for ring in (other, other.replace("development", "other")):
+        done = run_here(tmp_path, "db", "upgrade", "--data-dir", "data", HABEAS__SECURITY__ENCRYPTION_KEYS=ring)
+        refused(done, "key")
+        assert base64.b64encode(b"x" * 32).decode() not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"HABEAS__SECURITY__ENCRYPTION_KEYS": MARK}, "encryption_keys"),
+        ({"HABEAS__SECURITY__ENCRYPTION_KEYS": f"one:{MARK}"}, "encryption_keys"),
+        ({"HABEAS__EXECUTION__THREADS": MARK}, "execution.threads"),
+        ({"HABEAS__EXECUTION__THREADZ": MARK}, "threadz"),
+        ({"HABEAS__EXECUTION__REQUIRE_MANUAL_REQUEST_APPROVAL": "true"}, "require_manual_request_approval"),
+        (
+            {"FIDES__EXECUTION__SUBJECT_IDENTITY_VERIFICATION_REQUIRED": "true"},
+            "subject_identity_verification_required",
+        ),
+        ({"HABEAS__DATABASE__URL": f"nonsense {MARK}"}, "database"),
+        ({"HABEAS__DATABASE__URL": f"mysql://x:{MARK}@localhost/x"}, "database"),
+        ({"HABEAS__SHOE__SIZE": MARK}, "shoe"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named_without_its_value(
+    tmp_path: Path, environment: dict[str, str], words: str
+) -> None:
+    done = run_here(tmp_path, "db", "upgrade", "--data-dir", "data", **environment)
+    refused(done)
+    assert words in done.stderr.lower()
+    assert MARK not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[execution\nthreads = 1", "habeas.toml"),
+        ("[execution]\nthreadz = 1", "execution.threadz"),
+        ("[shoe]\nsize = 38", "shoe"),
+        (f'[execution]\nthreads = "{MARK}"', "execution.threads"),
+        ("execution = 5", "execution"),
+    ],
+)
+def test_a_settings_file_that_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "habeas.toml").write_text(text)
+    done = run_here(tmp_path, "db", "upgrade", "--data-dir", "data")
+    refused(done, words)
+    assert MARK not in done.stderr
+    refused(run_here(tmp_path, "--config", "gone.toml", "db", "upgrade"), "gone.toml")
+
+
+def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    refused(run(tmp_path, "serve", "--port", "0", "--data-dir", "data"), "data", "--data-dir")
+
+
+def test_an_unknown_command_is_a_wrong_command_line(tmp_path: Path) -> None:
+    for arguments in (["frobnicate"], ["serve", "--port", "many"], ["plan"]):
+        done = run_here(tmp_path, *arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+    assert run_here(tmp_path, "--version").stdout.strip()
