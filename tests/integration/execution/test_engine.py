@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from shop import EMAIL, NAME, Shop
+from memory_shop import Flaky, Shop, set_up
 
 from engine import Engine
 from habeas.connectors.hostile import DRIVER_TEXT, HostileConnector, Misbehaviour
 from habeas.connectors.memory import MemoryConnector
-from habeas.domain.errors import DataFault, InputError, SystemUnavailable
+from habeas.domain.errors import DataFault, InputError
 from habeas.domain.ports import Effect, Erasure, Lookup, Row
 from habeas.domain.request import RequestStatus
 from habeas.execution.dispatcher import form_runs
@@ -21,37 +21,6 @@ from habeas.services import connections, requests
 from habeas.store import runs, tables
 
 Start = Callable[..., Engine]
-
-
-class Flaky(MemoryConnector):
-    """Fails reads or erasures of a table a number of times, or for as long as `failing` holds it."""
-
-    def __init__(self, shop: Shop, error: type[Exception] = SystemUnavailable) -> None:
-        super().__init__(shop.store)
-        self.failing: dict[str, int] = {}
-        self.calls: list[str] = []
-        self._error = error
-
-    def _maybe_fail(self, table: str) -> None:
-        self.calls.append(table)
-        if self.failing.get(table, 0) > 0:
-            self.failing[table] -= 1
-            raise self._error("the shop does not answer")
-
-    def read(self, lookup: Lookup) -> Iterator[list[Row]]:
-        self._maybe_fail(f"read {lookup.table.name}")
-        yield from super().read(lookup)
-
-    def erase(self, erasure: Erasure, guard: Callable[[], None]) -> Sequence[Effect]:
-        self._maybe_fail(f"erase {erasure.table.name}")
-        return super().erase(erasure, guard)
-
-
-def set_up(engine: Engine, connector: MemoryConnector | HostileConnector) -> None:
-    engine.plug("shop", connector)
-    engine.describe("shop", Shop.body())
-    engine.policy("give", access=["user"])
-    engine.policy("forget", erasure={"null_rewrite": [EMAIL], "hash": [NAME], "hmac": ["user.content"]})
 
 
 def test_each_person_gets_their_own_rows_and_nobody_elses(start: Start) -> None:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
-from shop import Shop
-from test_engine import Flaky, set_up
+from memory_shop import Flaky, Shop, set_up
 
 from engine import Engine
 from habeas.domain.request import RequestStatus

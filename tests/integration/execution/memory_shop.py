@@ -1,9 +1,13 @@
 """A small shop in memory for engine tests: people, their orders, their items; a chain of three collections."""
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from engine import Engine
+from habeas.connectors.hostile import HostileConnector
 from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
-from habeas.domain.ports import ColumnSketch, TableSketch
+from habeas.domain.errors import SystemUnavailable
+from habeas.domain.ports import ColumnSketch, Effect, Erasure, Lookup, Row, TableSketch
 
 EMAIL = "user.contact.email"
 NAME = "user.name"
@@ -88,3 +92,34 @@ def make_field(
         meta["references"] = [{"dataset": "shop", "field": refers_to, "direction": "from"}]
     field: dict[str, Any] = {"name": name, "fides_meta": meta}
     return field if category is None else {**field, "data_categories": [category]}
+
+
+class Flaky(MemoryConnector):
+    """Fails reads or erasures of a table a number of times, or for as long as `failing` holds it."""
+
+    def __init__(self, shop: Shop, error: type[Exception] = SystemUnavailable) -> None:
+        super().__init__(shop.store)
+        self.failing: dict[str, int] = {}
+        self.calls: list[str] = []
+        self._error = error
+
+    def _maybe_fail(self, table: str) -> None:
+        self.calls.append(table)
+        if self.failing.get(table, 0) > 0:
+            self.failing[table] -= 1
+            raise self._error("the shop does not answer")
+
+    def read(self, lookup: Lookup) -> Iterator[list[Row]]:
+        self._maybe_fail(f"read {lookup.table.name}")
+        yield from super().read(lookup)
+
+    def erase(self, erasure: Erasure, guard: Callable[[], None]) -> Sequence[Effect]:
+        self._maybe_fail(f"erase {erasure.table.name}")
+        return super().erase(erasure, guard)
+
+
+def set_up(engine: Engine, connector: MemoryConnector | HostileConnector) -> None:
+    engine.plug("shop", connector)
+    engine.describe("shop", Shop.body())
+    engine.policy("give", access=["user"])
+    engine.policy("forget", erasure={"null_rewrite": [EMAIL], "hash": [NAME], "hmac": ["user.content"]})
