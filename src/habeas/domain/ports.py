@@ -116,13 +116,14 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class ColumnSketch:
-    """A column as the store describes it. `text` tells whether it can hold any text."""
+    """A column as the store describes it. `text`: it can hold any text. `generated`: only the store may set it."""
 
     name: str
     type: str
     text: bool
     nullable: bool = True
     length: int | None = None
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

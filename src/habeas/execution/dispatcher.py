@@ -109,13 +109,13 @@ def form_runs(context: Context) -> int:
     size = context.settings.execution.run_size
     with context.ledger.read() as connection:
         ready = runs.ready_requests(connection, limit=size * 10)
-    groups: dict[tuple[PlanRequest | str, str], list[Record]] = defaultdict(list)
+    groups: dict[tuple[PlanRequest, str | None, str], list[Record]] = defaultdict(list)
     for request in ready:
-        groups[request.plan_digest or _plan_request(request), request.next_step or FIRST_STEP].append(request)
+        groups[_plan_request(request), request.plan_digest, request.next_step or FIRST_STEP].append(request)
     formed = 0
-    for (wanted, next_step), group in groups.items():
+    for (wanted, stored, next_step), group in groups.items():
         try:
-            digest, body = _settle_plan(context, wanted)
+            digest, body = _settle_retry(context, stored, wanted) if stored else _settle_plan(context, wanted)
         except Exception as problem:
             _fail(context, group, name_fault(problem, "planning"))
             continue
@@ -128,7 +128,9 @@ def form_runs(context: Context) -> int:
                 due_at = min(request.due_at or request.created_at for request in part)
                 ids = [request.id for request in part]
                 run_id = f"run_{uuid.uuid4()}"
-                formed += bool(runs.form_run(connection, run_id, ids, digest, next_step, due_at, now))
+                if joined := runs.form_run(connection, run_id, ids, digest, next_step, due_at, now):
+                    formed += 1
+                    _log.info("run %s formed: %d requests of policy %s", run_id, joined, part[0].policy_key)
     return formed
 
 
@@ -139,12 +141,22 @@ def _plan_request(request: Record) -> PlanRequest:
     )
 
 
-def _settle_plan(context: Context, wanted: PlanRequest | str) -> tuple[str, bytes | None]:
-    """A retry keeps its stored plan; a fresh request gets one of the present configuration."""
-    if isinstance(wanted, str):
-        return wanted, None
+def _settle_plan(context: Context, wanted: PlanRequest) -> tuple[str, bytes | None]:
+    """The plan of a group and, where it is not stored yet, its body."""
     plan = context.planner.plan(wanted)
     return plan.digest, encode_plan(plan)
+
+
+def _settle_retry(context: Context, digest: str, wanted: PlanRequest) -> tuple[str, bytes | None]:
+    """A retry keeps its stored plan, unless the present one makes the same visits: then what was mended counts."""
+    try:
+        fresh = context.planner.plan(wanted)
+        stored = context.planner.load(digest)
+    except HabeasError:
+        return digest, None
+    if (fresh.nodes, fresh.groups) != (stored.nodes, stored.groups):
+        return digest, None
+    return fresh.digest, encode_plan(fresh)
 
 
 def _fail(context: Context, group: list[Record], error: HabeasError) -> None:

@@ -65,6 +65,32 @@ def check_against_sketch(dataset: Dataset, sketch: Sketch) -> None:
                 hint="correct the name, the schema or the connection, or set skip_processing",
             )
         _check_table(collection, table, path)
+    check_composite_keys(dataset, sketch)
+
+
+def check_composite_keys(dataset: Dataset, sketch: Sketch) -> None:
+    """Raise DatasetError where references follow several columns of one composite foreign key.
+
+    References are alternatives: each column alone would find other people's rows.
+    """
+    declared = set()
+    for collection in dataset.collections:
+        for item, reference in references_of(collection):
+            if reference.target.dataset == dataset.key:
+                here, there = (collection.name, item.name), (reference.target.collection, reference.field)
+                declared |= {(here, there), (there, here)}
+    for collection in dataset.collections:
+        table = sketch.table(dataset.schema, collection.name)
+        for key in table.foreign_keys if table is not None else ():
+            pairs = zip(key.columns, key.target_columns, strict=True)
+            used = [c for c, t in pairs if ((collection.name, c), (key.target_table, t)) in declared]
+            if len(used) > 1:
+                raise DatasetError(
+                    f"{' and '.join(used)} are one composite foreign key; followed one by one they would find "
+                    "other people's rows",
+                    path=f"{dataset.key}.{collection.name}",
+                    hint="keep only a reference whose column identifies the row by itself, or leave the collection out",
+                )
 
 
 def _check_table(collection: Collection, table: TableSketch, path: str) -> None:

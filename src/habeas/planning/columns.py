@@ -23,6 +23,7 @@ class ColumnFacts:
     unique: bool = False
     child: bool = False
     parent: bool = False
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +75,5 @@ class SketchFacts:
             unique=any(name in columns for columns in table.unique),
             child=any(name in key.columns for key in table.foreign_keys),
             parent=(table.schema, table.name, name) in self._parents,
+            generated=column.generated,
         )

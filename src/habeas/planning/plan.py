@@ -28,6 +28,7 @@ class OmitReason(StrEnum):
     PRIMARY_KEY = "primary keys are never masked"
     NO_KEY = "the collection has no primary key"
     FOREIGN_KEY = "a foreign-key constraint would refuse the change"
+    GENERATED = "the store computes the column itself"
     NOT_NULL = "the column must not be null and cannot hold text"
     CONNECTION_READ_ONLY = "the connection is read-only"
     CANNOT_ERASE = "the connected system cannot erase"

@@ -11,7 +11,7 @@ from habeas.domain.errors import DatasetError, InputError, Unreachable
 from habeas.domain.policy import OnUnreachable, Policy, check_erasure_targets
 from habeas.domain.ports import Table
 from habeas.domain.request import ActionType
-from habeas.planning.checks import check_against_sketch, check_datasets
+from habeas.planning.checks import check_against_sketch, check_composite_keys, check_datasets
 from habeas.planning.columns import TableFacts
 from habeas.planning.digest import digest_input
 from habeas.planning.graph import Place
@@ -43,6 +43,9 @@ def make_plan(given: PlanInput) -> Plan:
     says fail) and InputError (policy, strategies, dataset keys), all before anything is queried.
     """
     _check_policy(given.policy)
+    for placed in given.datasets:
+        if placed.connection.sketch is not None and not placed.connection.disabled:
+            check_composite_keys(placed.dataset, placed.connection.sketch)
     survey = survey_graph(given.datasets, given.identity_kinds, given.dataset_keys)
     unreachable = _settle_unreached(survey, given.policy.on_unreachable)
     walked = walk(survey.graph, survey.roots, survey.reached)
@@ -67,6 +70,7 @@ def make_plan(given: PlanInput) -> Plan:
             *_warn_of_arbitrary_order(survey),
             *_warn_of_scans(nodes),
             *_warn_of_keys(visited, facts),
+            *_warn_of_alternatives(nodes),
         ),
     )
 
@@ -169,6 +173,19 @@ def _warn_of_scans(nodes: Iterable[Node]) -> list[str]:
         for link in node.links
         if link.match is not Match.EXACT
     ]
+
+
+def _warn_of_alternatives(nodes: Iterable[Node]) -> list[str]:
+    """Collections that several fields of one other lead to: each alone, never all together."""
+    warnings = []
+    for node in nodes:
+        sources = sorted({link.source for link in node.links if link.source is not None})
+        for source in sources:
+            links = [link for link in node.links if link.source == source]
+            if len({link.field for link in links}) > 1 and len({link.source_field for link in links}) > 1:
+                ways = " or ".join(sorted({f"{link.field} = {link.source_field}" for link in links}))
+                warnings.append(f"{node.address} is found through {source} by any of {ways}, not by all together")
+    return warnings
 
 
 def _warn_of_keys(visited: Iterable[Place], facts: Mapping[Address, TableFacts]) -> list[str]:

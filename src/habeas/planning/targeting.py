@@ -113,6 +113,8 @@ class Targeting:
         to_null = strategy.null or (strategy.text_only and not text)
         if column.primary:
             return OmitReason.PRIMARY_KEY
+        if column.generated:
+            return OmitReason.GENERATED
         if column.parent or (column.child and not (to_null and column.nullable)):
             return OmitReason.FOREIGN_KEY
         if to_null and not column.nullable and not (strategy.null and text):

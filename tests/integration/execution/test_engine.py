@@ -45,6 +45,29 @@ def test_requests_of_one_post_are_one_run(start: Start) -> None:
     assert form_runs(engine.context) == 1
 
 
+def test_the_log_tells_how_a_run_began_and_ended(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    shop, engine = Shop(), start(task_retry_count=0)
+    people = [shop.add_person(number) for number in range(3)]
+    flaky = Flaky(shop)
+    set_up(engine, flaky)
+    with caplog.at_level("INFO", "habeas.execution"):
+        engine.submit("give", *people)
+        engine.run()
+        flaky.failing["read orders"] = 1
+        engine.submit("give", *people)
+        engine.run()
+    texts = [record.getMessage() for record in caplog.records if record.levelname == "INFO"]
+    runs_of = [text.split()[1] for text in texts]
+    assert [text.replace(run_id, "…") for text, run_id in zip(texts, runs_of, strict=True)] == [
+        "run … formed: 3 requests of policy give",
+        "run … ended at step close: 3 complete, 0 in error",
+        "run … formed: 3 requests of policy give",
+        "run … ended at step access: 0 complete, 3 in error",
+    ]
+    assert runs_of[0] == runs_of[1] != runs_of[2] == runs_of[3]
+    assert all(run_id.startswith("run_") for run_id in runs_of)
+
+
 def test_a_person_without_data_gets_an_empty_package(start: Start) -> None:
     shop, engine = Shop(), start()
     set_up(engine, shop.connector())
@@ -427,3 +450,28 @@ def test_a_worker_behind_the_fence_writes_nothing_while_another_holds_the_run(st
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert engine.log(request_id).count(("people", "access", "complete")) == 1
+
+
+def test_what_was_mended_in_the_dataset_counts_for_a_retry(start: Start) -> None:
+    """The store refuses to change a column; once it is declared read-only the same request can be completed."""
+    shop, engine = Shop(), start(task_retry_count=0)
+    ann = shop.add_person(0)
+
+    class Computed(MemoryConnector):
+        def erase(self, erasure: Erasure, guard: Callable[[], None]) -> Sequence[Effect]:
+            if "name" in erasure.columns:
+                raise DataFault("the column is computed")
+            return super().erase(erasure, guard)
+
+    set_up(engine, Computed(shop.store))
+    (request_id,) = engine.submit("forget", ann)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.ERROR
+    body = Shop.body()
+    body["collections"][0]["fields"][2]["fides_meta"]["read_only"] = True
+    engine.describe("shop", body)
+    requests.retry(engine.context, request_id, "test")
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert shop.people.records[0]["mail"] is None and shop.people.records[0]["name"] == "Name 0"
+    assert engine.counts(request_id)["shop:people"]["skipped"][0]["reason"] == "the field is read-only"

@@ -119,18 +119,24 @@ class SqlConnector:
             return
         width = 1 + len(locators)
         identifying = list(range(1, width)) or [width + columns.index(name) for name in table.key]
-        seen: set[tuple[int, Key]] = set()
+        seen: dict[tuple[int, Key], int] = {}
+        certain = bool(locators) or _proves(sketch, table.key)
         repeats = sum(len(seek.rows) for seek in seeks) > len({row[0] for seek in seeks for row in seek.rows})
         with self._connect(self._engines.read, where) as connection:
             for rows in self._stream(connection, statements, where):
                 batch = []
                 for row in rows:
                     match = (row[0], tuple(row[place] for place in identifying))
+                    values = tuple(row[width:])
                     if match in seen:
+                        if not certain and seen[match] != hash(repr(values)):
+                            raise NeedsHuman(
+                                f"{where}: two rows have one key", hint="declare the fields that tell its rows apart"
+                            )
                         continue
                     if repeats:
-                        seen.add(match)
-                    batch.append((*match, tuple(row[width:])))
+                        seen[match] = 0 if certain else hash(repr(values))
+                    batch.append((*match, values))
                 if batch:
                     yield batch
 

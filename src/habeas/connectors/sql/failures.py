@@ -26,7 +26,11 @@ class Condition(Enum):
     NO_STORE = (NeedsHuman, "the file is no intact database", "check the path of the connection")
     MISSING = (NeedsHuman, "a table or column does not exist", "compare the dataset with the store")
     NOT_ALLOWED = (NeedsHuman, "the store does not allow this", "grant the connection's user the privilege")
-    DATA = (DataFault, "the store refuses a value or a constraint is violated", "look at the constraint named")
+    DATA = (
+        DataFault,
+        "the store refuses a value or a constraint is violated",
+        "look at the condition named, and at the constraint if one is",
+    )
     OTHER = (Fault, "the statement failed", "look up the condition in the store's manual")
 
     def __init__(self, error: type[HabeasError], words: str, mend: str) -> None:
@@ -56,6 +60,8 @@ def scrubbed(diagnose: Callable[[BaseException], Diagnosis], where: str) -> Iter
     """Replace every driver exception by ours, without its text."""
     try:
         yield
+    except UnicodeError as error:
+        raise Diagnosis(Condition.DATA, type(error).__name__).error(where) from None
     except PoolTimeout:
         raise Diagnosis(Condition.BUSY, "PoolTimeout").error(where) from None
     except DBAPIError as error:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from habeas.connectors.sql import postgres_catalog
+from habeas.connectors.sql import postgres_catalog, postgres_values
 from habeas.connectors.sql.dialect import Engines, Rows
 from habeas.connectors.sql.failures import Condition, Diagnosis
 from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
@@ -65,7 +65,11 @@ class PostgresDialect:
             max_overflow=0,
             pool_pre_ping=True,
             pool_timeout=limits.statement_timeout,
-            connect_args={"connect_timeout": max(2, round(limits.connect_timeout)), "application_name": "habeas"},
+            connect_args={
+                "connect_timeout": max(2, round(limits.connect_timeout)),
+                "application_name": "habeas",
+                "client_encoding": "utf8",
+            },
         )
         _configure_sessions(engine, limits, secrets.get("db_schema"))
         return Engines(engine.execution_options(postgresql_readonly=True), engine)
@@ -166,8 +170,11 @@ def _diagnose_silent(error: psycopg.Error) -> Diagnosis:
 def _url(secrets: Mapping[str, str]) -> URL:
     if given := secrets.get("url"):
         try:
-            return make_url(given).set(drivername="postgresql+psycopg")
-        except (ArgumentError, ValueError):
+            url = make_url(given)
+            if url.get_backend_name() not in ("postgres", "postgresql"):
+                raise ValueError("another store")
+            return url.set(drivername="postgresql+psycopg")
+        except (ArgumentError, ValueError, NoSuchModuleError):
             raise InputError(
                 "the secret `url` is not a database URL", hint="write postgresql://user:password@host:port/dbname"
             ) from None
@@ -192,6 +199,7 @@ def _configure_sessions(engine: Engine, limits: Limits, schema: str | None) -> N
         "lock_timeout": _milliseconds(limits.lock_timeout),
         "statement_timeout": _milliseconds(limits.statement_timeout),
         "idle_in_transaction_session_timeout": _milliseconds(limits.statement_timeout),
+        "intervalstyle": "iso_8601",
     }
     if schema:
         settings["search_path"] = '"' + schema.replace('"', '""') + '"'
@@ -200,6 +208,7 @@ def _configure_sessions(engine: Engine, limits: Limits, schema: str | None) -> N
         for name, value in settings.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.commit()
+        postgres_values.keep_spellings(connection)
 
     event.listen(engine, "connect", configure)
 

@@ -25,7 +25,8 @@ SELECT a.attrelid, a.attname, format_type(t.oid, -1),
   t.typcategory = 'S' AND t.typname NOT IN ('name', 'char'),
   NOT (a.attnotnull OR b.filled),
   CASE WHEN t.typname IN ('varchar', 'bpchar') AND greatest(a.atttypmod, b.typmod) > 4
-    THEN greatest(a.atttypmod, b.typmod) - 4 END
+    THEN greatest(a.atttypmod, b.typmod) - 4 END,
+  a.attgenerated <> '' OR a.attidentity = 'a'
 FROM pg_attribute AS a JOIN base AS b ON b.oid = a.atttypid JOIN pg_type AS t ON t.oid = b.base
 WHERE a.attrelid = ANY(CAST(:tables AS oid[])) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum"""

@@ -45,7 +45,7 @@ _TABLES = """
 SELECT name, type = 'table' AND NOT wr FROM pragma_table_list
 WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') AND substr(name, 1, 7) <> 'sqlite_'
 AND (:name IS NULL OR lower(name) = lower(:name)) ORDER BY name"""
-_COLUMNS = 'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(:name) WHERE hidden <> 1 ORDER BY cid'
+_COLUMNS = 'SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(:name) WHERE hidden <> 1 ORDER BY cid'
 _UNIQUE = """
 SELECT i.name, c.name FROM pragma_index_list(:name) AS i CROSS JOIN pragma_index_info(i.name) AS c
 WHERE i."unique" AND NOT i.partial ORDER BY i.name, c.seqno"""
@@ -150,13 +150,14 @@ def _row_id(columns: Iterable[str]) -> str | None:
 
 def _table_sketch(connection: Connection, name: str, has_row_id: bool) -> TableSketch:
     rows = connection.execute(text(_COLUMNS), {"name": name}).all()
-    key = tuple(column for column, _, _, _ in sorted((row for row in rows if row[3]), key=lambda row: row[3]))
+    key = tuple(row[0] for row in sorted((row for row in rows if row[3]), key=lambda row: row[3]))
     filled = set(key) if not has_row_id or (len(key) == 1 and _is_row_id(rows)) else set()
     return TableSketch(
         name=name,
         schema=None,
         columns=tuple(
-            _column_sketch(column, type_, not_null or column in filled) for column, type_, not_null, _ in rows
+            _column_sketch(column, type_, not_null or column in filled, generated=hidden > 1)
+            for column, type_, not_null, _, hidden in rows
         ),
         primary_key=key,
         unique=tuple(names for names in _unique(connection, name) if names != key),
@@ -175,10 +176,10 @@ def _unique(connection: Connection, name: str) -> list[tuple[str, ...]]:
 
 def _is_row_id(rows: Sequence[Sequence[Any]]) -> bool:
     """True when the only key column is INTEGER PRIMARY KEY, which is the row id and never null."""
-    return any(pk and type_.upper() == "INTEGER" for _, type_, _, pk in rows)
+    return any(pk and type_.upper() == "INTEGER" for _, type_, _, pk, _ in rows)
 
 
-def _column_sketch(name: str, declared: str, not_null: bool) -> ColumnSketch:
+def _column_sketch(name: str, declared: str, not_null: bool, *, generated: bool) -> ColumnSketch:
     kind = declared.upper()
     text_like = not kind or any(word in kind for word in ("CHAR", "CLOB", "TEXT"))
     length = _LENGTH.search(declared) if text_like else None
@@ -188,6 +189,7 @@ def _column_sketch(name: str, declared: str, not_null: bool) -> ColumnSketch:
         text=text_like and "INT" not in kind,
         nullable=not not_null,
         length=int(length.group(1)) if length else None,
+        generated=generated,
     )
 
 
