@@ -55,7 +55,7 @@ def ledger_url(settings: Settings) -> str:
 def prepare(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
     """Make the data folder, and the key and root client that the settings lack; what a person should know of it.
 
-    Raises SystemUnavailable when the folder cannot be written.
+    Raises SystemUnavailable when the folder cannot be written, InputError when the root client in it is malformed.
     """
     notices: list[str] = []
     security = settings.security
@@ -69,7 +69,7 @@ def prepare(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
             notices.append(f"development encryption key: {path}")
         if not (security.oauth_root_client_id and security.oauth_root_client_secret):
             path = settings.data_dir / ROOT_CLIENT
-            client_id, _, secret = _keep(path, f"root:{secrets.token_urlsafe(32)}").partition(":")
+            client_id, secret = _split_client(path, _keep(path, f"root:{secrets.token_urlsafe(32)}"))
             changes |= {"oauth_root_client_id": client_id, "oauth_root_client_secret": secret}
             notices.append(f"root client (id:secret): {path}")
     except OSError as error:
@@ -82,19 +82,26 @@ def prepare(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
 def root_client(settings: Settings) -> tuple[str, str]:
     """Id and secret of the root client, from the settings or from the data folder of a server on this machine.
 
-    Raises InputError when there is neither.
+    Raises InputError when there is neither, or the file is malformed.
     """
     security = settings.security
     if security.oauth_root_client_id and security.oauth_root_client_secret:
         return security.oauth_root_client_id, security.oauth_root_client_secret
     path = settings.data_dir / ROOT_CLIENT
     try:
-        client_id, _, secret = path.read_text(encoding="utf-8").strip().partition(":")
+        kept = _read(path)
     except OSError:
         raise InputError(
             f"no root client is set, and there is none in {path}",
             hint="give the server's --data-dir, or set HABEAS__SECURITY__OAUTH_ROOT_CLIENT_ID and _SECRET",
         ) from None
+    return _split_client(path, kept)
+
+
+def _split_client(path: Path, kept: str) -> tuple[str, str]:
+    client_id, _, secret = kept.partition(":")
+    if not (client_id and secret and kept.isascii()):
+        raise InputError(f"{path} does not hold id:secret", hint="delete it, and the server makes a new root client")
     return client_id, secret
 
 
@@ -183,7 +190,12 @@ def _keep(path: Path, fresh: str) -> str:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
+        return _read(path)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(fresh + "\n")
     return fresh
+
+
+def _read(path: Path) -> str:
+    """The text of a private file; bytes that are no UTF-8 become signs that whoever parses it refuses."""
+    return path.read_text(encoding="utf-8", errors="replace").strip()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -48,20 +49,34 @@ class Client:
         for failed in self.call("PATCH", path, json=items)["failed"]:
             raise ApiFailure(f"PATCH {path} refused an item: {failed['message']}")
 
-    def submit(self, policy: str, identity: Mapping[str, str], **details: Json) -> str:
-        """Submit a privacy request for one person; its id. `details` are further fields of the item."""
+    def submit(self, policy: str, identity: Mapping[str, str | Sequence[str]], **details: Json) -> str:
+        """Submit a privacy request for one person, a value or several per kind; its id.
+
+        `details` are further fields of the item.
+        """
         item = {"policy_key": policy, "identity": identity, **details}
         answer = self.call("POST", "/privacy-request", json=[item])
         for failed in answer["failed"]:
             raise ApiFailure(f"the privacy request was refused: {failed['message']}")
         return str(answer["succeeded"][0]["id"])
 
+    def _read_log(self, path: str) -> list[Json]:
+        """The whole execution log, page by page."""
+        entries: list[Json] = []
+        while True:
+            params = {"size": _LOG_PAGE, "page": len(entries) // _LOG_PAGE + 1}
+            items = self.call("GET", f"{path}/log", params=params)["items"]
+            entries += items
+            if len(items) < _LOG_PAGE:
+                return entries
+
     def follow(self, request: str, patience: float, show: Callable[[Json], None]) -> None:
         """Wait at most `patience` seconds for the request to complete; `show` gets the whole log at each look."""
         deadline = time.monotonic() + patience
+        path = f"/privacy-request/{quote(request, safe='')}"
         while True:
-            status = self.call("GET", "/privacy-request", params={"id": request})["items"][0]["status"]
-            entries = self.call("GET", f"/privacy-request/{request}/log", params={"size": _LOG_PAGE})["items"]
+            status = self.call("GET", path)["status"]
+            entries = self._read_log(path)
             show(entries)
             if status == RequestStatus.COMPLETE:
                 return
@@ -84,11 +99,22 @@ def _explain(response: httpx.Response) -> str:
     return f"{response.status_code}: {detail}"
 
 
+def _check_address(base_url: str) -> None:
+    """The address is not repeated: it may hold a password."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ApiFailure("the server's URL is not an HTTP address", hint="write it as http://host:port")
+
+
 @contextmanager
 def log_in(
     base_url: str, client_id: str, client_secret: str, transport: httpx.BaseTransport | None = None
 ) -> Iterator[Client]:
     """A client with a token. `transport` replaces the network in tests."""
+    _check_address(base_url)
     with httpx.Client(base_url=base_url, timeout=30, transport=transport) as http:
         client = Client(http)
         form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}

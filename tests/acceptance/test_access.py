@@ -203,6 +203,8 @@ def test_collections_that_are_not_asked_for_are_skipped_and_named(landscape: Lan
     request = landscape.finish(landscape.policy(access=GIVE), {"email": ANN}, dataset_keys=["first"])["id"]
     report = landscape.report(request)
     assert [report[address]["reached"] for address in CHAIN] == [True, True, False, False, False]
+    assert all("not chosen" in report[address]["reason"] for address in CHAIN[2:])
+    assert landscape.ask("GET", f"/privacy-request/{request}/report")["exceptions"] == []
     assert set(json.loads(landscape.packages(request)[0].read_text())) == set(CHAIN[:2])
 
 

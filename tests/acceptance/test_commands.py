@@ -13,9 +13,10 @@ from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
+import psycopg
 import pytest
 from landscape import Landscape, on_one_ledger
-from targets import ANN, MARK
+from targets import ANN, BOB, MARK
 
 from habeas.cli.main import main
 from servers.habeas import COMMAND
@@ -113,6 +114,36 @@ def test_requests_that_fail_say_why_on_one_line(landscape: Landscape, tmp_path: 
     refused(away, "http://127.0.0.1:1")
     refused(run(tmp_path, "request", "show", "pri_x", "--data-dir", str(tmp_path)), "root client", "--data-dir")
     assert MARK not in ended.stderr + shown.stdout
+
+
+@on_one_ledger
+def test_a_kind_given_twice_is_both_values_of_one_person(landscape: Landscape, tmp_path: Path) -> None:
+    landscape.members()
+    policy = landscape.policy(access={"give": ["user"]})
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    done = run_here(tmp_path, "request", "submit", policy, "-i", f"email={ANN}", "-i", f"email={BOB}", *at)
+    assert done.returncode == 0, done.stderr
+    request = done.stdout.strip()
+    landscape.wait(request)
+    assert landscape.show(request, include_identities="plain")["identity"] == {"email": [ANN, BOB]}
+
+
+@on_one_ledger
+def test_an_unknown_request_and_a_message_with_brackets_are_shown_as_they_are(
+    landscape: Landscape, tmp_path: Path
+) -> None:
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    refused(run_here(tmp_path, "request", "watch", "pri_nobody", *at), "404", "pri_nobody")
+    refused(run_here(tmp_path, "request", "submit", "[/bold] [red]", "-i", f"email={ANN}", *at), "[/bold] [red]")
+
+
+def test_a_url_that_is_none_is_refused_without_an_echo(tmp_path: Path) -> None:
+    keys = {"OAUTH_ROOT_CLIENT_ID": "root", "OAUTH_ROOT_CLIENT_SECRET": MARK}
+    environment = {f"HABEAS__SECURITY__{name}": value for name, value in keys.items()}
+    for url in ("nonsense", "ftp://127.0.0.1", "http://", "http://127.0.0.1:many"):
+        done = run_here(tmp_path, "request", "show", "pri_x", "--url", url, **environment)
+        refused(done, "HTTP address", "http://host:port")
+        assert MARK not in done.stderr
 
 
 @on_one_ledger
@@ -246,8 +277,36 @@ def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     refused(run(tmp_path, "serve", "--port", "0", "--data-dir", "data"), "data", "--data-dir")
 
 
+def test_a_ledger_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "habeas.db").write_text("no database at all " * 100)
+    done = run_here(tmp_path, "db", "upgrade", "--data-dir", "data")
+    refused(done, "habeas.db is not a SQLite database", "--data-dir")
+
+
+def test_a_ledger_role_that_may_not_make_tables(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    password = "canary-password-9d"
+    with psycopg.connect(postgres_server.url(), autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE bystander LOGIN PASSWORD '{password}'")
+        owner.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    name, _, place = postgres_server.url().partition("@")
+    url = f"{name.partition('://')[0]}://bystander:{password}@{place}"
+    done = run_here(tmp_path, "db", "upgrade", "--data-dir", "data", HABEAS__DATABASE__URL=url)
+    refused(done, "role of database.url", "OWNER")
+    assert password not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["", "root", "root:", ":secret", "\udcff\udcfe:x"])
+def test_a_root_client_file_that_is_malformed_names_the_mend(tmp_path: Path, text: str) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "root-client").write_bytes(text.encode("utf-8", "surrogateescape"))
+    for command in (["db", "upgrade"], ["request", "show", "pri_x"]):
+        refused(run_here(tmp_path, *command, "--data-dir", "data"), "root-client", "delete it")
+
+
 def test_an_unknown_command_is_a_wrong_command_line(tmp_path: Path) -> None:
-    for arguments in (["frobnicate"], ["serve", "--port", "many"], ["plan"]):
+    ports = (["serve", "--port", "99999"], ["demo", "--port", "-1"])
+    for arguments in (["frobnicate"], ["serve", "--port", "many"], *ports, ["plan"]):
         done = run_here(tmp_path, *arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr

@@ -22,10 +22,16 @@ BEGIN UPDATE customers SET tier = 'none' WHERE id = 0; END
 
 
 def _run_demo(data: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """The demo in a fresh data folder, with nothing of this machine's settings."""
+    """The demo in a fresh data folder."""
+    return _run_demo_in(data.parent, "--data-dir", str(data), *options)
+
+
+def _run_demo_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """The demo with nothing of this machine's settings; temporary files are made in `folder`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HABEAS")}
-    command = [str(Path(sys.executable).with_name("habeas")), "demo", "--once", "--data-dir", str(data), *options]
-    return subprocess.run(command, env=environment, cwd=data.parent, capture_output=True, text=True, timeout=60)
+    environment["TMPDIR"] = str(folder)
+    command = [str(Path(sys.executable).with_name("habeas")), "demo", "--once", *options]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
 def test_the_demo_keeps_its_promises_in_under_a_minute(tmp_path: Path) -> None:
@@ -39,6 +45,16 @@ def test_the_demo_can_be_watched_again_in_the_same_folder(tmp_path: Path) -> Non
     for _ in range(2):
         done = _run_demo(tmp_path / "data")
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_demo_without_a_data_folder_leaves_nothing_and_says_so(tmp_path: Path) -> None:
+    company, temporary = build_company(tmp_path / "company", people=60), tmp_path / "temporary"
+    temporary.mkdir()
+    done = _run_demo_in(temporary, "--company-folder", str(company.folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(temporary.iterdir()) == []
+    assert f"The demo's folder {temporary}/habeas-demo-" in done.stdout.splitlines()[-1]
+    assert "is removed" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

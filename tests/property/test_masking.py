@@ -20,7 +20,7 @@ def any_strategy(draw: some.DrawFn) -> MaskingStrategy:
     if name != "null_rewrite":
         configuration["format_preservation"] = {"suffix": draw(SUFFIXES)}
     if name == "string_rewrite":
-        configuration["rewrite_value"] = draw(some.text(max_size=20))
+        configuration["rewrite_value"] = draw(some.text(some.characters(exclude_characters="\x00"), max_size=20))
     return make_strategy(name, configuration)
 
 

@@ -13,24 +13,30 @@ from rich.console import Console
 
 from habeas import bootstrap
 from habeas.cli.logs import set_up_logs
-from habeas.cli.serve import address_of, listening, make_server
+from habeas.cli.serve import Port, address_of, listening, make_server
 from habeas.cli.settings_option import DataDir, read_settings
 from habeas.demo.company import build_company, open_company
 from habeas.demo.story import run_story
+from habeas.settings import Settings
 
 
 def demo(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Exit when the story is told.")] = False,
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 0,
+    port: Port = 0,
     data_dir: DataDir = None,
     company_folder: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Build a sample company, start a server, and watch one person's data being found, given and erased."""
-    folder = data_dir or Path(tempfile.mkdtemp(prefix="habeas-demo-"))
-    settings = read_settings(context, folder)
     set_up_logs("WARNING")
     console = Console()
+    with _place(data_dir, once, console) as folder:
+        _present(read_settings(context, folder), folder, company_folder, port, once, console)
+
+
+def _present(
+    settings: Settings, folder: Path, company_folder: Path | None, port: int, once: bool, console: Console
+) -> None:
     company = open_company(company_folder) if company_folder else build_company(folder / "company")
     with listening("127.0.0.1", port) as listener:
         application = bootstrap.build(settings)
@@ -46,11 +52,27 @@ def demo(
                     console,
                 )
                 if not once:
-                    console.print(f"\nStill serving on {address_of(listener)}; Ctrl-C ends it.", highlight=False)
-                    console.print(f"Root client (id:secret): {folder / bootstrap.ROOT_CLIENT}", highlight=False)
+                    _say(console, f"\nStill serving on {address_of(listener)}; Ctrl-C ends it.")
+                    _say(console, f"Root client (id:secret): {folder / bootstrap.ROOT_CLIENT}")
+                    _say(console, f"Databases, ledger and packages stay in {folder}")
                     thread.join()
         finally:
             bootstrap.close(application)
+
+
+@contextmanager
+def _place(data_dir: Path | None, once: bool, console: Console) -> Iterator[Path]:
+    """The demo's folder: the one given, else a temporary one, which goes when nobody stays to look into it."""
+    if data_dir or not once:
+        yield data_dir or Path(tempfile.mkdtemp(prefix="habeas-demo-"))
+        return
+    with tempfile.TemporaryDirectory(prefix="habeas-demo-") as made:
+        yield Path(made)
+    _say(console, f"\nThe demo's folder {made} is removed, with her package; --data-dir keeps one.")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from habeas import __version__
 from habeas.cli import dataset, db, demo, plan, request, serve, worker
@@ -48,7 +49,7 @@ def main() -> None:
     try:
         app()
     except HabeasError as error:
-        errors.print(f"[bold red]error:[/] {error.message}", highlight=False, soft_wrap=True)
+        errors.print(Text.assemble(("error:", "bold red"), " ", error.message), soft_wrap=True)
         if error.hint:
-            errors.print(f"[dim]hint:[/] {error.hint}", highlight=False, soft_wrap=True)
+            errors.print(Text.assemble(("hint:", "dim"), " ", error.hint), soft_wrap=True)
         sys.exit(1)

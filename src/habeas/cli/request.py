@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from habeas import bootstrap
 from habeas.cli.settings_option import DataDir, read_settings
@@ -34,14 +35,17 @@ def group() -> None:
 def submit(
     context: typer.Context,
     policy: Annotated[str, typer.Argument(help="Key of the policy.")],
-    identity: Annotated[list[str], typer.Option("--identity", "-i", help="kind=value, e.g. email=ann@example.com.")],
+    identity: Annotated[
+        list[str],
+        typer.Option("--identity", "-i", help="kind=value, e.g. email=ann@example.com; a kind may be given again."),
+    ],
     external_id: Annotated[str | None, typer.Option(help="Your own id of the request.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
     url: Url = LOCAL,
     data_dir: DataDir = None,
 ) -> None:
     """Submit a request for one person and print its id."""
-    given = dict(_read_identity(pair) for pair in identity)
+    given = _read_identities(identity)
     with _client(context, url, data_dir) as client:
         request_id = client.submit(policy, given, **({"external_id": external_id} if external_id else {}))
         typer.echo(request_id)
@@ -90,11 +94,15 @@ def _client(context: typer.Context, url: str, data_dir: DataDir) -> Iterator[Cli
         yield client
 
 
-def _read_identity(pair: str) -> tuple[str, str]:
-    kind, separator, value = pair.partition("=")
-    if not (kind and separator and value):
-        raise InputError("an identity is not written as kind=value", hint="e.g. -i email=ann@example.com")
-    return kind, value
+def _read_identities(pairs: Sequence[str]) -> dict[str, list[str]]:
+    """The values of each kind, in order."""
+    given: dict[str, list[str]] = {}
+    for pair in pairs:
+        kind, _, value = pair.partition("=")
+        if not (kind and value):
+            raise InputError("an identity is not written as kind=value", hint="e.g. -i email=ann@example.com")
+        given.setdefault(kind, []).append(value)
+    return given
 
 
 def _follow(client: Client, request_id: str) -> None:
@@ -120,7 +128,8 @@ def _count(entries: Sequence[Json], action: str) -> tuple[int, int]:
 
 
 def _print_request(console: Console, request: Json, packages: Sequence[str], report: Json) -> None:
-    console.print(f"[bold]{request['id']}[/]  {request['status']}  policy {request['policy']['key']}", highlight=False)
+    heading = Text.assemble((request["id"], "bold"), f"  {request['status']}  policy {request['policy']['key']}")
+    console.print(heading)
     if request["failure"]:
         details = request["action_required_details"]
         console.print(f"stopped at {details['step']} {details['collection'] or ''}: {request['failure']}", markup=False)
@@ -131,7 +140,7 @@ def _print_request(console: Console, request: Json, packages: Sequence[str], rep
     table = Table("collection", "found", "changed", "drifted", "already", "absent", "verified")
     for place in report["collections"]:
         counts = [str(place[name]) for name in ("found", "changed", "drifted", "already", "absent")]
-        table.add_row(place["address"], *counts, {True: "yes", False: "no", None: ""}[place["verified"]])
+        table.add_row(Text(place["address"]), *counts, {True: "yes", False: "no", None: ""}[place["verified"]])
     console.print(table)
     for exception in report["exceptions"]:
         console.print(f"- {exception}", highlight=False, markup=False)

@@ -5,7 +5,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 import uvicorn
@@ -17,11 +17,13 @@ from habeas.cli.settings_option import DataDir, read_settings
 from habeas.domain.errors import InputError
 from habeas.web.app import create_app
 
+Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
+
 
 def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 8080,
+    port: Port = 8080,
     data_dir: DataDir = None,
     executor: Annotated[bool, typer.Option("--executor/--no-executor", help="Carry runs out here too.")] = True,
 ) -> None:
@@ -34,10 +36,10 @@ def serve(
         application = bootstrap.build(settings)
         try:
             for notice in application.notices:
-                console.print(notice, highlight=False, soft_wrap=True)
+                console.print(notice, highlight=False, markup=False, soft_wrap=True)
             server = make_server(application, host)
             with bootstrap.dispatching(application) if executor else contextlib.nullcontext():
-                console.print(f"serving on {address_of(listener)}", highlight=False)
+                console.print(f"serving on {address_of(listener)}", highlight=False, markup=False)
                 server.run(sockets=[listener])
         finally:
             bootstrap.close(application)

@@ -55,5 +55,6 @@ async def _work(settings: Settings, scheduler: str, threads: int) -> None:
             plugin = HabeasPlugin(make_context)
             options: dict[str, Any] = {"nthreads": threads, "local_directory": folder, "dashboard": False}
             async with Worker(scheduler, plugins=(plugin,), **options) as joined:
-                Console(stderr=True).print(f"working for {scheduler} as {joined.address}", highlight=False)
+                said = f"working for {scheduler} as {joined.address}"
+                Console(stderr=True).print(said, highlight=False, markup=False)
                 await joined.finished()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from habeas.domain.dataset import Address
 from habeas.domain.request import ActionType
-from habeas.planning.plan import NodeErasure, Plan
+from habeas.planning.plan import NodeErasure, Plan, SkipReason
 from habeas.store.configurations import Record
 
 COUNTS = ("changed", "drifted", "already", "absent", "refused", "shared")
@@ -60,8 +60,12 @@ def _report_node(
 
 
 def _exceptions(plan: Plan, collections: Sequence[Mapping[str, object]]) -> list[str]:
-    """Sentences on everything that did not go as the policy says."""
-    said = [f"{skipped.address} was not visited: {skipped.reason}" for skipped in plan.skipped]
+    """Sentences on everything that did not go as the policy and the request say."""
+    said = [
+        f"{skipped.address} was not visited: {skipped.reason}"
+        for skipped in plan.skipped
+        if skipped.reason != SkipReason.NOT_CHOSEN
+    ]
     if not collections:
         said.append("nothing was visited: no dataset is described")
     visited = {str(node.address) for node in plan.nodes}

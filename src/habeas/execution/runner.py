@@ -5,7 +5,7 @@ The ledger decides: a runner that lost its fence commits nothing more and leaves
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -77,6 +77,7 @@ def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
         requests.transition(connection, ids, RequestStatus.ERROR, now, failure=str(error), finished_at=now)
         runs.leave(connection, claimed.id, ids)
         runs.finish(connection, claimed.id, now)
+    _log.info("run %s ended at step %s: 0 complete, %d in error", claimed.id, claimed.next_step, len(ids))
 
 
 def _perform_steps(run: Run) -> None:
@@ -100,6 +101,7 @@ def _perform_steps(run: Run) -> None:
 def _close(run: Run, failed: Failed | None) -> None:
     """End the run: members that are left are complete, or in `error` when the step failed."""
     now = run.context.clock.now()
+    complete: Sequence[str] = ()
     with run.commit() as connection:
         living = run.living(connection)
         if failed is not None:
@@ -119,6 +121,8 @@ def _close(run: Run, failed: Failed | None) -> None:
             journal.audit(connection, complete, SYSTEM_ACTOR, AuditAction.FINISHED, now)
             runs.leave(connection, run.id, run.request_ids(living))
         runs.finish(connection, run.id, now)
+    in_error = len(run.members) - len(complete)
+    _log.info("run %s ended at step %s: %d complete, %d in error", run.id, run.next_step, len(complete), in_error)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from habeas.domain.errors import InputError
 from habeas.domain.ports import ConfigurationKey, MaskingStrategy, Secrets, StrategyType, Value
-from habeas.masking.text import FORMAT_PRESERVATION, end_with, read_suffix
+from habeas.masking.text import FORMAT_PRESERVATION, end_with, read_suffix, refuse_nul
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,11 @@ class StringRewrite:
 
 
 def make_string_rewrite(configuration: Mapping[str, object]) -> MaskingStrategy:
-    """Raises InputError when `rewrite_value` is no text."""
+    """Raises InputError when `rewrite_value` is no text, or a text that PostgreSQL cannot hold."""
     text = configuration.get("rewrite_value")
     if not isinstance(text, str):
         raise InputError("rewrite_value must be text", hint="put numbers in quotes")
+    refuse_nul("rewrite_value", text)
     return StringRewrite(text, read_suffix(configuration))
 
 

@@ -37,7 +37,14 @@ def read_suffix(configuration: Mapping[str, object]) -> str:
         return ""
     if not isinstance(given, Mapping) or set(given) != {"suffix"} or not isinstance(given["suffix"], str):
         raise InputError("format_preservation is malformed", hint='write {"suffix": "some text"}')
+    refuse_nul("the suffix", given["suffix"])
     return given["suffix"]
+
+
+def refuse_nul(what: str, text: str) -> None:
+    """Raise InputError for a text that PostgreSQL cannot hold."""
+    if "\x00" in text:
+        raise InputError(f"{what} must not hold a NUL character", hint="leave it out")
 
 
 def find_secret(secrets: Secrets, kind: str, strategy: str) -> bytes:

@@ -26,8 +26,8 @@ from habeas.services.request_views import RequestView, affected_fields, show_log
 from habeas.store import configurations, journal, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record
+from habeas.store.tables import datasets, storages
 from habeas.store.tables import requests as table
-from habeas.store.tables import storages
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ def _check(context: Context, connection: sa.Connection, item: NewRequest) -> "_S
             raise InputError(f"policy {policy.key!r} has no rules", hint="add a rule, then submit again")
         if item.encryption_key is not None:
             check_package_key(item.encryption_key)
+        _check_datasets(connection, item.dataset_keys or ())
     except HabeasError as error:
         return error
     erasing = [rule.masking.strategy for rule in policy.rules_for(ActionType.ERASURE) if rule.masking]
@@ -99,6 +100,13 @@ def _check(context: Context, connection: sa.Connection, item: NewRequest) -> "_S
     requested_at = item.requested_at or context.clock.now()
     timeframe = policy.execution_timeframe
     return _Submittable(requested_at + timedelta(days=timeframe) if timeframe else None, secrets)
+
+
+def _check_datasets(connection: sa.Connection, keys: Sequence[str]) -> None:
+    known = set(connection.scalars(sa.select(datasets.c.key).where(datasets.c.key.in_(keys)))) if keys else set()
+    if unknown := sorted(set(keys) - known):
+        names = ", ".join(repr(key[:64]) for key in unknown)
+        raise InputError(f"dataset_keys names unknown datasets: {names}", hint="use keys of saved datasets")
 
 
 def _store(

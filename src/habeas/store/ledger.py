@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from habeas.domain.clock import Clock
 from habeas.domain.errors import InputError, SystemUnavailable
@@ -97,11 +97,17 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def check_answers(engine: sa.Engine) -> None:
-    """Raises SystemUnavailable when the ledger's database does not answer."""
+    """Raises SystemUnavailable when the ledger's database does not answer, InputError when it is none."""
     try:
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
     except OperationalError:
         raise SystemUnavailable(
             "the ledger's database does not answer", hint="check database.url and that its server runs"
+        ) from None
+    except DatabaseError:
+        if engine.dialect.name != "sqlite":
+            raise
+        raise InputError(
+            f"{engine.url.database} is not a SQLite database", hint="restore it, or choose another --data-dir"
         ) from None

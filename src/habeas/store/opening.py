@@ -3,11 +3,13 @@
 import os
 from pathlib import Path
 
+import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import ProgrammingError
 
 from habeas.domain.clock import Clock
 from habeas.domain.errors import InputError
@@ -20,17 +22,22 @@ def open_ledger(url: str, ring: KeyRing, clock: Clock, *, migrate: bool) -> Ledg
     """Open the ledger at `url`; with `migrate`, first bring it up to date.
 
     Raises InputError when the schema is behind (naming the command that mends it), ahead, or the ring
-    lacks its key; SystemUnavailable when the database does not answer.
+    lacks its key, or the role lacks a privilege; SystemUnavailable when the database does not answer.
     """
     engine = make_engine(url)
-    check_answers(engine)
     try:
+        check_answers(engine)
         if migrate:
             upgrade(engine)
         check_revision(engine)
         return Ledger(engine, _open_sealer(engine, ring, clock), clock)
-    except BaseException:
+    except BaseException as error:
         engine.dispose()
+        if isinstance(error, ProgrammingError) and isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+            raise InputError(
+                "the role of database.url may not do in the ledger what it has to",
+                hint="make it the owner of the ledger's database, e.g. ALTER DATABASE … OWNER TO …",
+            ) from None
         raise
 
 

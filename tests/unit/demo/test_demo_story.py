@@ -52,9 +52,9 @@ class ImitatedServer:
             return {"msg": "", "test_status": self.test_status, "failure_reason": "no such file"}
         if method == "POST":
             return {"succeeded": [{"id": self._carry_out(b"erasure" in request.content)}], "failed": []}
-        if path == "/privacy-request":
-            return {"items": [{"status": self.status}]}
-        number = path.split("/")[2]
+        _, _, number, *part = path.split("/")
+        if not part:
+            return {"id": number, "status": self.status}
         if path.endswith("/log"):
             entry = {"collection_name": "customers", "dataset_name": "shop", "message": "the cause"}
             return {"items": [entry | {"action_type": "access", "status": self.status}]}

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from habeas.domain.errors import NeedsHuman
+from habeas.domain.errors import InputError, NeedsHuman
 from habeas.masking.registry import find_strategy, generate_request_secrets, generate_secrets, make_strategy, strategies
 
 
@@ -47,6 +47,14 @@ def test_a_type_tells_whether_its_results_are_constant_or_null() -> None:
         "hash": (False, False),
         "hmac": (False, False),
     }
+
+
+@pytest.mark.parametrize(
+    "configuration", [{"rewrite_value": "a\0"}, {"rewrite_value": "a", "format_preservation": {"suffix": "\0"}}]
+)
+def test_a_fixed_text_that_postgresql_cannot_hold_is_refused(configuration: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="NUL"):
+        make_strategy("string_rewrite", configuration)
 
 
 def test_a_lone_surrogate_does_not_stop_masking() -> None:
