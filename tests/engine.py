@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ class Engine:
         memory = ConnectionType(
             "memory", {"name": True}, lambda secrets, limits, sketch: self.connectors[secrets["name"]]
         )
+        archive = replace(memory, name="archive", erases=False)
         given = {"lease_seconds": 5, "task_retry_delay": 0, **execution}
         settings = Settings(data_dir=folder, database={"url": ledger_url}, execution=given)
-        self.application = bootstrap.build(settings, extra_types={"memory": memory})
+        self.application = bootstrap.build(settings, extra_types={"memory": memory, "archive": archive})
         self.context = self.application.context
         self.stopping = threading.Event()
         done(storages.save_storages(self.context, [storages.StorageDraft(name="local", key="local", type="local")]))

@@ -133,7 +133,7 @@ def build(
         storage_types={kind.name: kind for kind in storage_types(settings.data_dir.absolute() / "packages")},
         strategies=strategies(),
         connectors=ConnectorPool(ledger, types, _limits(settings)),
-        planner=Planner(ledger, strategies()),
+        planner=Planner(ledger, strategies(), types),
         wake=awake.set,
     )
     return Application(context, awake, notices)

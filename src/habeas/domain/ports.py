@@ -169,7 +169,6 @@ class Sketch:
 class Capabilities:
     """What a connector can do. `fenced`: target sessions time out before a lease ends (design §3)."""
 
-    erases: bool = True
     fenced: bool = True
     max_parallel: int = 4
 
@@ -241,6 +240,8 @@ class ConnectionType:
     connect: ConnectorFactory
     alternatives: tuple[frozenset[str], ...] = ()
     """Sets of fields of which exactly one set must be present, e.g. ({url}, {host, dbname, …})."""
+    erases: bool = True
+    """False when such systems can be read only; the plan then names every field that stays."""
 
 
 Secrets: TypeAlias = Mapping[str, str]

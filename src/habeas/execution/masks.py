@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from habeas.domain.dataset import truncate
 from habeas.domain.ports import Change, MaskingStrategy, Row, StrategyType, Value
 from habeas.masking.derived import derive, material_of
 from habeas.planning.plan import FieldMasking, Node, NodeErasure, Substitute
@@ -43,4 +44,4 @@ class Masks:
             name, kind = DERIVED_SECRET
             return derive(material_of(value, row.key), secrets[name][kind], masking.length)
         masked: Sequence[Value] | None = strategy.mask([value], secrets.get(masking.strategy, {}), masking.length)
-        return None if masked is None else masked[0]
+        return None if masked is None else truncate(masked[0], masking.length)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from habeas.domain.dataset import Dataset
 from habeas.domain.errors import HabeasError, NotFound
 from habeas.domain.policy import Masking, OnUnreachable, Policy, Rule, SharedRows
-from habeas.domain.ports import StrategyType
+from habeas.domain.ports import ConnectionType, StrategyType
 from habeas.domain.request import ActionType
 from habeas.planning.plan import Plan
 from habeas.planning.planner import AccessLevel, ConnectionState, PlacedDataset, PlanInput, StrategyFacts, make_plan
@@ -42,8 +42,11 @@ class PlanRequest:
 class Planner:
     """Makes plans from the present configuration; each is made once per version of it. Thread-safe."""
 
-    def __init__(self, ledger: Ledger, strategies: Mapping[str, StrategyType]) -> None:
+    def __init__(
+        self, ledger: Ledger, strategies: Mapping[str, StrategyType], types: Mapping[str, ConnectionType]
+    ) -> None:
         self._ledger = ledger
+        self._types = types
         self._facts = {
             name: StrategyFacts(text_only=kind.text_only, constant=kind.constant, null=kind.null)
             for name, kind in strategies.items()
@@ -82,7 +85,7 @@ class Planner:
             return make_plan(
                 PlanInput(
                     policy=load_policy(connection, self._ledger.sealer, wanted.policy_key),
-                    datasets=load_datasets(connection),
+                    datasets=load_datasets(connection, self._types),
                     identity_kinds=frozenset(wanted.identity_kinds),
                     dataset_keys=None if wanted.dataset_keys is None else frozenset(wanted.dataset_keys),
                     strategies=self._facts,
@@ -131,7 +134,7 @@ def _open_masking(sealer: Sealer, rule_key: str, sealed: bytes | None) -> Maskin
     return Masking(stored["strategy"], stored.get("configuration") or {}) if stored else None
 
 
-def load_datasets(connection: sa.Connection) -> tuple[PlacedDataset, ...]:
+def load_datasets(connection: sa.Connection, types: Mapping[str, ConnectionType]) -> tuple[PlacedDataset, ...]:
     """Every dataset beside the state of its connection."""
     return tuple(
         PlacedDataset(
@@ -141,6 +144,7 @@ def load_datasets(connection: sa.Connection) -> tuple[PlacedDataset, ...]:
                 type=row.type,
                 access=AccessLevel(row.access),
                 disabled=row.disabled,
+                erases=types[row.type].erases,
                 sketch=decode_sketch(row.sketch),
             ),
         )

@@ -66,7 +66,7 @@ def save_datasets(context: Context, connection_key: str, bodies: Sequence[Body])
             raise Conflict(
                 f"dataset {key!r} belongs to connection {owner.connection_key!r}", hint="give it another fides_key"
             )
-        stored = [placed.dataset for placed in load_datasets(connection)]
+        stored = [placed.dataset for placed in load_datasets(connection, context.connection_types)]
         _check(item.dataset, [*stored, *(other.dataset for other in parsed)], sketch)
         body = dataset_to_json(item.dataset)
         values = {"body": body, "definition": msgspec.json.encode(item.dataset)}
@@ -97,7 +97,11 @@ def validate_dataset(context: Context, connection_key: str, body: Body) -> Valid
     sketch = fetch_sketch(context, record)
     dataset = parse_dataset(body)
     with context.ledger.read() as connection:
-        others = [placed for placed in load_datasets(connection) if placed.dataset.key != dataset.key]
+        others = [
+            placed
+            for placed in load_datasets(connection, context.connection_types)
+            if placed.dataset.key != dataset.key
+        ]
     _check(dataset, [placed.dataset for placed in others], sketch)
     here = ConnectionState(record.key, record.type, AccessLevel(record.access), record.disabled)
     traversable, reason = traversability([*others, PlacedDataset(dataset, here)])

@@ -475,3 +475,18 @@ def test_what_was_mended_in_the_dataset_counts_for_a_retry(start: Start) -> None
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert shop.people.records[0]["mail"] is None and shop.people.records[0]["name"] == "Name 0"
     assert engine.counts(request_id)["shop:people"]["skipped"][0]["reason"] == "the field is read-only"
+
+
+def test_a_system_that_cannot_erase_is_left_alone_and_the_report_says_so(start: Start) -> None:
+    shop, engine = Shop(), start()
+    set_up(engine, shop.connector())
+    engine.connectors["kept"] = shop.connector()
+    engine.connect("kept", "archive", {"name": "kept"})
+    body = json.loads(json.dumps(Shop.body()).replace('"dataset": "shop"', '"dataset": "kept"'))
+    engine.describe("kept", {**body, "fides_key": "kept"})
+    (request_id,) = engine.submit("forget", shop.add_person(0), dataset_keys=("kept",))
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert shop.people.records[0]["mail"] == "p0@example.com"
+    reasons = {skipped["reason"] for skipped in engine.counts(request_id)["kept:people"]["skipped"]}
+    assert reasons == {"the connected system cannot erase"}

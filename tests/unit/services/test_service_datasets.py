@@ -31,7 +31,7 @@ def test_a_dataset_is_stored_for_people_and_for_the_planner(context: Context) ->
     assert not result.failed
     assert datasets.find_dataset(context, "shop", "shop_db")["fides_key"] == "shop_db"
     with context.ledger.read() as connection:
-        (placed,) = load_datasets(connection)
+        (placed,) = load_datasets(connection, context.connection_types)
     assert (placed.connection.key, placed.dataset.key) == ("shop", "shop_db")
 
 
@@ -71,7 +71,7 @@ def test_the_description_is_fetched_and_checked(context: Context, store: FakeSto
     assert [body["fides_key"] for body in result.succeeded] == ["b_db"]
     assert "no column 'not_there'" in result.failed[0].message
     with context.ledger.read() as connection:
-        (placed,) = load_datasets(connection)
+        (placed,) = load_datasets(connection, context.connection_types)
     assert placed.connection.sketch == store.sketch
 
 

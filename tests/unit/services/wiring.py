@@ -109,7 +109,7 @@ def make_context(folder: Path, store: FakeStore, clock: MovableClock, **security
         storage_types={kind.name: kind for kind in storage_types(folder / "packages")},
         strategies=strategies(),
         connectors=ConnectorPool(ledger, types, Limits()),
-        planner=Planner(ledger, strategies()),
+        planner=Planner(ledger, strategies(), types),
     )
 
 
