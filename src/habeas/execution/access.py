@@ -1,27 +1,51 @@
 """The access step: visits every collection of the plan, set-based, and keeps what it finds.
 
 Groups whose upstream is complete are visited in parallel; a cycle runs to a fix-point. Rows go to sealed
-chunks; only keys and link values stay in memory (design §3).
+chunks; only keys and link values stay in memory (design §3). One ledger transaction ends the visits that
+are over and begins those that have become possible.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
 
 from habeas.domain.dataset import Address
 from habeas.domain.errors import DataFault, HabeasError, LeaseLost
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
+from habeas.execution.connector_pool import hindrance_of
 from habeas.execution.links import LinkValues
-from habeas.execution.run import Done, Failed, Run, skip_outcome
-from habeas.execution.spooled import find_spools, read_rows
-from habeas.execution.visit import Attempts, GroupVisit, open_attempt
+from habeas.execution.run import Done, Failed, Run, place_of
+from habeas.execution.spooled import read_rows
+from habeas.execution.visit import Attempts, GroupVisit
 from habeas.planning.plan import Group, Node
 from habeas.store import runs
+from habeas.store.configurations import Record, find_connections
+from habeas.store.journal import Entry
 
 
 def perform(run: Run) -> Done | Failed:
     """Visit what is not yet visited for each member. Branches that do not depend on a failure still go on."""
     return _Access(run).perform()
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A group that is being visited: for whom, under which attempts, and the parts that have been read."""
+
+    index: int
+    nodes: Sequence[Node]
+    cyclic: bool
+    pending: set[int]
+    attempts: Attempts | None
+    records: Mapping[str, Record]
+    visits: list[GroupVisit] = field(default_factory=list)
+    error: HabeasError | None = None
+
+    def unread(self) -> set[int]:
+        return self.pending.difference(*(visit.ordinals for visit in self.visits))
 
 
 class _Access:
@@ -32,128 +56,145 @@ class _Access:
         ledger = run.context.ledger
         with ledger.read() as connection:
             self._living = run.living(connection)
-            spools = find_spools(connection, run, self._living)
-            self._begun = runs.started_collections(connection, run.id, ActionType.ACCESS)
+            spools = runs.spools_of(connection, run.id)
+            self._announced = runs.started_collections(connection, run.id, ActionType.ACCESS)
         self._visited = {address: spools.get(str(address), {}) for address in self._nodes}
-        for address, node in self._nodes.items():
-            if node.feeds and self._visited[address]:
-                for rows in read_rows(ledger, self._visited[address]):
-                    self._links.learn(node, rows)
+        feeding = {a: found for a, found in self._visited.items() if found and self._nodes[a].feeds}
+        for address, rows in read_rows(ledger, feeding):
+            self._links.learn(self._nodes[address], rows)
+        self._waiting = {index: group for index, group in enumerate(run.plan.groups) if self._pending(group)}
+        self._finished = set(range(len(run.plan.groups))) - set(self._waiting)
+        self._failures: dict[int, HabeasError] = {}
 
     def perform(self) -> Done | Failed:
-        groups = self._run.plan.groups
-        waiting = dict(enumerate(groups))
-        finished = {index for index, group in waiting.items() if not self._pending(group)}
-        failures: dict[int, HabeasError] = {}
-        running: dict[Future[HabeasError | None], int] = {}
-        for index in finished:
-            del waiting[index]
-        with ThreadPoolExecutor(self._run.context.settings.execution.visits, "visit") as pool:
-            while waiting or running:
-                ready = [index for index, group in waiting.items() if finished.issuperset(group.upstream)]
+        ended: list[_Begun] = []
+        running: set[Future[_Begun]] = set()
+        places = self._run.context.settings.execution.visits
+        with ThreadPoolExecutor(places, "visit") as pool:
+            while True:
+                for group in ended:
+                    self._settle(group)
+                ready = self._ready(places - len(running))
                 if not ready and not running:
-                    break  # what is left stands behind a failure
-                attempts = self._begin([waiting[index] for index in ready])
-                for index in ready:
-                    running[pool.submit(self._visit, waiting.pop(index), attempts)] = index
-                for done in wait(running, return_when=FIRST_COMPLETED).done:
-                    index = running.pop(done)
-                    error = done.result()
-                    if error is None:
-                        finished.add(index)
-                    else:
-                        failures[index] = error
-        if not failures:
-            return Done()
-        first = min(failures)
-        return Failed(failures[first], str(groups[first].nodes[0]))
+                    break  # all is visited, or what is left stands behind a failure
+                begun = self._commit(ended, ready)
+                ended = []
+                if len(begun) == 1 and not running:
+                    ended = [self._visit(begun[0])]
+                    continue
+                running.update(pool.submit(self._visit, group) for group in begun)
+                if running:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    ended = [future.result() for future in done]
+        if not self._failures:
+            return Done(lambda connection: self._record(connection, ended))
+        self._commit(ended, [])
+        first = min(self._failures)
+        return Failed(self._failures[first], str(self._run.plan.groups[first].nodes[0]))
 
     def _pending(self, group: Group) -> set[int]:
         """Living members that some collection of the group has not been visited for."""
         return {ordinal for ordinal in self._living if any(ordinal not in self._visited[a] for a in group.nodes)}
 
-    def _begin(self, groups: list[Group]) -> Attempts:
-        """Open the first attempts; log the start of visits that no worker has begun in this run."""
-        attempts: Attempts = {}
-        if not groups:
-            return attempts
-        with self._run.commit() as connection:
-            for group in groups:
-                for address in group.nodes:
-                    attempts[address] = open_attempt(self._run, connection, address)
-                    if str(address) not in self._begun:
-                        place, who = self._place(address), self._pending(group)
-                        action, status = ActionType.ACCESS, LogStatus.IN_PROCESSING
-                        self._run.log(connection, place, action, status, "starting", who)
-        return attempts
+    def _ready(self, limit: int) -> list[int]:
+        """Groups that can be visited now."""
+        ready = (index for index, group in self._waiting.items() if self._finished.issuperset(group.upstream))
+        return [index for index, _ in zip(ready, range(limit), strict=False)]
 
-    def _visit(self, group: Group, attempts: Attempts) -> HabeasError | None:
-        """Visit a group for its pending members; the error that stopped it, or None."""
-        first = iter([attempts])
-        nodes = [self._nodes[address] for address in group.nodes]
-        pending = self._pending(group)
+    def _settle(self, group: _Begun) -> None:
+        if group.error is None:
+            self._finished.add(group.index)
+        else:
+            self._failures[group.index] = group.error
+
+    def _commit(self, ended: Sequence[_Begun], ready: Sequence[int]) -> list[_Begun]:
+        """End what is over and begin what is ready, unless its connection must not be used."""
+        with self._run.commit() as connection:
+            self._record(connection, ended)
+            self._living = self._run.living(connection)
+            groups = {index: self._waiting.pop(index) for index in ready}
+            nodes = {index: [self._nodes[address] for address in group.nodes] for index, group in groups.items()}
+            records = find_connections(connection, {node.connection for own in nodes.values() for node in own})
+            pending = {index: self._pending(group) for index, group in groups.items()}
+            free = []
+            for index, own in nodes.items():
+                reason = next(filter(None, (hindrance_of(records.get(node.connection)) for node in own)), "")
+                if not reason:
+                    free.append(index)
+                    continue
+                self._finished.add(index)
+                for node in own:
+                    self._run.pass_over(connection, node, ActionType.ACCESS, reason, pending[index])
+            attempts = self._open(connection, [node for index in free for node in nodes[index]])
+            for index in free:
+                self._announce(connection, nodes[index], pending[index])
+        return [_Begun(i, nodes[i], groups[i].cyclic, pending[i], attempts, records) for i in free]
+
+    def _record(self, connection: sa.Connection, ended: Sequence[_Begun]) -> None:
+        living = self._run.living(connection) if ended else set()
+        for group in ended:
+            for visit in group.visits:
+                for address, spools in visit.record(connection, living).items():
+                    self._visited[address].update(spools)
+
+    def _open(self, connection: sa.Connection, nodes: Sequence[Node]) -> Attempts:
+        addresses = {str(node.address): node.address for node in nodes}
+        opened = runs.open_tasks(connection, self._run.id, ActionType.ACCESS, addresses) if addresses else {}
+        return {addresses[name]: attempt for name, attempt in opened.items()}
+
+    def _announce(self, connection: sa.Connection, nodes: Sequence[Node], pending: set[int]) -> None:
+        """Log the start of visits that no worker has begun in this run."""
+        fresh = [node for node in nodes if str(node.address) not in self._announced]
+        entries = (Entry(place_of(n), ActionType.ACCESS, LogStatus.IN_PROCESSING, "starting") for n in fresh)
+        self._run.log(connection, pending, *entries)
+
+    def _visit(self, group: _Begun) -> _Begun:
+        """Visit a group for its pending members; what was read, and the error that stopped it."""
         try:
-            hindrance = next(filter(None, (self._run.context.connectors.hindrance(n.connection) for n in nodes)), "")
-            if hindrance:
-                self._skip(nodes, hindrance, pending)
-                return None
             try_again(
                 self._run,
-                lambda: self._read(nodes, group.cyclic, self._still(pending), next(first, None)),
-                lambda number, error: self._report(group, pending, LogStatus.RETRYING, f"try {number} again: {error}"),
+                lambda: self._read(group, group.unread()),
+                lambda number, error: self._report(group, LogStatus.RETRYING, f"try {number} again: {error}"),
             )
         except LeaseLost:
             raise
         except Exception as problem:
-            error = name_fault(problem, f"reading {group.nodes[0]}")
-            self._report(group, pending, LogStatus.ERROR, str(error))
-            return error
-        return None
+            group.error = name_fault(problem, f"reading {group.nodes[0].address}")
+            self._report(group, LogStatus.ERROR, str(group.error))
+        return group
 
-    def _skip(self, nodes: list[Node], hindrance: str, pending: set[int]) -> None:
-        """Pass over collections whose connection was disabled or deleted after the plan was made."""
-        with self._run.commit() as connection:
-            living = sorted(pending & self._run.living(connection))
-            for node in nodes:
-                address = str(node.address)
-                ids = self._run.request_ids(living)
-                skipped = [skip_outcome(request_id, ActionType.ACCESS, address, hindrance) for request_id in ids]
-                runs.write_outcomes(connection, skipped)
-                place = self._place(node.address)
-                self._run.log(connection, place, ActionType.ACCESS, LogStatus.SKIPPED, hindrance, living)
-
-    def _still(self, pending: set[int]) -> set[int]:
-        """Those of `pending` who are in the run at this moment and not yet visited (a half may be done)."""
-        return pending & self._run.read_living()
-
-    def _read(self, nodes: list[Node], cyclic: bool, ordinals: set[int], attempts: Attempts | None = None) -> None:
-        ordinals = {o for o in ordinals if any(o not in self._visited[node.address] for node in nodes)}
-        try:
-            visit = GroupVisit(self._run, nodes, cyclic, ordinals, self._links, attempts)
-            spools = visit.read()
-        except DataFault as fault:
-            self._halve(nodes, cyclic, ordinals, fault)
+    def _read(self, group: _Begun, ordinals: set[int]) -> None:
+        """One attempt; members whose values break the statement leave in `error`, the others are served."""
+        attempts, group.attempts = group.attempts, None
+        if attempts is None:
+            with self._run.commit() as connection:
+                ordinals = ordinals & self._run.living(connection)
+                attempts = self._open(connection, group.nodes)
+        if not ordinals:
             return
-        for address, found in spools.items():
-            self._visited[address].update(found)
+        pool = self._run.context.connectors
+        connectors = {node.connection: pool.open(group.records[node.connection]) for node in group.nodes}
+        visit = GroupVisit(self._run, group.nodes, ordinals, self._links, connectors, attempts)
+        try:
+            visit.read(cyclic=group.cyclic)
+        except DataFault as fault:
+            self._halve(group, ordinals, fault)
+        else:
+            group.visits.append(visit)
 
-    def _halve(self, nodes: list[Node], cyclic: bool, ordinals: set[int], fault: DataFault) -> None:
-        """Find the member whose values break the statement; it leaves in `error`, the others are served."""
+    def _halve(self, group: _Begun, ordinals: set[int], fault: DataFault) -> None:
         if len(ordinals) > 1:
             ordered = sorted(ordinals)
             middle = len(ordered) // 2
-            self._read(nodes, cyclic, set(ordered[:middle]))
-            self._read(nodes, cyclic, set(ordered[middle:]))
+            self._read(group, set(ordered[:middle]))
+            self._read(group, set(ordered[middle:]))
             return
+        node = group.nodes[0]
         with self._run.commit() as connection:
-            address = nodes[0].address
-            self._run.log(connection, self._place(address), ActionType.ACCESS, LogStatus.ERROR, str(fault), ordinals)
-            self._run.fail(connection, ordinals, fault, str(address))
+            self._run.log(connection, ordinals, Entry(place_of(node), ActionType.ACCESS, LogStatus.ERROR, str(fault)))
+            self._run.fail(connection, ordinals, fault, str(node.address))
 
-    def _report(self, group: Group, ordinals: set[int], status: LogStatus, message: str) -> None:
+    def _report(self, group: _Begun, status: LogStatus, message: str) -> None:
+        entries = (Entry(place_of(node), ActionType.ACCESS, status, message) for node in group.nodes)
         with self._run.commit() as connection:
-            for address in group.nodes:
-                self._run.log(connection, self._place(address), ActionType.ACCESS, status, message, ordinals)
-
-    def _place(self, address: Address) -> tuple[str, str, str]:
-        return self._nodes[address].connection, address.dataset, address.collection
+            self._run.log(connection, group.pending, *entries)

@@ -6,9 +6,16 @@ from datetime import datetime
 
 from habeas.domain.errors import NotFound
 from habeas.domain.ports import ConnectionType, Connector, Limits
-from habeas.store.configurations import connection_place, decode_sketch, find, open_json
+from habeas.store.configurations import Record, connection_place, decode_sketch, find, open_json
 from habeas.store.ledger import Ledger
 from habeas.store.tables import connections
+
+
+def hindrance_of(record: Record | None) -> str:
+    """Why a connection must not be used at this moment; empty when nothing stands against it."""
+    if record is None:
+        return "the connection was deleted"
+    return "the connection is disabled" if record.disabled else ""
 
 
 class ConnectorPool:
@@ -28,6 +35,11 @@ class ConnectorPool:
             record = find(connection, connections, key)
         if record is None:
             raise NotFound(f"connection {key!r} does not exist any more")
+        return self.open(record)
+
+    def open(self, record: Record) -> Connector:
+        """The connector of a connection as it was read from the ledger."""
+        key = record.key
         with self._lock:
             made_for, connector = self._open.get(key, (None, None))
             if connector is not None and made_for == record.updated_at:
@@ -40,16 +52,8 @@ class ConnectorPool:
             connector.close()
         return fresh
 
-    def hindrance(self, key: str) -> str:
-        """Why the connection must not be used at this moment; empty when nothing stands against it."""
-        with self._ledger.read() as connection:
-            record = find(connection, connections, key)
-        if record is None:
-            return "the connection was deleted"
-        return "the connection is disabled" if record.disabled else ""
-
     def slot(self, key: str) -> threading.BoundedSemaphore:
-        """Bounds how many visits use the connection at once in this process; after `get`."""
+        """Bounds how many visits use the connection at once in this process; after `get` or `open`."""
         return self._slots[key]
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from habeas.execution.planning_input import PlanRequest, encode_plan
 from habeas.execution.steps import FIRST_STEP
 from habeas.store import journal, requests, runs
 from habeas.store.configurations import Record
+from habeas.store.journal import Entry
 from habeas.store.tables import requests as requests_table
 
 _log = logging.getLogger(__name__)
@@ -172,6 +173,5 @@ def _fail(context: Context, group: list[Record], error: HabeasError) -> None:
             connection, ids, RequestStatus.ERROR, now, failure=str(error), next_step=FIRST_STEP, finished_at=now
         )
         for address in places:
-            who = sa.select(requests_table.c.id.label("request_id")).where(requests_table.c.id.in_(failed))
-            place = (None, "Dataset traversal", address)
-            journal.log_collection(connection, who, place, ActionType.ACCESS, LogStatus.ERROR, str(error), now)
+            entry = Entry((None, "Dataset traversal", address), ActionType.ACCESS, LogStatus.ERROR, str(error))
+            journal.log_requests(connection, failed, entry, now)

@@ -5,42 +5,85 @@ smallest request id among them, so that a repeat writes the same thing (design �
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
-from habeas.domain.errors import DataFault, Fault, HabeasError, LeaseLost, TryAgain
+import sqlalchemy as sa
+
+from habeas.domain.errors import DataFault, Fault, LeaseLost, TryAgain
 from habeas.domain.ports import Change, Connector, Effect, Erasure, Key, Outcome, Row
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
-from habeas.execution.masks import Masks
-from habeas.execution.run import Done, Failed, Run, skip_outcome
-from habeas.execution.spooled import find_spools, read_rows
+from habeas.execution.connector_pool import hindrance_of
+from habeas.execution.masks import Masks, RequestSecrets
+from habeas.execution.repeats import Repeats, hash_of
+from habeas.execution.run import Done, Failed, Run, place_of
+from habeas.execution.spooled import Spools, read_rows
 from habeas.planning.plan import Node, NodeErasure
 from habeas.store import requests, runs
+from habeas.store.configurations import Record, find_connections
+from habeas.store.journal import Entry
+
+_ROWS_IN_MEMORY = 20_000
 
 
 def perform(run: Run) -> Done | Failed:
-    """Mask what is not yet masked for each member; stops at the first collection that cannot be served."""
-    if not run.plan.erases:
-        return Done()
-    with run.context.ledger.read() as connection:
-        ids = [member.request_id for member in run.members.values()]
-        secrets = requests.secrets_of(connection, run.context.ledger.sealer, ids)
+    """Mask what is not yet masked for each member; stops at the first collection that cannot be served.
+
+    One ledger transaction ends a collection and begins the next.
+    """
+    over: _Collection | None = None
+    known = _read_known(run)
     for erasure in run.plan.erasure:
         node = run.plan.node(erasure.address)
+        collection = _Collection(run, node, erasure, known)
         try:
-            _Collection(run, node, erasure, secrets).erase()
+            with run.commit() as connection:
+                if over is not None:
+                    over.complete(connection)
+                begun = collection.begin(connection)
+            over = None
+            if begun:
+                collection.erase()
+                over = collection
         except LeaseLost:
             raise
         except Exception as problem:
             error = name_fault(problem, f"erasing in {node.address}")
             with run.commit() as connection:
-                place = (node.connection, node.address.dataset, node.address.collection)
-                run.log(connection, place, ActionType.ERASURE, LogStatus.ERROR, str(error), run.living(connection))
+                if over is not None:
+                    over.complete(connection)
+                entry = Entry(place_of(node), ActionType.ERASURE, LogStatus.ERROR, str(error))
+                run.log(connection, run.living(connection), entry)
             return Failed(error, str(node.address))
-    return Done()
+    return Done() if over is None else Done(over.complete)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the ledger knew when the step began."""
+
+    secrets: Mapping[str, RequestSecrets]
+    """By request."""
+    spools: Mapping[str, Spools]
+    """By collection."""
+    erasures: Mapping[str, Mapping[int, bool]]
+    """Collection → member → True when complete, False when only begun."""
+    announced: set[str]
+
+
+def _read_known(run: Run) -> _Known:
+    with run.context.ledger.read() as connection:
+        ids = run.request_ids(run.living(connection))
+        return _Known(
+            requests.secrets_of(connection, run.context.ledger.sealer, ids),
+            runs.spools_of(connection, run.id),
+            runs.erasures_of(connection, run.id),
+            runs.started_collections(connection, run.id, ActionType.ERASURE),
+        )
 
 
 @dataclass(slots=True)
@@ -59,77 +102,94 @@ class _Tally:
 class _Collection:
     """The erasure of one collection for the members it is not complete for."""
 
-    def __init__(
-        self, run: Run, node: Node, erasure: NodeErasure, secrets: dict[str, dict[str, dict[str, str]]]
-    ) -> None:
+    def __init__(self, run: Run, node: Node, erasure: NodeErasure, known: _Known) -> None:
         self._run = run
         self._node = node
         self._address = str(node.address)
+        self._announced = self._address in known.announced
+        self._spools = known.spools.get(self._address, {})
+        self._before = known.erasures.get(self._address, {})
+        self._secrets = known.secrets
         self._masks = Masks(node, erasure, run.context.strategies)
-        self._secrets = secrets
-        self._statement: str | None = None
         reasons = sorted({str(omitted.reason) for omitted in erasure.omitted})
         self._message = "success" if erasure.maskings else f"nothing was masked: {'; '.join(reasons)}"
-        self._place = (node.connection, node.address.dataset, node.address.collection)
-        with run.context.ledger.read() as connection:
-            self._living = run.living(connection)
-            known = runs.outcomes_of(connection, run.request_ids(self._living), ActionType.ERASURE)
-            own = {row.request_id: row.complete for row in known if row.collection == self._address}
-            self._spools = find_spools(connection, run, self._living).get(self._address, {})
-            started = self._address in runs.started_collections(connection, run.id, ActionType.ERASURE)
-        self._pending = {o for o in self._living if not own.get(run.members[o].request_id)}
-        self._begun_before = {o for o in self._pending if run.members[o].request_id in own}
-        self._announced = started
-        self._tallies = {ordinal: _Tally() for ordinal in self._pending}
+        self._statement: str | None = None
+        self._record: Record | None = None
+        self._tallies: dict[int, _Tally] = {}
+
+    def begin(self, connection: sa.Connection) -> bool:
+        """Say that rows may change from here on; False when there is nothing to do here.
+
+        It is remembered, so that a repeat knows which `already` was our own doing.
+        """
+        run = self._run
+        self._living = run.living(connection)
+        self._tallies = {ordinal: _Tally() for ordinal in sorted(self._living) if not self._before.get(ordinal)}
+        if not self._tallies:
+            return False
+        if not self._tallies.keys() <= self._spools.keys():
+            raise Fault(f"{self._address} was not visited for a member that is to be erased")
+        self._record = find_connections(connection, [self._node.connection]).get(self._node.connection)
+        if reason := hindrance_of(self._record):
+            run.pass_over(connection, self._node, ActionType.ERASURE, reason, self._tallies)
+            return False
+        if not self._announced:
+            runs.open_tasks(connection, run.id, ActionType.ERASURE, [self._address])
+            started = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.IN_PROCESSING, "starting")
+            run.log(connection, self._tallies, started)
+        runs.begin_erasure(connection, run.id, self._address)
+        return True
 
     def erase(self) -> None:
-        if not self._pending:
+        """Mask batch after batch; members who leave meanwhile are left alone from the next one on."""
+        if self._record is None or not self._masks.columns:
             return
-        if self._pending - set(self._spools):
-            raise Fault(f"{self._address} was not visited for a member that is to be erased")
-        hindrance = self._run.context.connectors.hindrance(self._node.connection)
-        if hindrance:
-            self._skip(hindrance)
-            return
-        self._begin()
-        if self._masks.columns:
-            connector = self._run.context.connectors.get(self._node.connection)
-            owners = self._owners()
-            while batch := list(islice(owners, self._run.context.settings.execution.batch_rows)):
-                living = self._run.read_living()
-                self._erase_batch(connector, [(row, who) for row, who in batch if living & set(who)])
-        self._complete()
+        connector = self._run.context.connectors.open(self._record)
+        owners = self._owners()
+        while batch := list(islice(owners, self._run.context.settings.execution.batch_rows)):
+            self._erase_batch(connector, [(row, who) for row, who in batch if not self._living.isdisjoint(who)])
+            self._living = self._run.read_living()
 
-    def _skip(self, hindrance: str) -> None:
-        with self._run.commit() as connection:
-            living = sorted(self._pending & self._run.living(connection))
-            ids = self._run.request_ids(living)
-            skipped = [skip_outcome(request_id, ActionType.ERASURE, self._address, hindrance) for request_id in ids]
-            runs.write_outcomes(connection, skipped)
-            self._run.log(connection, self._place, ActionType.ERASURE, LogStatus.SKIPPED, hindrance, living)
-
-    def _begin(self) -> None:
-        """From here on rows may change: remembered, so that a repeat knows which `already` was our own doing."""
-        with self._run.commit() as connection:
-            runs.open_task(connection, self._run.id, ActionType.ERASURE, self._address)
-            if not self._announced:
-                self._run.log(
-                    connection, self._place, ActionType.ERASURE, LogStatus.IN_PROCESSING, "starting", self._pending
-                )
-            fresh = sorted(self._pending - self._begun_before)
-            runs.write_outcomes(connection, [self._outcome(ordinal, complete=False) for ordinal in fresh])
+    def complete(self, connection: sa.Connection) -> None:
+        """Write the outcomes; members with refused rows leave in `error`."""
+        living = self._run.living(connection).intersection(self._tallies)
+        refused = {ordinal for ordinal in living if Outcome.REFUSED in self._tallies[ordinal].outcomes}
+        outcomes = [self._outcome(ordinal, complete=ordinal not in refused) for ordinal in sorted(living)]
+        runs.write_outcomes(connection, outcomes)
+        done = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.COMPLETE, self._message)
+        self._run.log(connection, living - refused, done)
+        for ordinal in sorted(refused):
+            tally = self._tallies[ordinal]
+            error = Fault(
+                f"{tally.outcomes[Outcome.REFUSED]} rows of {self._address} could not be erased: {tally.reason}",
+                hint="mend the cause in the connected system, then retry the request",
+            )
+            entry = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.ERROR, str(error))
+            self._run.log(connection, [ordinal], entry)
+            self._run.fail(connection, [ordinal], error, self._address)
 
     def _owners(self) -> Iterator[tuple[Row, tuple[int, ...]]]:
         """Every row to mask once, with all the living members who own it, in a fixed order."""
-        owners: dict[Key, set[int]] = {}
-        for rows in read_rows(self._run.context.ledger, self._spools):
-            for row in rows:
-                owners.setdefault(row.key, set()).update(row.ordinals)
-        for rows in read_rows(self._run.context.ledger, self._spools):
-            for row in rows:
-                who = owners.pop(row.key, None)
-                if who and who & self._pending:
-                    yield row, tuple(sorted(who))
+        repeats, kept = Repeats(), list[Row]()
+        for row in self._rows():
+            repeats.add(row.key)
+            if len(kept) <= _ROWS_IN_MEMORY:
+                kept.append(row)
+        few = len(kept) <= _ROWS_IN_MEMORY
+        repeated = repeats.found()
+        shared: dict[Key, set[int]] = defaultdict(set)
+        if repeated:
+            for row in kept if few else self._rows():
+                if hash_of(row.key) in repeated:
+                    shared[row.key].update(row.ordinals)
+        for row in kept if few else self._rows():
+            who = shared.pop(row.key, ()) if hash_of(row.key) in repeated else row.ordinals
+            if not self._tallies.keys().isdisjoint(who):
+                yield row, tuple(sorted(who))
+
+    def _rows(self) -> Iterator[Row]:
+        for _, rows in read_rows(self._run.context.ledger, {self._address: self._spools}):
+            yield from rows
 
     def _erase_batch(self, connector: Connector, batch: Sequence[tuple[Row, tuple[int, ...]]]) -> None:
         if not batch:
@@ -165,27 +225,10 @@ class _Collection:
         for ordinal in who:
             if ordinal not in self._tallies:
                 continue
-            if ours and ordinal in self._begun_before:
+            if ours and ordinal in self._before:
                 effect = Effect(effect.key, Outcome.CHANGED)  # written by an attempt that could not say so
             self._tallies[ordinal].found += 1
             self._tallies[ordinal].add(effect)
-
-    def _complete(self) -> None:
-        refused = sorted(o for o, tally in self._tallies.items() if Outcome.REFUSED in tally.outcomes)
-        with self._run.commit() as connection:
-            living = self._run.living(connection)
-            done = sorted((self._pending & living) - set(refused))
-            runs.write_outcomes(connection, [self._outcome(ordinal, complete=True) for ordinal in done])
-            self._run.log(connection, self._place, ActionType.ERASURE, LogStatus.COMPLETE, self._message, done)
-            for ordinal in living.intersection(refused):
-                runs.write_outcomes(connection, [self._outcome(ordinal, complete=False)])
-                tally = self._tallies[ordinal]
-                error: HabeasError = Fault(
-                    f"{tally.outcomes[Outcome.REFUSED]} rows of {self._address} could not be erased: {tally.reason}",
-                    hint="mend the cause in the connected system, then retry the request",
-                )
-                self._run.log(connection, self._place, ActionType.ERASURE, LogStatus.ERROR, str(error), [ordinal])
-                self._run.fail(connection, [ordinal], error, self._address)
 
     def _outcome(self, ordinal: int, *, complete: bool) -> dict[str, object]:
         tally = self._tallies[ordinal]
@@ -201,6 +244,6 @@ class _Collection:
 
     def _report_retry(self, batch: Sequence[tuple[Row, tuple[int, ...]]], number: int, error: TryAgain) -> None:
         ordinals = {ordinal for _, who in batch for ordinal in who}
+        entry = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.RETRYING, f"try {number} again: {error}")
         with self._run.commit() as connection:
-            message = f"try {number} again: {error}"
-            self._run.log(connection, self._place, ActionType.ERASURE, LogStatus.RETRYING, message, ordinals)
+            self._run.log(connection, ordinals, entry)

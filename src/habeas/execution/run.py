@@ -1,7 +1,7 @@
 """A claimed run: its members and plan, and the only ways to write to the ledger for it."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,8 +11,9 @@ from habeas.domain.errors import HabeasError, LeaseLost
 from habeas.domain.identity import Identity
 from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.context import Context
-from habeas.planning.plan import Plan
+from habeas.planning.plan import Node, Plan
 from habeas.store import journal, requests, runs
+from habeas.store.journal import Entry
 
 
 class Stopped(LeaseLost):
@@ -31,7 +32,12 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The step is done for all members that are still in the run."""
+    """The step is done for all members that are still in the run.
+
+    `conclude` writes what is left to write, in the transaction that remembers the next step.
+    """
+
+    conclude: Callable[[sa.Connection], None] = lambda connection: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +48,9 @@ class Failed:
     collection: str | None = None
 
 
-def skip_outcome(request_id: str, action: ActionType, collection: str, reason: str) -> dict[str, object]:
-    """The outcome of a collection that nothing was done in, because of something that came after the plan."""
-    return {
-        "request_id": request_id,
-        "action": action,
-        "collection": collection,
-        "complete": True,
-        "skipped": reason,
-    }
+def place_of(node: Node) -> tuple[str, str, str]:
+    """Where the execution log files a collection: its connection, dataset and name."""
+    return node.connection, node.address.dataset, node.address.collection
 
 
 @dataclass(slots=True)
@@ -97,24 +97,24 @@ class Run:
         with self.context.ledger.read() as connection:
             return self.living(connection)
 
-    def request_ids(self, ordinals: Sequence[int] | set[int]) -> list[str]:
+    def pass_over(
+        self, connection: sa.Connection, node: Node, action: ActionType, reason: str, ordinals: Iterable[int]
+    ) -> None:
+        """Skip a collection because of something that came after the plan."""
+        own = {"action": action, "collection": str(node.address), "complete": True, "skipped": reason}
+        living = sorted(self.living(connection).intersection(ordinals))
+        runs.write_outcomes(connection, [{"request_id": request_id, **own} for request_id in self.request_ids(living)])
+        self.log(connection, living, Entry(place_of(node), action, LogStatus.SKIPPED, reason))
+
+    def request_ids(self, ordinals: Iterable[int]) -> list[str]:
         return [self.members[ordinal].request_id for ordinal in sorted(ordinals)]
 
-    def log(
-        self,
-        connection: sa.Connection,
-        place: tuple[str | None, str, str],
-        action: ActionType,
-        status: LogStatus,
-        message: str,
-        ordinals: Sequence[int] | set[int],
-    ) -> None:
-        """One row of the execution log for each of these members that is still in the run."""
-        who = journal.members_at(self.id, sorted(ordinals))
-        journal.log_collection(connection, who, place, action, status, message, self.context.clock.now())
+    def log(self, connection: sa.Connection, ordinals: Iterable[int], *entries: Entry) -> None:
+        """Entries of the execution log for each of these members that is still in the run."""
+        journal.log_members(connection, self.id, ordinals, entries, self.context.clock.now())
 
     def fail(
-        self, connection: sa.Connection, ordinals: Sequence[int] | set[int], error: HabeasError, collection: str | None
+        self, connection: sa.Connection, ordinals: Iterable[int], error: HabeasError, collection: str | None
     ) -> None:
         """End members in `error` at this step; they leave the run and a retry goes on from here."""
         now = self.context.clock.now()

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -14,7 +15,7 @@ from habeas.domain.errors import Fault, HabeasError, LeaseLost
 from habeas.domain.request import SYSTEM_ACTOR, AuditAction, RequestStatus
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
-from habeas.execution.run import Failed, Member, Run, Stopped
+from habeas.execution.run import Done, Failed, Member, Run, Stopped
 from habeas.execution.steps import steps_from
 from habeas.store import journal, requests, runs
 from habeas.store.configurations import Record
@@ -81,7 +82,9 @@ def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
 
 
 def _perform_steps(run: Run) -> None:
-    for step, following in steps_from(run.next_step):
+    result: Done | Failed = Done()
+    steps = steps_from(run.next_step, run.plan)
+    for step, following in zip_longest(steps, steps[1:]):
         run.next_step = step.name
         try:
             result = step.perform(run)
@@ -89,40 +92,42 @@ def _perform_steps(run: Run) -> None:
             raise
         except Exception as problem:
             result = Failed(name_fault(problem, f"performing step {step.name}"))
-        if isinstance(result, Failed):
-            _close(run, result)
-            return
+        if isinstance(result, Failed) or following is None:
+            break
         with run.commit() as connection:
-            runs.advance(connection, run.id, following, run.context.clock.now())
-        run.next_step = following
-    _close(run, None)
+            result.conclude(connection)
+            runs.advance(connection, run.id, following.name, run.context.clock.now())
+    _close(run, result)
 
 
-def _close(run: Run, failed: Failed | None) -> None:
+def _close(run: Run, result: Done | Failed) -> None:
     """End the run: members that are left are complete, or in `error` when the step failed."""
     now = run.context.clock.now()
     complete: Sequence[str] = ()
     with run.commit() as connection:
-        living = run.living(connection)
-        if failed is not None:
-            run.fail(connection, living, failed.error, failed.collection)
+        if isinstance(result, Failed):
+            run.fail(connection, run.living(connection), result.error, result.collection)
         else:
+            result.conclude(connection)
+            left = run.request_ids(run.living(connection))
             complete = requests.transition(
                 connection,
-                run.request_ids(living),
+                left,
                 RequestStatus.COMPLETE,
                 now,
                 finished_at=now,
                 next_step=None,
                 failed_collection=None,
                 failure=None,
+                sealed_encryption_key=None,
             )
             requests.forget_secrets(connection, complete)
             journal.audit(connection, complete, SYSTEM_ACTOR, AuditAction.FINISHED, now)
-            runs.leave(connection, run.id, run.request_ids(living))
+            runs.leave(connection, run.id, left)
         runs.finish(connection, run.id, now)
     in_error = len(run.members) - len(complete)
-    _log.info("run %s ended at step %s: %d complete, %d in error", run.id, run.next_step, len(complete), in_error)
+    where = f" at step {run.next_step}" if isinstance(result, Failed) else ""
+    _log.info("run %s ended%s: %d complete, %d in error", run.id, where, len(complete), in_error)
 
 
 @contextmanager

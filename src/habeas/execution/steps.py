@@ -2,31 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from habeas.execution import access, erasure, upload
 from habeas.execution.run import Done, Failed, Run
+from habeas.planning.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A named step; the name is the checkpoint that a request remembers."""
+    """A named step; the name is the checkpoint that a request remembers. `concerns`: it has something to do."""
 
     name: str
     perform: Callable[[Run], Done | Failed]
+    concerns: Callable[[Plan], bool]
 
 
 STEPS = (
-    Step("access", access.perform),
-    Step("upload", upload.perform),
-    Step("erasure", erasure.perform),
+    Step("access", access.perform, lambda plan: True),
+    Step("upload", upload.perform, lambda plan: bool(plan.access)),
+    Step("erasure", erasure.perform, lambda plan: plan.erases),
 )
 FIRST_STEP = STEPS[0].name
-LAST_CHECKPOINT = "close"
-"""All steps are done; what is left is to say so."""
 
 
-def steps_from(name: str) -> tuple[tuple[Step, str], ...]:
-    """The steps that are left, each with the checkpoint that follows it."""
-    names = [step.name for step in STEPS]
-    first = names.index(name) if name in names else len(names)
-    return tuple(zip(STEPS[first:], [*names, LAST_CHECKPOINT][first + 1 :], strict=True))
+def steps_from(name: str, plan: Plan) -> list[Step]:
+    """The steps of a plan that are left."""
+    left = dropwhile(lambda step: step.name != name, STEPS)
+    return [step for step in left if step.concerns(plan)]

@@ -4,7 +4,7 @@ Sixteen members are packaged at a time (the bucket of the spool). A package that
 whose key is gone is never written in the clear.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 
@@ -12,15 +12,15 @@ import sqlalchemy as sa
 
 from habeas.delivery.encryption import EncryptingWriter
 from habeas.delivery.package import JsonPackage, filter_row, package_name
-from habeas.domain.dataset import Address
 from habeas.domain.errors import Fault, LeaseLost, NeedsHuman, TryAgain
 from habeas.domain.ports import Destination
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.run import Done, Failed, Run
-from habeas.execution.spooled import Spools, find_spools, read_rows
-from habeas.planning.plan import AccessRule
+from habeas.execution.spooled import Spools, read_rows
+from habeas.planning.plan import AccessRule, Selection
 from habeas.store import configurations, requests, runs
+from habeas.store.journal import Entry
 from habeas.store.spool import BUCKET
 from habeas.store.tables import storages
 
@@ -40,18 +40,15 @@ def perform(run: Run) -> Done | Failed:
             with run.commit() as connection:
                 _log(run, connection, LogStatus.ERROR, str(error), run.living(connection))
             return Failed(error)
-    with run.commit() as connection:
-        requests.forget_encryption_keys(connection, run.request_ids(run.living(connection)))
-    return Done()
+    return Done(lambda connection: requests.forget_encryption_keys(connection, run.request_ids(run.living(connection))))
 
 
 def _upload_rule(run: Run, rule: AccessRule) -> None:
     storage_key, destination = _find_destination(run, rule)
     for ordinals in _buckets(_lacking(run, rule)):
-        keys = _open_keys(run, ordinals)
-        safe = [ordinal for ordinal in ordinals if ordinal in keys]
-        upload = partial(_upload, run, rule, storage_key, destination, {ordinal: keys[ordinal] for ordinal in safe})
-        try_again(run, upload, partial(_report_retry, run, safe))
+        keys, spools = _open_bucket(run, ordinals)
+        upload = partial(_upload, run, rule, storage_key, destination, keys, spools)
+        try_again(run, upload, partial(_report_retry, run, sorted(keys)))
 
 
 def _find_destination(run: Run, rule: AccessRule) -> tuple[str, Destination]:
@@ -85,7 +82,12 @@ def _buckets(ordinals: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _upload(
-    run: Run, rule: AccessRule, storage_key: str, destination: Destination, keys: Mapping[int, bytes | None]
+    run: Run,
+    rule: AccessRule,
+    storage_key: str,
+    destination: Destination,
+    keys: Mapping[int, bytes | None],
+    spools: Mapping[str, Spools],
 ) -> None:
     """Write and record the packages of one bucket of members, with their keys."""
     ordinals = sorted(keys)
@@ -94,8 +96,6 @@ def _upload(
         ordinal: package_name(run.members[ordinal].request_id, rule.rule if several else None, "json")
         for ordinal in ordinals
     }
-    with run.context.ledger.read() as connection:
-        spools = find_spools(connection, run, ordinals)
     with ExitStack() as open_files:
         sinks = {}
         for ordinal in ordinals:
@@ -103,47 +103,40 @@ def _upload(
             key = keys[ordinal]
             sinks[ordinal] = file if key is None else EncryptingWriter(file, key)
         packages = {ordinal: JsonPackage(sink) for ordinal, sink in sinks.items()}
-        for selection in rule.selections:
-            own = spools.get(str(selection.address), {})
-            _write_collection(run, selection.address, selection.fields, own, packages)
+        _write_rows(run, rule, spools, packages)
         for ordinal, package in packages.items():
             package.close()
             sink = sinks[ordinal]
             if isinstance(sink, EncryptingWriter):
                 sink.close()
         run.guard()
+    now = run.context.clock.now()
+    uploaded = [
+        {
+            "request_id": run.members[ordinal].request_id,
+            "storage_key": storage_key,
+            "name": names[ordinal],
+            "location": destination.location(names[ordinal]),
+            "created_at": now,
+        }
+        for ordinal in ordinals
+    ]
     with run.commit() as connection:
-        now = run.context.clock.now()
-        runs.add_packages(
-            connection,
-            [
-                {
-                    "request_id": run.members[ordinal].request_id,
-                    "rule_key": rule.rule,
-                    "storage_key": storage_key,
-                    "name": names[ordinal],
-                    "location": destination.location(names[ordinal]),
-                    "created_at": now,
-                }
-                for ordinal in ordinals
-            ],
-        )
+        runs.add_packages(connection, rule.rule, uploaded)
 
 
-def _open_keys(run: Run, ordinals: Sequence[int]) -> dict[int, bytes | None]:
-    """Package keys by member, None for a package in the clear. A member whose key is gone leaves in `error`."""
-    keys: dict[int, bytes | None] = {}
-    lost = []
+def _open_bucket(run: Run, ordinals: Sequence[int]) -> tuple[dict[int, bytes | None], Mapping[str, Spools]]:
+    """Package keys by member, None for a package in the clear, and where the members' rows are.
+
+    A member whose key is gone leaves in `error`.
+    """
     with run.context.ledger.read() as connection:
-        for ordinal in ordinals:
-            member = run.members[ordinal]
-            keys[ordinal] = None
-            if member.encrypted:
-                record = requests.find_request(connection, member.request_id)
-                key = requests.open_encryption_key(run.context.ledger.sealer, record) if record else None
-                if key is None:
-                    lost.append(ordinal)
-                keys[ordinal] = key
+        spools = runs.spools_of(connection, run.id, (ordinals[0], ordinals[-1]))
+        encrypted = run.request_ids(ordinal for ordinal in ordinals if run.members[ordinal].encrypted)
+        records = requests.find_requests(connection, encrypted) if encrypted else []
+    opened = {record.id: requests.open_encryption_key(run.context.ledger.sealer, record) for record in records}
+    keys = {ordinal: opened.get(run.members[ordinal].request_id) for ordinal in ordinals}
+    lost = [ordinal for ordinal in ordinals if run.members[ordinal].encrypted and keys[ordinal] is None]
     if lost:
         error = NeedsHuman(
             "the package's encryption key is gone; nothing was written in the clear",
@@ -152,21 +145,24 @@ def _open_keys(run: Run, ordinals: Sequence[int]) -> dict[int, bytes | None]:
         with run.commit() as connection:
             _log(run, connection, LogStatus.ERROR, str(error), lost)
             run.fail(connection, lost, error, None)
-    return {ordinal: key for ordinal, key in keys.items() if ordinal not in lost}
+    return {ordinal: key for ordinal, key in keys.items() if ordinal not in lost}, spools
 
 
-def _write_collection(
-    run: Run, address: Address, fields: Sequence[str], spools: Spools, packages: Mapping[int, JsonPackage]
-) -> None:
-    columns = run.plan.node(address).table.columns
-    if set(packages) - set(spools):
-        raise Fault(f"{address} was not visited for a member that is to be packaged")
-    for rows in read_rows(run.context.ledger, spools):
+def _write_rows(run: Run, rule: AccessRule, spools: Mapping[str, Spools], packages: Mapping[int, JsonPackage]) -> None:
+    """Each person's rows, collection by collection, in the order of the rule."""
+    wanted: dict[Selection, Spools] = {}
+    for selection in rule.selections:
+        own = spools.get(str(selection.address), {})
+        if set(packages) - set(own):
+            raise Fault(f"{selection.address} was not visited for a member that is to be packaged")
+        wanted[selection] = {ordinal: own[ordinal] for ordinal in packages}
+    for selection, rows in read_rows(run.context.ledger, wanted):
         run.check()
+        columns = run.plan.node(selection.address).table.columns
         for row in rows:
-            selected = filter_row(dict(zip(columns, row.values, strict=True)), fields)
+            selected = filter_row(dict(zip(columns, row.values, strict=True)), selection.fields)
             for ordinal in row.ordinals:
-                packages[ordinal].add(address, selected)
+                packages[ordinal].add(selection.address, selected)
 
 
 def _report_retry(run: Run, ordinals: Sequence[int], number: int, error: TryAgain) -> None:
@@ -174,7 +170,5 @@ def _report_retry(run: Run, ordinals: Sequence[int], number: int, error: TryAgai
         _log(run, connection, LogStatus.RETRYING, f"try {number} again: {error}", ordinals)
 
 
-def _log(
-    run: Run, connection: sa.Connection, status: LogStatus, message: str, ordinals: Sequence[int] | set[int]
-) -> None:
-    run.log(connection, PLACE, ActionType.ACCESS, status, message, ordinals)
+def _log(run: Run, connection: sa.Connection, status: LogStatus, message: str, ordinals: Iterable[int]) -> None:
+    run.log(connection, ordinals, Entry(PLACE, ActionType.ACCESS, status, message))

@@ -1,178 +1,235 @@
 """One visit of a group of collections for some members: a single node, or a cycle until nothing new comes.
 
 Every row must have an owner among the members asked for: anything else is a fault, never a foreign row.
+Contacts stores, and the ledger only when its rows take too much memory.
 """
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from habeas.domain.dataset import Address, Match
 from habeas.domain.errors import Fault
-from habeas.domain.ports import Entry, Key, Lookup, Row
+from habeas.domain.ports import Connector, Entry, Key, Lookup, Row
 from habeas.domain.request import ActionType, LogStatus
-from habeas.execution.links import LinkValues, Pairs
-from habeas.execution.run import Run
+from habeas.execution.links import LinkValues, Pair, Pairs
+from habeas.execution.repeats import Repeats
+from habeas.execution.run import Run, place_of
 from habeas.planning.plan import Node
 from habeas.store import runs, spool
+from habeas.store.journal import Entry as LogEntry
 from habeas.store.runs import Spool
 
 ROUNDS = 50
 """Rounds of a cycle before it is called a fault (design §3)."""
 
+_PAIRS_AT_ONCE = 10_000
+"""Pairs sent in one look-up, unless a single member has more: bounds what is in memory on both sides."""
+
+_ROWS_IN_MEMORY = 4_000
 _CHUNKS_IN_MEMORY = 8 * 1024 * 1024
 
-
-Attempts: TypeAlias = dict[Address, tuple[int, int]]
+Attempts: TypeAlias = Mapping[Address, tuple[int, int]]
 """Collection → (task, attempt) that its rows are kept under."""
 
+Connectors: TypeAlias = Mapping[str, Connector]
+"""By connection key."""
 
-def open_attempt(run: Run, connection: sa.Connection, address: Address) -> tuple[int, int]:
-    """A new attempt at visiting a collection."""
-    return runs.open_attempt(connection, run.id, ActionType.ACCESS, str(address))
+Way: TypeAlias = tuple[str, Match]
 
 
 class GroupVisit:
-    """One attempt. Its rows count only when `read` has returned: then outcomes name them.
-
-    `attempts` are those opened for it, if they were opened already.
-    """
+    """One attempt at a group for some members. Its rows count only once `record` is committed."""
 
     def __init__(
         self,
         run: Run,
         nodes: Sequence[Node],
-        cyclic: bool,
         ordinals: set[int],
         links: LinkValues,
-        attempts: Attempts | None = None,
+        connectors: Connectors,
+        attempts: Attempts,
     ) -> None:
+        self.ordinals = ordinals
         self._run = run
         self._nodes = nodes
-        self._cyclic = cyclic
-        self._ordinals = ordinals
         self._links = links
-        self._attempts: Attempts = attempts or {}
-        self._asked: dict[Address, dict[tuple[str, Match], Pairs]] = defaultdict(lambda: defaultdict(dict))
-        self._seen: dict[Address, dict[tuple[Key, int], int]] = defaultdict(dict)
+        self._connectors = connectors
+        self._attempts = attempts
+        self._repeats: dict[Address, Repeats] = defaultdict(Repeats)
+        self._found: dict[Address, Counter[int]] = defaultdict(Counter)
         self._digests: dict[Address, str] = {}
-        self._chunks: list[tuple[Address, int, bytes, int]] = []
+        self._rows: dict[tuple[Address, int], list[Row]] = defaultdict(list)
+        self._rows_held = 0
+        self._chunks: list[dict[str, Any]] = []
+        self._bytes_held = 0
 
-    def read(self) -> dict[Address, dict[int, Spool]]:
-        """Visit the group; where the rows of each member are. Raises what connectors raise, and Fault."""
-        if not self._ordinals:
-            return {}
-        if not self._attempts:
-            with self._run.commit() as connection:
-                self._attempts = {n.address: open_attempt(self._run, connection, n.address) for n in self._nodes}
-        for _ in range(ROUNDS if self._cyclic else 1):
-            news = [self._ask(node) for node in self._nodes]
-            if not any(news):
-                break
+    def read(self, *, cyclic: bool) -> None:
+        """Visit the group. Raises what connectors raise, and Fault."""
+        if cyclic:
+            self._read_cycle()
         else:
-            if self._cyclic:
-                raise Fault(
-                    f"the cycle through {self._nodes[0].address} still found new rows after {ROUNDS} rounds",
-                    hint="look for a reference that links each row to the next without end",
-                )
-        return self._complete()
-
-    def _ask(self, node: Node) -> bool:
-        """Send what was not asked before; True when anything was sent."""
-        asked = self._asked[node.address]
-        entries = []
-        for way, pairs in self._links.pairs_into(node, self._ordinals).items():
-            fresh = [pair for pair in pairs if pair not in asked[way]]
-            if fresh:
-                asked[way].update(dict.fromkeys(fresh))
-                entries.append(Entry(way[0], fresh, way[1]))
-        if not entries:
-            return False
-        lookup = Lookup(node.table, tuple(entries))
-        connector = self._run.context.connectors.get(node.connection)
-        statement = connector.explain(lookup)
-        self._digests.setdefault(node.address, hashlib.sha256(statement.encode()).hexdigest())
-        before = dict(self._seen[node.address]) if self._cyclic else {}
-        with self._run.context.connectors.slot(node.connection):
-            for batch in connector.read(lookup):
-                self._run.check()
-                self._take(node, batch, before)
-        return True
-
-    def _take(self, node: Node, batch: Sequence[Row], before: Mapping[tuple[Key, int], int]) -> None:
-        """Keep what is new; `before` are the matches of earlier rounds, which may come again."""
-        seen = self._seen[node.address]
-        kept = []
-        for row in batch:
-            if not row.ordinals or not self._ordinals.issuperset(row.ordinals):
-                raise Fault(f"{node.address} returned a row that belongs to nobody who was asked for")
-            content = hash(repr(row.values)) if self._cyclic else 0
-            fresh = []
-            for ordinal in row.ordinals:
-                match = (row.key, ordinal)
-                if match not in seen:
-                    seen[match] = content
-                    fresh.append(ordinal)
-                elif before.get(match) != content:
-                    raise Fault(
-                        f"{node.address} returned two rows with one key",
-                        hint="declare the fields that tell its rows apart as primary_key",
-                    )
-            if fresh:
-                kept.append(Row(row.key, row.values, tuple(fresh)))
-        self._links.learn(node, kept)
-        self._keep(node.address, kept)
-
-    def _keep(self, address: Address, rows: Sequence[Row]) -> None:
-        """Encode rows by bucket; chunks are committed when they fill the memory they may take."""
-        buckets: dict[int, list[Row]] = defaultdict(list)
-        for row in rows:
-            owners: dict[int, list[int]] = defaultdict(list)
-            for ordinal in row.ordinals:
-                owners[ordinal // spool.BUCKET].append(ordinal)
-            for bucket, ordinals in owners.items():
-                buckets[bucket].append(Row(row.key, row.values, tuple(ordinals)))
-        self._chunks += [(address, bucket, spool.encode_rows(own), len(own)) for bucket, own in buckets.items()]
-        if sum(len(body) for _, _, body, _ in self._chunks) > _CHUNKS_IN_MEMORY:
-            with self._run.context.ledger.write() as connection:
-                self._write_chunks(connection)
-
-    def _write_chunks(self, connection: sa.Connection) -> None:
-        for address, bucket, body, size in self._chunks:
-            task, attempt = self._attempts[address]
-            spool.write_chunk(connection, self._run.context.ledger, (task, attempt, bucket), body, size)
-        self._chunks.clear()
-
-    def _complete(self) -> dict[Address, dict[int, Spool]]:
-        """One small fenced transaction: outcomes name this attempt, and the log says so."""
-        spools: dict[Address, dict[int, Spool]] = {}
-        with self._run.commit() as connection:
-            self._write_chunks(connection)
-            living = sorted(self._ordinals & self._run.living(connection))
             for node in self._nodes:
-                task, attempt = self._attempts[node.address]
-                found = Counter(ordinal for _, ordinal in self._seen[node.address])
-                spools[node.address] = {ordinal: Spool(task, attempt, ordinal) for ordinal in living}
-                runs.write_outcomes(
-                    connection,
-                    [
-                        {
-                            "request_id": self._run.members[ordinal].request_id,
-                            "action": ActionType.ACCESS,
-                            "collection": str(node.address),
-                            "complete": True,
-                            "task_id": task,
-                            "attempt": attempt,
-                            "ordinal": ordinal,
-                            "found": found[ordinal],
-                            "statement_digest": self._digests.get(node.address),
-                        }
-                        for ordinal in living
-                    ],
-                )
-                place = (node.connection, node.address.dataset, node.address.collection)
-                self._run.log(connection, place, ActionType.ACCESS, LogStatus.COMPLETE, "success", living)
-        return spools
+                self._send(node, self._links.pairs_into(node, self.ordinals))
+        for node in self._nodes:
+            if self._repeats[node.address].found():
+                raise _two_rows(node)
+        self._seal()
+
+    def record(self, connection: sa.Connection, living: set[int]) -> dict[Address, dict[int, Spool]]:
+        """Write outcomes that name this attempt for the members still in the run; where their rows are."""
+        spool.write_chunks(connection, self._chunks)
+        who = sorted(self.ordinals & living)
+        for node in self._nodes:
+            runs.write_outcomes(connection, [self._outcome(node, ordinal) for ordinal in who])
+        entries = (LogEntry(place_of(n), ActionType.ACCESS, LogStatus.COMPLETE, "success") for n in self._nodes)
+        self._run.log(connection, who, *entries)
+        return {
+            node.address: {ordinal: Spool(*self._attempts[node.address], ordinal) for ordinal in who}
+            for node in self._nodes
+        }
+
+    def _read_cycle(self) -> None:
+        """Round after round, with what the last one brought, until nothing is new."""
+        asked: dict[Address, dict[Way, Pairs]] = defaultdict(lambda: defaultdict(dict))
+        seen: dict[Address, dict[tuple[Key, int], int]] = defaultdict(dict)
+        for _ in range(ROUNDS):
+            anything = False
+            for node in self._nodes:
+                fresh: dict[Way, Pairs] = {}
+                for way, pairs in self._links.pairs_into(node, self.ordinals).items():
+                    known = asked[node.address][way]
+                    fresh[way] = {pair: None for pair in pairs if pair not in known}
+                    known.update(fresh[way])
+                if any(fresh.values()):
+                    anything = True
+                    self._send(node, fresh, seen[node.address])
+            if not anything:
+                return
+        raise Fault(
+            f"the cycle through {self._nodes[0].address} still found new rows after {ROUNDS} rounds",
+            hint="look for a reference that links each row to the next without end",
+        )
+
+    def _send(self, node: Node, asked: Mapping[Way, Pairs], seen: dict[tuple[Key, int], int] | None = None) -> None:
+        """Ask, and keep what comes. `seen`: matches of earlier rounds of a cycle, which may come again."""
+        connector = self._connectors[node.connection]
+        before = None if seen is None else dict(seen)
+        for part in _portions(asked):
+            lookup = Lookup(node.table, tuple(Entry(way[0], pairs, way[1]) for way, pairs in part.items()))
+            if node.address not in self._digests:
+                self._digests[node.address] = hashlib.sha256(connector.explain(lookup).encode()).hexdigest()
+            with self._run.context.connectors.slot(node.connection):
+                for batch in connector.read(lookup):
+                    self._run.check()
+                    self._check_owners(node, batch)
+                    self._keep(node, batch if seen is None or before is None else _news(node, batch, seen, before))
+
+    def _check_owners(self, node: Node, batch: Sequence[Row]) -> None:
+        for row in batch:
+            if not row.ordinals or not self.ordinals.issuperset(row.ordinals):
+                raise Fault(f"{node.address} returned a row that belongs to nobody who was asked for")
+
+    def _keep(self, node: Node, rows: Sequence[Row]) -> None:
+        """Count and hold rows by bucket; too many are sealed, too many sealed ones are written."""
+        address = node.address
+        self._links.learn(node, rows)
+        found, repeats = self._found[address], self._repeats[address]
+        for row in rows:
+            for ordinal in row.ordinals:
+                found[ordinal] += 1
+                repeats.add((row.key, ordinal))
+            for bucket, own in _by_bucket(row):
+                self._rows[address, bucket].append(own)
+        self._rows_held += len(rows)
+        if self._rows_held > _ROWS_IN_MEMORY:
+            self._seal()
+        if self._bytes_held > _CHUNKS_IN_MEMORY:
+            with self._run.context.ledger.write() as connection:
+                spool.write_chunks(connection, self._chunks)
+            self._chunks.clear()
+            self._bytes_held = 0
+
+    def _seal(self) -> None:
+        for (address, bucket), rows in self._rows.items():
+            chunk = spool.seal_chunk(
+                self._run.context.ledger.sealer, spool.Source(*self._attempts[address], bucket), rows
+            )
+            self._chunks.append(chunk)
+            self._bytes_held += len(chunk["sealed_rows"])
+        self._rows.clear()
+        self._rows_held = 0
+
+    def _outcome(self, node: Node, ordinal: int) -> dict[str, object]:
+        task, attempt = self._attempts[node.address]
+        return {
+            "request_id": self._run.members[ordinal].request_id,
+            "action": ActionType.ACCESS,
+            "collection": str(node.address),
+            "complete": True,
+            "task_id": task,
+            "attempt": attempt,
+            "ordinal": ordinal,
+            "found": self._found[node.address][ordinal],
+            "statement_digest": self._digests.get(node.address),
+        }
+
+
+def _portions(asked: Mapping[Way, Pairs]) -> Iterator[Mapping[Way, Sequence[Pair]]]:
+    """What to ask at once, never a member in two portions: a row that matches twice then comes in one."""
+    sizes = Counter(ordinal for pairs in asked.values() for ordinal, _ in pairs)
+    if not sizes:
+        return
+    portion_of, last, room = {}, 0, _PAIRS_AT_ONCE
+    for ordinal in sorted(sizes):
+        if sizes[ordinal] > room and room < _PAIRS_AT_ONCE:
+            last, room = last + 1, _PAIRS_AT_ONCE
+        portion_of[ordinal] = last
+        room -= sizes[ordinal]
+    portions: list[dict[Way, list[Pair]]] = [defaultdict(list) for _ in range(last + 1)]
+    for way, pairs in asked.items():
+        for pair in pairs:
+            portions[portion_of[pair[0]]][way].append(pair)
+    yield from portions
+
+
+def _news(
+    node: Node, batch: Sequence[Row], seen: dict[tuple[Key, int], int], before: Mapping[tuple[Key, int], int]
+) -> list[Row]:
+    """What no earlier round brought; the same match with other content is another row under one key."""
+    kept = []
+    for row in batch:
+        content = hash(repr(row.values))
+        fresh = []
+        for ordinal in row.ordinals:
+            match = (row.key, ordinal)
+            if match not in seen:
+                seen[match] = content
+                fresh.append(ordinal)
+            elif before.get(match) != content:
+                raise _two_rows(node)
+        if fresh:
+            kept.append(Row(row.key, row.values, tuple(fresh)))
+    return kept
+
+
+def _two_rows(node: Node) -> Fault:
+    return Fault(
+        f"{node.address} returned two rows with one key",
+        hint="declare the fields that tell its rows apart as primary_key",
+    )
+
+
+def _by_bucket(row: Row) -> Iterator[tuple[int, Row]]:
+    """The row once for each bucket of members, with those of its owners who are in it."""
+    if len(row.ordinals) == 1:
+        yield row.ordinals[0] // spool.BUCKET, row
+        return
+    owners: dict[int, list[int]] = defaultdict(list)
+    for ordinal in row.ordinals:
+        owners[ordinal // spool.BUCKET].append(ordinal)
+    for bucket, ordinals in owners.items():
+        yield bucket, Row(row.key, row.values, tuple(ordinals))

@@ -3,7 +3,7 @@
 Every change that a plan depends on bumps `configuration.version`, so that plans can be cached by it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -30,6 +30,12 @@ def bump_version(connection: sa.Connection) -> None:
 def find(connection: sa.Connection, table: sa.Table, key: str) -> Record | None:
     """The record with this key, or None."""
     return connection.execute(sa.select(table).where(table.c.key == key)).mappings().first()
+
+
+def find_connections(connection: sa.Connection, keys: Collection[str]) -> dict[str, Record]:
+    """The connections with these keys, by key; those that are gone are left out."""
+    query = sa.select(connections).where(connections.c.key.in_(sorted(keys)))
+    return {record.key: record for record in connection.execute(query).mappings()}
 
 
 def list_all(connection: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> list[Record]:

@@ -1,6 +1,7 @@
 """Repository of the execution log and the audit log: ids, names and counts only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,49 +11,68 @@ from habeas.store.configurations import Record
 from habeas.store.tables import audits, logs, members
 
 
-def log_collection(
-    connection: sa.Connection,
-    who: sa.Select[tuple[str]],
-    place: tuple[str | None, str, str],
-    action: ActionType,
-    status: LogStatus,
-    message: str,
-    now: datetime,
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the execution log, of whomever it is; `place` is (connection, dataset, collection)."""
+
+    place: tuple[str | None, str, str]
+    action: ActionType
+    status: LogStatus
+    message: str
+
+    def columns(self, now: datetime) -> dict[str, object]:
+        connection_key, dataset_name, collection_name = self.place
+        return {
+            "connection_key": connection_key,
+            "dataset_name": dataset_name,
+            "collection_name": collection_name,
+            "action_type": str(self.action),
+            "status": str(self.status),
+            "message": self.message,
+            "created_at": now,
+        }
+
+
+_ENTRY = ("connection_key", "dataset_name", "collection_name", "action_type", "status", "message", "created_at")
+_LOG_MEMBERS = logs.insert().from_select(
+    ["request_id", *_ENTRY],
+    sa.select(members.c.request_id, *(sa.bindparam(f"new_{name}", type_=logs.c[name].type) for name in _ENTRY)).where(
+        members.c.run_id == sa.bindparam("wanted_run"),
+        members.c.living,
+        members.c.ordinal.between(sa.bindparam("first"), sa.bindparam("last")),
+    ),
+)
+
+
+def log_members(
+    connection: sa.Connection, run_id: str, ordinals: Iterable[int], entries: Sequence[Entry], now: datetime
 ) -> None:
-    """One log row for each request id that `who` selects; `place` is (connection, dataset, collection)."""
-    asked = who.subquery()
-    connection_key, dataset, collection = place
-    connection.execute(
-        logs.insert().from_select(
-            [
-                "request_id",
-                "connection_key",
-                "dataset_name",
-                "collection_name",
-                "action_type",
-                "status",
-                "message",
-                "created_at",
-            ],
-            sa.select(
-                asked.c.request_id,
-                sa.literal(connection_key, sa.String),
-                sa.literal(dataset),
-                sa.literal(collection),
-                sa.literal(str(action)),
-                sa.literal(str(status)),
-                sa.literal(message),
-                sa.literal(now, logs.c.created_at.type),
-            ),
-        )
-    )
+    """These entries for each living member of a run at these ordinals."""
+    rows = [
+        {f"new_{name}": value for name, value in entry.columns(now).items()}
+        | {"wanted_run": run_id, "first": first, "last": last}
+        for entry in entries
+        for first, last in spans(ordinals)
+    ]
+    if rows:
+        connection.execute(_LOG_MEMBERS, rows)
 
 
-def members_at(run_id: str, ordinals: Sequence[int]) -> sa.Select[tuple[str]]:
-    """Selects the request ids of a run's living members at these ordinals."""
-    return sa.select(members.c.request_id).where(
-        members.c.run_id == run_id, members.c.living, members.c.ordinal.in_(ordinals)
-    )
+def log_requests(connection: sa.Connection, request_ids: Sequence[str], entry: Entry, now: datetime) -> None:
+    """This entry for each of these requests."""
+    if request_ids:
+        connection.execute(logs.insert(), [{"request_id": one, **entry.columns(now)} for one in request_ids])
+
+
+def spans(ordinals: Iterable[int]) -> list[tuple[int, int]]:
+    """The first and last of every run of consecutive ordinals."""
+    found: list[tuple[int, int]] = []
+    for ordinal in sorted(ordinals):
+        if found and found[-1][1] == ordinal - 1:
+            found[-1] = (found[-1][0], ordinal)
+        else:
+            found.append((ordinal, ordinal))
+    return found
 
 
 def audit(

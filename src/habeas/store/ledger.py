@@ -87,7 +87,7 @@ def _prepare_postgres(dbapi_connection: psycopg.Connection, record: object) -> N
 
 def _prepare_sqlite(dbapi_connection: object, record: object) -> None:
     dbapi_connection.isolation_level = None  # type: ignore[attr-defined]  # we begin transactions ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         dbapi_connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
 
 

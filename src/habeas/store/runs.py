@@ -7,9 +7,11 @@ can commit nothing here (`hold`).
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from habeas.domain.errors import LeaseLost
 from habeas.domain.request import ActionType, RequestStatus
@@ -138,10 +140,15 @@ def renew(connection: sa.Connection, ledger: Ledger, run_id: str, fence: int, le
     return bool(renewed.rowcount)
 
 
+_RUN = sa.bindparam("wanted_run", type_=sa.String)
+_FENCE = sa.bindparam("wanted_fence", type_=sa.Integer)
+_HOLD = runs.update().where(runs.c.id == _RUN, runs.c.fence == _FENCE).values(fence=runs.c.fence)
+_LIVING = sa.select(members.c.ordinal).where(members.c.run_id == _RUN, members.c.living)
+
+
 def hold(connection: sa.Connection, run_id: str, fence: int) -> None:
     """Lock the run for this transaction; raises LeaseLost when another holds a higher fence."""
-    held = connection.execute(runs.update().where(runs.c.id == run_id, runs.c.fence == fence).values(fence=fence))
-    if not held.rowcount:
+    if not connection.execute(_HOLD, {"wanted_run": run_id, "wanted_fence": fence}).rowcount:
         raise LeaseLost("another worker carries this run now")
 
 
@@ -160,11 +167,20 @@ def release(connection: sa.Connection, run_id: str, fence: int) -> None:
     )
 
 
+_LIVING_IDS = sa.select(members.c.request_id).where(members.c.run_id == _RUN, members.c.living)
+_NEXT = {
+    "next_step": sa.bindparam("new_step", type_=runs.c.next_step.type),
+    "updated_at": sa.bindparam("new_time", type_=runs.c.updated_at.type),
+}
+_ADVANCE_RUN = runs.update().where(runs.c.id == _RUN).values(claims=0, **_NEXT)
+_ADVANCE_MEMBERS = requests.update().where(requests.c.id.in_(_LIVING_IDS)).values(_NEXT)
+
+
 def advance(connection: sa.Connection, run_id: str, next_step: str, now: datetime) -> None:
     """Remember the next step, on the run and on the requests that are still in it."""
-    living = sa.select(members.c.request_id).where(members.c.run_id == run_id, members.c.living)
-    connection.execute(runs.update().where(runs.c.id == run_id).values(next_step=next_step, claims=0, updated_at=now))
-    connection.execute(requests.update().where(requests.c.id.in_(living)).values(next_step=next_step, updated_at=now))
+    new = {"wanted_run": run_id, "new_step": next_step, "new_time": now}
+    connection.execute(_ADVANCE_RUN, new)
+    connection.execute(_ADVANCE_MEMBERS, new)
 
 
 def finish(connection: sa.Connection, run_id: str, now: datetime) -> None:
@@ -184,8 +200,7 @@ def members_of(connection: sa.Connection, run_id: str) -> list[Record]:
 
 
 def living_ordinals(connection: sa.Connection, run_id: str) -> set[int]:
-    query = sa.select(members.c.ordinal).where(members.c.run_id == run_id, members.c.living)
-    return set(connection.scalars(query))
+    return set(connection.scalars(_LIVING, {"wanted_run": run_id}))
 
 
 def leave(connection: sa.Connection, run_id: str, request_ids: Sequence[str]) -> None:
@@ -198,25 +213,26 @@ def leave(connection: sa.Connection, run_id: str, request_ids: Sequence[str]) ->
     )
 
 
-def open_task(connection: sa.Connection, run_id: str, action: ActionType, collection: str) -> None:
-    """Say that a task has begun; nothing happens when it had."""
-    known = sa.select(tasks.c.id).where(
-        tasks.c.run_id == run_id, tasks.c.action == action, tasks.c.collection == collection
+def open_tasks(
+    connection: sa.Connection, run_id: str, action: ActionType, collections: Collection[str]
+) -> dict[str, tuple[int, int]]:
+    """A new attempt at each of these tasks, which begin with it if they had not: (task id, attempt from 1)."""
+    again = tasks.update().where(
+        tasks.c.run_id == run_id, tasks.c.action == action, tasks.c.collection.in_(sorted(collections))
     )
-    if connection.execute(known).first() is None:
-        connection.execute(tasks.insert().values(run_id=run_id, action=action, collection=collection))
-
-
-def open_attempt(connection: sa.Connection, run_id: str, action: ActionType, collection: str) -> tuple[int, int]:
-    """A new attempt at a task, which begins with it if it has not: (task id, attempt from 1)."""
-    open_task(connection, run_id, action, collection)
     opened = connection.execute(
-        tasks.update()
-        .where(tasks.c.run_id == run_id, tasks.c.action == action, tasks.c.collection == collection)
-        .values(attempts=tasks.c.attempts + 1)
-        .returning(tasks.c.id, tasks.c.attempts)
-    ).one()
-    return opened.id, opened.attempts
+        again.values(attempts=tasks.c.attempts + 1).returning(tasks.c.collection, tasks.c.id, tasks.c.attempts)
+    )
+    attempts = {row.collection: (row.id, row.attempts) for row in opened}
+    fresh = [
+        {"run_id": run_id, "action": action, "collection": collection, "attempts": 1}
+        for collection in collections
+        if collection not in attempts
+    ]
+    if fresh:
+        begun = connection.execute(tasks.insert().returning(tasks.c.collection, tasks.c.id), fresh)
+        attempts |= {row.collection: (row.id, 1) for row in begun}
+    return attempts
 
 
 def started_collections(connection: sa.Connection, run_id: str, action: ActionType) -> set[str]:
@@ -225,39 +241,96 @@ def started_collections(connection: sa.Connection, run_id: str, action: ActionTy
     return set(connection.scalars(query))
 
 
+_COUNTS = ("found", "changed", "drifted", "already", "absent", "refused", "shared")
+
+
+def _outcome_insert(dialect: str) -> "sqlite.Insert | postgresql.Insert":
+    return sqlite.insert(outcomes) if dialect == "sqlite" else postgresql.insert(outcomes)
+
+
+@cache
+def _put_outcome(dialect: str) -> sa.Insert:
+    insert = _outcome_insert(dialect)
+    fresh = {column.name: insert.excluded[column.name] for column in outcomes.c if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=list(outcomes.primary_key), set_=fresh)
+
+
+@cache
+def _begin_outcomes(dialect: str) -> sa.Insert:
+    begun = sa.select(
+        members.c.request_id,
+        sa.literal(str(ActionType.ERASURE)),
+        sa.bindparam("wanted_collection", type_=sa.String),
+        sa.literal(False, sa.Boolean),
+    ).where(members.c.run_id == _RUN, members.c.living)
+    insert = _outcome_insert(dialect).from_select(["request_id", "action", "collection", "complete"], begun)
+    return insert.on_conflict_do_nothing()
+
+
 def write_outcomes(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Put outcomes in place of what stood there for (request, action, collection)."""
-    if not rows:
-        return
-    first = rows[0]
-    connection.execute(
-        outcomes.delete().where(
-            outcomes.c.action == first["action"],
-            outcomes.c.collection == first["collection"],
-            outcomes.c.request_id.in_([row["request_id"] for row in rows]),
-        )
-    )
-    connection.execute(outcomes.insert(), list(rows))
-
-
-def outcomes_of(
-    connection: sa.Connection, request_ids: Sequence[str], action: ActionType | None = None
-) -> list[Record]:
-    """Outcomes of these requests, of one action or both."""
-    query = sa.select(outcomes).where(outcomes.c.request_id.in_(request_ids))
-    if action is not None:
-        query = query.where(outcomes.c.action == action)
-    return list(connection.execute(query).mappings())
-
-
-def add_packages(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Record uploaded packages; those already recorded for (request, rule) are replaced."""
-    for row in rows:
-        connection.execute(
-            packages.delete().where(packages.c.request_id == row["request_id"], packages.c.rule_key == row["rule_key"])
-        )
     if rows:
-        connection.execute(packages.insert(), list(rows))
+        blank: dict[str, Any] = {column.name: None for column in outcomes.c} | dict.fromkeys(_COUNTS, 0)
+        connection.execute(_put_outcome(connection.dialect.name), [{**blank, **row} for row in rows])
+
+
+def begin_erasure(connection: sa.Connection, run_id: str, collection: str) -> None:
+    """Say of every living member that rows of it may change from now on; what is known of it stays."""
+    begun = {"wanted_run": run_id, "wanted_collection": collection}
+    connection.execute(_begin_outcomes(connection.dialect.name), begun)
+
+
+def outcomes_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
+    """Outcomes of these requests."""
+    return list(connection.execute(sa.select(outcomes).where(outcomes.c.request_id.in_(request_ids))).mappings())
+
+
+_SPOOLS = (
+    sa.select(members.c.ordinal, outcomes.c.collection, outcomes.c.task_id, outcomes.c.attempt, outcomes.c.ordinal)
+    .join(outcomes, outcomes.c.request_id == members.c.request_id)
+    .where(members.c.run_id == _RUN, members.c.living, outcomes.c.action == str(ActionType.ACCESS))
+)
+_SPOOLS_BETWEEN = _SPOOLS.where(members.c.ordinal.between(sa.bindparam("first"), sa.bindparam("last")))
+
+
+def spools_of(
+    connection: sa.Connection, run_id: str, between: tuple[int, int] | None = None
+) -> dict[str, dict[int, Spool | None]]:
+    """Collection → living member whose access is complete there, also in an earlier run → where its rows are.
+
+    None stands for a collection that was passed over. `between` bounds the members' ordinals.
+    """
+    wanted: dict[str, object] = {"wanted_run": run_id}
+    query = _SPOOLS
+    if between is not None:
+        query = _SPOOLS_BETWEEN
+        wanted |= {"first": between[0], "last": between[1]}
+    found: dict[str, dict[int, Spool | None]] = {}
+    for now, collection, task_id, attempt, ordinal in connection.execute(query, wanted):
+        found.setdefault(collection, {})[now] = None if task_id is None else Spool(task_id, attempt, ordinal)
+    return found
+
+
+_ERASURES = (
+    sa.select(members.c.ordinal, outcomes.c.collection, outcomes.c.complete)
+    .join(outcomes, outcomes.c.request_id == members.c.request_id)
+    .where(members.c.run_id == _RUN, members.c.living, outcomes.c.action == str(ActionType.ERASURE))
+)
+
+
+def erasures_of(connection: sa.Connection, run_id: str) -> dict[str, dict[int, bool]]:
+    """Collection → living member whose erasure there has begun, also in an earlier run → True when complete."""
+    found: dict[str, dict[int, bool]] = {}
+    for ordinal, collection, complete in connection.execute(_ERASURES, {"wanted_run": run_id}):
+        found.setdefault(collection, {})[ordinal] = complete
+    return found
+
+
+def add_packages(connection: sa.Connection, rule: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record uploaded packages of a rule; those already recorded are replaced."""
+    ids = [row["request_id"] for row in rows]
+    connection.execute(packages.delete().where(packages.c.request_id.in_(ids), packages.c.rule_key == rule))
+    connection.execute(packages.insert(), [{**row, "rule_key": rule} for row in rows])
 
 
 def delete_stale_chunks(connection: sa.Connection, limit: int) -> int:

@@ -7,7 +7,9 @@ types the driver gave, because erasure compares with them.
 import datetime as dt
 import decimal
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -15,10 +17,14 @@ import zstandard
 
 from habeas.domain.ports import Row
 from habeas.store.ledger import Ledger
+from habeas.store.sealing import Sealer
 from habeas.store.tables import chunks
 
 BUCKET = 16
 """Members per bucket: packaged together, so that one pass over their own chunks is enough."""
+
+_ROWS_AT_ONCE = 2000
+"""Rows fetched together, unless a single chunk has more."""
 
 _INTEGER, _DECIMAL, _UUID, _DATETIME, _DATE, _TIME, _DURATION = range(1, 8)
 _encoder = msgspec.msgpack.Encoder()
@@ -46,6 +52,14 @@ _READERS: dict[int, Callable[[str], object]] = {
     _TIME: dt.time.fromisoformat,
     _DURATION: _duration,
 }
+
+
+_PLAIN = frozenset({type(None), str, bool, int, float, bytes})
+"""Types that MessagePack holds as they are; whole numbers only up to 64 bits."""
+
+
+def _pack_all(values: Sequence[object]) -> Sequence[object]:
+    return values if _PLAIN.issuperset(map(type, values)) else [_pack(value) for value in values]
 
 
 def _pack(value: object) -> object:
@@ -82,37 +96,86 @@ _decoder = msgspec.msgpack.Decoder(
 
 def encode_rows(rows: Iterable[Row]) -> bytes:
     """Compressed MessagePack of the rows' keys, values and ordinals."""
-    packed = [([_pack(part) for part in row.key], [_pack(value) for value in row.values], row.ordinals) for row in rows]
-    return zstandard.ZstdCompressor(level=1).compress(_encoder.encode(packed))
+    packed = [(_pack_all(row.key), _pack_all(row.values), row.ordinals) for row in rows]
+    try:
+        plain = _encoder.encode(packed)
+    except OverflowError:  # a whole number beyond 64 bits
+        plain = _encoder.encode([(list(map(_pack, key)), list(map(_pack, values)), who) for key, values, who in packed])
+    return zstandard.compress(plain, 1)
 
 
 def decode_rows(data: bytes) -> list[Row]:
     """The rows as they were encoded."""
-    return [Row(*parts) for parts in _decoder.decode(zstandard.ZstdDecompressor().decompress(data))]
+    return [Row(*parts) for parts in _decoder.decode(zstandard.decompress(data))]
 
 
-def write_chunk(connection: sa.Connection, ledger: Ledger, where: tuple[int, int, int], rows: bytes, size: int) -> None:
-    """Store `size` encoded rows under (task, attempt, bucket). They count once an outcome names the attempt."""
-    task_id, attempt, bucket = where
-    sealed = ledger.sealer.seal(rows, _place(task_id, attempt, bucket))
-    connection.execute(
-        chunks.insert().values(task_id=task_id, attempt=attempt, bucket=bucket, size=size, sealed_rows=sealed)
-    )
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where rows of one bucket of members are kept: those of one attempt at one task."""
+
+    task_id: int
+    attempt: int
+    bucket: int
 
 
-def read_chunks(ledger: Ledger, task_id: int, attempt: int, bucket: int) -> Iterator[list[Row]]:
-    """The chunks of (task, attempt, bucket) in the order written; each is fetched when it is asked for."""
-    with ledger.read() as connection:
-        wanted = sa.select(chunks.c.id).where(
-            chunks.c.task_id == task_id, chunks.c.attempt == attempt, chunks.c.bucket == bucket
-        )
-        ids = connection.scalars(wanted.order_by(chunks.c.id)).all()
-    for chunk_id in ids:
+def seal_chunk(sealer: Sealer, source: Source, rows: Sequence[Row]) -> dict[str, Any]:
+    """A chunk ready to be written. It counts once an outcome names its attempt."""
+    return {
+        "task_id": source.task_id,
+        "attempt": source.attempt,
+        "bucket": source.bucket,
+        "size": len(rows),
+        "sealed_rows": sealer.seal(encode_rows(rows), _place(source)),
+    }
+
+
+def write_chunks(connection: sa.Connection, sealed: Sequence[Mapping[str, Any]]) -> None:
+    """Store sealed chunks."""
+    if sealed:
+        connection.execute(chunks.insert(), list(sealed))
+
+
+_CHUNKS = sa.select(chunks.c.id, chunks.c.sealed_rows)
+_SIZES = sa.select(chunks.c.id, chunks.c.task_id, chunks.c.attempt, chunks.c.bucket, chunks.c.size)
+
+
+def read_chunks(ledger: Ledger, sources: Sequence[Source]) -> Iterator[tuple[Source, list[Row]]]:
+    """The chunks of these sources, source by source, in the order written; fetched a few at a time."""
+    for portion in _portions(_list_chunks(ledger, sources)):
         with ledger.read() as connection:
-            sealed = connection.scalar(sa.select(chunks.c.sealed_rows).where(chunks.c.id == chunk_id))
-        if sealed is not None:
-            yield decode_rows(ledger.sealer.open(sealed, _place(task_id, attempt, bucket)))
+            sealed = {row.id: row.sealed_rows for row in connection.execute(_CHUNKS.where(chunks.c.id.in_(portion)))}
+        for chunk_id, source in portion.items():
+            if chunk_id in sealed:
+                yield source, decode_rows(ledger.sealer.open(sealed[chunk_id], _place(source)))
 
 
-def _place(task_id: int, attempt: int, bucket: int) -> str:
-    return f"chunk:{task_id}:{attempt}:{bucket}"
+def _list_chunks(ledger: Ledger, sources: Sequence[Source]) -> list[tuple[int, Source, int]]:
+    """(id, source, rows) of every chunk of these sources, in their order."""
+    wanted: dict[Source, list[tuple[int, Source, int]]] = {source: [] for source in sources}
+    tasks = sorted({source.task_id for source in sources})
+    buckets = sorted({source.bucket for source in sources})
+    query = _SIZES.where(chunks.c.task_id.in_(tasks), chunks.c.bucket.in_(buckets)).order_by(chunks.c.id)
+    with ledger.read() as connection:
+        for row in connection.execute(query):
+            source = Source(row.task_id, row.attempt, row.bucket)
+            if source in wanted:
+                wanted[source].append((row.id, source, row.size))
+    return [chunk for found in wanted.values() for chunk in found]
+
+
+def _portions(found: Iterable[tuple[int, Source, int]]) -> Iterator[dict[int, Source]]:
+    """Chunk ids with their sources, grouped so that a group's rows are few."""
+    portion: dict[int, Source] = {}
+    rows = 0
+    for chunk_id, source, size in found:
+        if portion and rows + size > _ROWS_AT_ONCE:
+            yield portion
+            portion, rows = {}, 0
+        portion[chunk_id] = source
+        rows += size
+    if portion:
+        yield portion
+
+
+def _place(source: Source) -> str:
+    return f"chunk:{source.task_id}:{source.attempt}:{source.bucket}"

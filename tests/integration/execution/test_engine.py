@@ -60,7 +60,7 @@ def test_the_log_tells_how_a_run_began_and_ended(start: Start, caplog: pytest.Lo
     runs_of = [text.split()[1] for text in texts]
     assert [text.replace(run_id, "…") for text, run_id in zip(texts, runs_of, strict=True)] == [
         "run … formed: 3 requests of policy give",
-        "run … ended at step close: 3 complete, 0 in error",
+        "run … ended: 3 complete, 0 in error",
         "run … formed: 3 requests of policy give",
         "run … ended at step access: 0 complete, 3 in error",
     ]
