@@ -14,8 +14,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
-import fsspec
-
 from habeas.domain.errors import InputError, NotFound, SystemUnavailable
 from habeas.domain.ports import StorageType
 
@@ -36,7 +34,6 @@ class LocalFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files = fsspec.filesystem("file")
 
     def check(self) -> None:
         """Raises SystemUnavailable when a file cannot be written here."""
@@ -53,12 +50,11 @@ class LocalFolder:
         """See `Destination`."""
         path = self._path(name)
         try:
-            opened: BinaryIO = self._files.open(str(path), "rb")
+            return path.open("rb")
         except FileNotFoundError as error:
             raise NotFound(f"package {name} is gone", hint="it was removed from its folder") from error
         except OSError as error:
             raise self._unavailable(error) from error
-        return opened
 
     def location(self, name: str) -> str:
         """The absolute path."""
@@ -67,24 +63,23 @@ class LocalFolder:
     @contextlib.contextmanager
     def _written(self, path: Path) -> Iterator[BinaryIO]:
         parts = self._folder / _PARTS
-        part = parts / f"{path.name}.{secrets.token_hex(8)}"
         with self._naming_the_mend():
             self._make_folder()
             parts.mkdir(mode=0o700, exist_ok=True)
-            for other in parts.iterdir():
-                if other.name.startswith(f"{path.name}."):  # left behind by a process that was killed
-                    other.unlink(missing_ok=True)
-            part.touch(mode=0o600, exist_ok=False)
+            part = parts / f"{path.name}.{secrets.token_hex(8)}"
+            for other in os.listdir(parts):  # noqa: PTH208  # names are all we need
+                if other.startswith(f"{path.name}."):  # left behind by a process that was killed
+                    _remove(parts / other)
             try:
-                with self._files.open(str(part), "wb") as file:
+                with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                     yield file
                     file.flush()
                     os.fsync(file.fileno())
                 part.replace(path)
-                self._sync_folder()
-            finally:
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
+            except BaseException:
+                _remove(part)
+                raise
+            self._sync_folder()
 
     def _make_folder(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -113,6 +108,11 @@ class LocalFolder:
     def _unavailable(self, error: OSError) -> SystemUnavailable:
         reason, mend = _MENDS.get(error.errno or 0, (os.strerror(error.errno or errno.EIO), _DEFAULT_MEND))
         return SystemUnavailable(f"packages cannot be kept in {self._folder}: {reason}", hint=mend)
+
+
+def _remove(part: Path) -> None:
+    with contextlib.suppress(OSError):
+        part.unlink(missing_ok=True)
 
 
 def storage_types(default_folder: Path) -> tuple[StorageType, ...]:

@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 
+import msgspec
+
 from habeas.delivery.encryption import ByteSink
 from habeas.domain.dataset import Address
 from habeas.domain.errors import Fault, InputError
 
 _EXTENSIONS = {"json": "json"}
+_PLAIN = frozenset({type(None), bool, int, str})
 
 
 def package_name(request_id: str, rule_key: str | None, package_format: str) -> str:
@@ -65,24 +68,27 @@ class JsonPackage:
 
     def add(self, address: Address, row: Mapping[str, object]) -> None:
         """Append a row; raises Fault when the collection was already left for another one."""
-        if address == self._current:
-            self._write(",\n    ")
-        else:
-            self._open(address)
-        text = json.dumps(encode_value(row), indent=2, ensure_ascii=False, allow_nan=False)
-        self._write(text.replace("\n", "\n    "))  # inside JSON text line ends are escaped: these are the layout's
+        before = b",\n    " if address == self._current else self._open(address)
+        plain = {name: value if type(value) in _PLAIN else encode_value(value) for name, value in row.items()}
+        # Inside JSON text line ends are escaped: these are the layout's.
+        self._file.write(before + _to_json(plain).replace(b"\n", b"\n    "))
 
     def close(self) -> None:
         """Write the end; without it the file is no JSON. The file stays open."""
-        self._write("{}" if self._current is None else "\n  ]\n}")
+        self._file.write(b"{}" if self._current is None else b"\n  ]\n}")
 
-    def _open(self, address: Address) -> None:
+    def _open(self, address: Address) -> bytes:
         if address in self._written:
             raise Fault(f"rows of {address} reached the package in two parts")
-        self._write("{\n" if self._current is None else "\n  ],\n")
-        self._write(f"  {json.dumps(str(address), ensure_ascii=False)}: [\n    ")
+        before = b"{\n" if self._current is None else b"\n  ],\n"
         self._written.add(address)
         self._current = address
+        return before + b"  " + _to_json(str(address)) + b": [\n    "
 
-    def _write(self, text: str) -> None:
-        self._file.write(text.encode("utf-8", "backslashreplace"))  # a lone surrogate turns into its JSON escape
+
+def _to_json(value: object) -> bytes:
+    """Indented by two spaces."""
+    try:
+        return msgspec.json.format(msgspec.json.encode(value), indent=2)
+    except UnicodeEncodeError:  # a lone surrogate turns into its JSON escape
+        return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")

@@ -1,9 +1,10 @@
 """Use cases of privacy requests: submit, look up, retry, report. One function is one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from habeas.delivery.encryption import check_package_key
 from habeas.domain.dataset import Address
 from habeas.domain.errors import HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity, normalise
+from habeas.domain.policy import Policy
 from habeas.domain.ports import Change, Entry, Erasure, Lookup
 from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, RequestStatus
 from habeas.execution.context import Context
@@ -60,7 +62,8 @@ def submit(
     now = context.clock.now()
     ids: list[str | HabeasError] = []
     with context.ledger.write() as connection:
-        checked = [item if isinstance(item, HabeasError) else _check(context, connection, item) for item in items]
+        load = cache(partial(load_policy, connection, context.ledger.sealer))
+        checked = [item if isinstance(item, HabeasError) else _check(context, connection, item, load) for item in items]
         fresh: list[tuple[str, NewRequest, _Submittable]] = []
         for item, outcome in zip(items, checked, strict=True):
             if isinstance(item, HabeasError) or isinstance(outcome, HabeasError):
@@ -81,10 +84,12 @@ class _Submittable:
     secrets: Mapping[str, Mapping[str, str]]
 
 
-def _check(context: Context, connection: sa.Connection, item: NewRequest) -> "_Submittable | HabeasError":
+def _check(
+    context: Context, connection: sa.Connection, item: NewRequest, load: Callable[[str], Policy]
+) -> "_Submittable | HabeasError":
     """What a request needs of its policy, or why it cannot be accepted."""
     try:
-        policy = load_policy(connection, context.ledger.sealer, item.policy_key)
+        policy = load(item.policy_key)
         if not policy.rules:
             raise InputError(f"policy {policy.key!r} has no rules", hint="add a rule, then submit again")
         if item.encryption_key is not None:

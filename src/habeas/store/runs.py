@@ -241,9 +241,6 @@ def started_collections(connection: sa.Connection, run_id: str, action: ActionTy
     return set(connection.scalars(query))
 
 
-_COUNTS = ("found", "changed", "drifted", "already", "absent", "refused", "shared")
-
-
 def _outcome_insert(dialect: str) -> "sqlite.Insert | postgresql.Insert":
     return sqlite.insert(outcomes) if dialect == "sqlite" else postgresql.insert(outcomes)
 
@@ -268,10 +265,9 @@ def _begin_outcomes(dialect: str) -> sa.Insert:
 
 
 def write_outcomes(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Put outcomes in place of what stood there for (request, action, collection)."""
+    """Put outcomes in place of what stood there for (request, action, collection). All have the same columns."""
     if rows:
-        blank: dict[str, Any] = {column.name: None for column in outcomes.c} | dict.fromkeys(_COUNTS, 0)
-        connection.execute(_put_outcome(connection.dialect.name), [{**blank, **row} for row in rows])
+        connection.execute(_put_outcome(connection.dialect.name), list(rows))
 
 
 def begin_erasure(connection: sa.Connection, run_id: str, collection: str) -> None:

@@ -98,8 +98,12 @@ class FullDisk(io.BytesIO):
 
 
 def test_a_full_disk_is_named_with_its_mend_and_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_on_full_disk(descriptor: int, mode: str) -> FullDisk:
+        os.close(descriptor)
+        return FullDisk()
+
     destination = LocalFolder(folder)
-    monkeypatch.setattr(destination._files, "open", lambda *_: FullDisk())
+    monkeypatch.setattr(os, "fdopen", open_on_full_disk)
     with pytest.raises(SystemUnavailable, match="the disk is full") as caught, destination.write(NAME) as file:
         file.write(b"x")
     assert str(folder) in str(caught.value)
