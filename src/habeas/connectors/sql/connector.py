@@ -122,8 +122,8 @@ class SqlConnector:
         seen: dict[tuple[int, Key], int] = {}
         certain = bool(locators) or _proves(sketch, table.key)
         repeats = sum(len(seek.rows) for seek in seeks) > len({row[0] for seek in seeks for row in seek.rows})
-        with self._connect(self._engines.read, where) as connection:
-            for rows in self._stream(connection, statements, where):
+        for statement in statements:
+            for rows in self._fetch(statement, where):
                 batch = []
                 for row in rows:
                     match = (row[0], tuple(row[place] for place in identifying))
@@ -140,15 +140,23 @@ class SqlConnector:
                 if batch:
                     yield batch
 
-    def _stream(
-        self, connection: Connection, statements: Sequence[Statement], where: str
-    ) -> Iterator[Sequence[Sequence[Any]]]:
-        size = self._limits.batch_rows
-        for statement in statements:
-            with self._scrubbed(where):
-                bounded = text(statement.text).execution_options(stream_results=True, yield_per=size)
-                with connection.execute(bounded, statement.parameters) as result:
-                    yield from result.partitions(size)
+    def _fetch(self, statement: Statement, where: str) -> Iterator[Sequence[Sequence[Any]]]:
+        """Batches of rows. Where streaming costs round trips, a small result comes at once."""
+        size, stream = self._limits.batch_rows, self._engines.stream
+        if stream is not None:
+            some = text(f"{statement.text} LIMIT {size + 1}")
+            with self._connect(self._engines.read, where) as connection, self._scrubbed(where):
+                rows = connection.execute(some, statement.parameters).fetchall()
+            if len(rows) <= size:
+                yield rows
+                return
+        whole = text(statement.text).execution_options(stream_results=True, yield_per=size)
+        with (
+            self._connect(stream or self._engines.read, where) as connection,
+            self._scrubbed(where),
+            connection.execute(whole, statement.parameters) as result,
+        ):
+            yield from result.partitions(size)
 
     def _seek(self, table: Table, sketch: TableSketch, entry: Entry) -> Seek:
         """The entry's values in bound form; those the column can never hold match nothing and are left out."""

@@ -16,10 +16,14 @@ Rows: TypeAlias = Sequence[tuple[Value, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Connection sources: `read` cannot write, `write` holds its locks until the transaction ends."""
+    """Connection sources: `read` cannot write, `write` holds its locks until the transaction ends.
+
+    `stream` reads results that are too large to hold; None where `read` fetches only what is taken.
+    """
 
     read: Engine
     write: Engine
+    stream: Engine | None = None
 
 
 class Dialect(Grammar, Protocol):

@@ -4,11 +4,12 @@ Every value travels as text and is cast to the column's own type without a lengt
 type loses citext and char comparisons, a cast with a length truncates and finds the wrong rows.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, PoolProxiedConnection, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 
 from habeas.connectors.sql import postgres_catalog, postgres_values
 from habeas.connectors.sql.dialect import Engines, Rows
@@ -20,6 +21,9 @@ from habeas.domain.errors import InputError
 from habeas.domain.ports import ColumnSketch, Limits, Sketch, Table, TableSketch, Value
 
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
+
+_REST = 1.0
+"""Seconds after which a pooled session is asked whether it still lives."""
 
 _STATES = {
     "3D000": Condition.NO_DATABASE,
@@ -59,20 +63,10 @@ class PostgresDialect:
     fenced = True
 
     def engines(self, secrets: Mapping[str, str], limits: Limits) -> Engines:
-        engine = create_engine(
-            _url(secrets),
-            pool_size=limits.pool_size,
-            max_overflow=0,
-            pool_pre_ping=True,
-            pool_timeout=limits.statement_timeout,
-            connect_args={
-                "connect_timeout": max(2, round(limits.connect_timeout)),
-                "application_name": "habeas",
-                "client_encoding": "utf8",
-            },
-        )
-        _configure_sessions(engine, limits, secrets.get("db_schema"))
-        return Engines(engine.execution_options(postgresql_readonly=True), engine)
+        """Reading sessions commit by themselves: one round trip for a statement instead of three."""
+        read, write = _engine(secrets, limits, reads=True), _engine(secrets, limits, reads=False)
+        _Sessions(read, write)
+        return Engines(read, write, read.execution_options(isolation_level="READ COMMITTED"))
 
     def form(self, value: Value, column: ColumnSketch, match: Match = Match.EXACT) -> Value | None:
         return postgres_form(value, column) if match is Match.EXACT else matched_form(value, match)
@@ -194,14 +188,27 @@ def _url(secrets: Mapping[str, str]) -> URL:
     )
 
 
-def _configure_sessions(engine: Engine, limits: Limits, schema: str | None) -> None:
+def _engine(secrets: Mapping[str, str], limits: Limits, *, reads: bool) -> Engine:
+    engine = create_engine(
+        _url(secrets),
+        pool_size=limits.pool_size,
+        max_overflow=0,
+        pool_timeout=limits.statement_timeout,
+        isolation_level="AUTOCOMMIT" if reads else "READ COMMITTED",
+        connect_args={
+            "connect_timeout": max(2, round(limits.connect_timeout)),
+            "application_name": "habeas",
+            "client_encoding": "utf8",
+        },
+    )
     settings = {
         "lock_timeout": _milliseconds(limits.lock_timeout),
         "statement_timeout": _milliseconds(limits.statement_timeout),
         "idle_in_transaction_session_timeout": _milliseconds(limits.statement_timeout),
         "intervalstyle": "iso_8601",
+        "default_transaction_read_only": "on" if reads else "off",
     }
-    if schema:
+    if schema := secrets.get("db_schema"):
         settings["search_path"] = '"' + schema.replace('"', '""') + '"'
 
     def configure(connection: psycopg.Connection, _record: object) -> None:
@@ -211,6 +218,37 @@ def _configure_sessions(engine: Engine, limits: Limits, schema: str | None) -> N
         postgres_values.keep_spellings(connection)
 
     event.listen(engine, "connect", configure)
+    return engine
+
+
+class _Sessions:
+    """Asks pooled sessions whether they still live: after a rest, and once another one was lost."""
+
+    def __init__(self, *engines: Engine) -> None:
+        self._lost = 0.0
+        for engine in engines:
+            event.listen(engine, "handle_error", self._note_loss)
+            event.listen(engine, "checkin", self._note_use)
+            event.listen(engine, "checkout", self._ping)
+
+    def _note_loss(self, context: ExceptionContext) -> None:
+        if context.is_disconnect:
+            self._lost = time.monotonic()
+
+    def _note_use(self, _connection: object, record: PoolProxiedConnection) -> None:
+        record.info["used"] = time.monotonic()
+
+    def _ping(self, connection: psycopg.Connection, record: PoolProxiedConnection, _proxy: object) -> None:
+        """Raising this error makes the pool connect anew."""
+        now = time.monotonic()
+        used = record.info.get("used", now)
+        if used > self._lost and now - used < _REST:
+            return
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except psycopg.Error as error:
+            raise DisconnectionError from error
 
 
 def _milliseconds(seconds: float) -> str:
