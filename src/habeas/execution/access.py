@@ -21,9 +21,12 @@ from habeas.execution.run import Done, Failed, Run, place_of
 from habeas.execution.spooled import read_rows
 from habeas.execution.visit import Attempts, GroupVisit
 from habeas.planning.plan import Group, Node
-from habeas.store import runs
+from habeas.store import runs, spool
 from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
+
+_MOMENT = 0.05
+"""Seconds in which visits may end together."""
 
 
 def perform(run: Run) -> Done | Failed:
@@ -72,22 +75,23 @@ class _Access:
         places = self._run.context.settings.execution.visits
         with ThreadPoolExecutor(places, "visit") as pool:
             while True:
-                for group in ended:
-                    self._settle(group)
                 ready = self._ready(places - len(running))
-                if not ready and not running:
+                if running and not ready:
+                    # What ends within a moment is recorded together: nobody waits for it.
+                    done, running = wait(running, _MOMENT if ended else None, FIRST_COMPLETED)
+                    ended += [self._settle(future.result()) for future in done]
+                    if done:
+                        continue
+                elif not ready:
                     break  # all is visited, or what is left stands behind a failure
                 begun = self._commit(ended, ready)
                 ended = []
                 if len(begun) == 1 and not running:
-                    ended = [self._visit(begun[0])]
-                    continue
-                running.update(pool.submit(self._visit, group) for group in begun)
-                if running:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    ended = [future.result() for future in done]
+                    ended = [self._settle(self._visit(begun[0]))]
+                else:
+                    running.update(pool.submit(self._visit, group) for group in begun)
         if not self._failures:
-            return Done(lambda connection: self._record(connection, ended))
+            return Done(lambda connection: self._record(connection, ended, self._run.living(connection)))
         self._commit(ended, [])
         first = min(self._failures)
         return Failed(self._failures[first], str(self._run.plan.groups[first].nodes[0]))
@@ -101,17 +105,18 @@ class _Access:
         ready = (index for index, group in self._waiting.items() if self._finished.issuperset(group.upstream))
         return [index for index, _ in zip(ready, range(limit), strict=False)]
 
-    def _settle(self, group: _Begun) -> None:
+    def _settle(self, group: _Begun) -> _Begun:
         if group.error is None:
             self._finished.add(group.index)
         else:
             self._failures[group.index] = group.error
+        return group
 
     def _commit(self, ended: Sequence[_Begun], ready: Sequence[int]) -> list[_Begun]:
         """End what is over and begin what is ready, unless its connection must not be used."""
         with self._run.commit() as connection:
-            self._record(connection, ended)
             self._living = self._run.living(connection)
+            self._record(connection, ended, self._living)
             groups = {index: self._waiting.pop(index) for index in ready}
             nodes = {index: [self._nodes[address] for address in group.nodes] for index, group in groups.items()}
             records = find_connections(connection, {node.connection for own in nodes.values() for node in own})
@@ -130,16 +135,21 @@ class _Access:
                 self._announce(connection, nodes[index], pending[index])
         return [_Begun(i, nodes[i], groups[i].cyclic, pending[i], attempts, records) for i in free]
 
-    def _record(self, connection: sa.Connection, ended: Sequence[_Begun]) -> None:
-        living = self._run.living(connection) if ended else set()
+    def _record(self, connection: sa.Connection, ended: Sequence[_Begun], living: set[int]) -> None:
+        """Write what visits that are over have found: from here on it counts."""
+        visits = [visit for group in ended for visit in group.visits]
+        spool.write_chunks(connection, [chunk for visit in visits for chunk in visit.chunks])
+        runs.write_outcomes(connection, [outcome for visit in visits for outcome in visit.outcomes(living)])
         for group in ended:
+            entries = [Entry(place_of(n), ActionType.ACCESS, LogStatus.COMPLETE, "success") for n in group.nodes]
             for visit in group.visits:
-                for address, spools in visit.record(connection, living).items():
+                self._run.log(connection, visit.ordinals & living, *entries)
+                for address, spools in visit.where(living).items():
                     self._visited[address].update(spools)
 
     def _open(self, connection: sa.Connection, nodes: Sequence[Node]) -> Attempts:
         addresses = {str(node.address): node.address for node in nodes}
-        opened = runs.open_tasks(connection, self._run.id, ActionType.ACCESS, addresses) if addresses else {}
+        opened = runs.open_tasks(connection, self._run.id, ActionType.ACCESS, addresses)
         return {addresses[name]: attempt for name, attempt in opened.items()}
 
     def _announce(self, connection: sa.Connection, nodes: Sequence[Node], pending: set[int]) -> None:

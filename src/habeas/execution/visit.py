@@ -9,18 +9,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import sqlalchemy as sa
-
 from habeas.domain.dataset import Address, Match
 from habeas.domain.errors import Fault
 from habeas.domain.ports import Connector, Entry, Key, Lookup, Row
-from habeas.domain.request import ActionType, LogStatus
+from habeas.domain.request import ActionType
 from habeas.execution.links import LinkValues, Pair, Pairs
 from habeas.execution.repeats import Repeats
-from habeas.execution.run import Run, place_of
+from habeas.execution.run import Run
 from habeas.planning.plan import Node
-from habeas.store import runs, spool
-from habeas.store.journal import Entry as LogEntry
+from habeas.store import spool
 from habeas.store.runs import Spool
 
 ROUNDS = 50
@@ -42,7 +39,10 @@ Way: TypeAlias = tuple[str, Match]
 
 
 class GroupVisit:
-    """One attempt at a group for some members. Its rows count only once `record` is committed."""
+    """One attempt at a group for some members. Its rows count only once outcomes name it.
+
+    `chunks` are those that are not yet in the ledger.
+    """
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class GroupVisit:
         self._digests: dict[Address, str] = {}
         self._rows: dict[tuple[Address, int], list[Row]] = defaultdict(list)
         self._rows_held = 0
-        self._chunks: list[dict[str, Any]] = []
+        self.chunks: list[dict[str, Any]] = []
         self._bytes_held = 0
 
     def read(self, *, cyclic: bool) -> None:
@@ -79,18 +79,18 @@ class GroupVisit:
                 raise _two_rows(node)
         self._seal()
 
-    def record(self, connection: sa.Connection, living: set[int]) -> dict[Address, dict[int, Spool]]:
-        """Write outcomes that name this attempt for the members still in the run; where their rows are."""
-        spool.write_chunks(connection, self._chunks)
+    def where(self, living: set[int]) -> dict[Address, dict[int, Spool]]:
+        """Where the rows of the members still in the run are, once they are recorded."""
         who = sorted(self.ordinals & living)
-        for node in self._nodes:
-            runs.write_outcomes(connection, [self._outcome(node, ordinal) for ordinal in who])
-        entries = (LogEntry(place_of(n), ActionType.ACCESS, LogStatus.COMPLETE, "success") for n in self._nodes)
-        self._run.log(connection, who, *entries)
         return {
             node.address: {ordinal: Spool(*self._attempts[node.address], ordinal) for ordinal in who}
             for node in self._nodes
         }
+
+    def outcomes(self, living: set[int]) -> list[dict[str, object]]:
+        """Outcomes that name this attempt, of the members still in the run."""
+        who = sorted(self.ordinals & living)
+        return [self._outcome(node, ordinal) for node in self._nodes for ordinal in who]
 
     def _read_cycle(self) -> None:
         """Round after round, with what the last one brought, until nothing is new."""
@@ -149,8 +149,8 @@ class GroupVisit:
             self._seal()
         if self._bytes_held > _CHUNKS_IN_MEMORY:
             with self._run.context.ledger.write() as connection:
-                spool.write_chunks(connection, self._chunks)
-            self._chunks.clear()
+                spool.write_chunks(connection, self.chunks)
+            self.chunks.clear()
             self._bytes_held = 0
 
     def _seal(self) -> None:
@@ -158,7 +158,7 @@ class GroupVisit:
             chunk = spool.seal_chunk(
                 self._run.context.ledger.sealer, spool.Source(*self._attempts[address], bucket), rows
             )
-            self._chunks.append(chunk)
+            self.chunks.append(chunk)
             self._bytes_held += len(chunk["sealed_rows"])
         self._rows.clear()
         self._rows_held = 0

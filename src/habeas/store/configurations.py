@@ -32,10 +32,14 @@ def find(connection: sa.Connection, table: sa.Table, key: str) -> Record | None:
     return connection.execute(sa.select(table).where(table.c.key == key)).mappings().first()
 
 
+_CONNECTIONS = sa.select(connections).where(connections.c.key.in_(sa.bindparam("keys", expanding=True)))
+
+
 def find_connections(connection: sa.Connection, keys: Collection[str]) -> dict[str, Record]:
     """The connections with these keys, by key; those that are gone are left out."""
-    query = sa.select(connections).where(connections.c.key.in_(sorted(keys)))
-    return {record.key: record for record in connection.execute(query).mappings()}
+    if not keys:
+        return {}
+    return {record.key: record for record in connection.execute(_CONNECTIONS, {"keys": sorted(keys)}).mappings()}
 
 
 def list_all(connection: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> list[Record]:

@@ -213,26 +213,24 @@ def leave(connection: sa.Connection, run_id: str, request_ids: Sequence[str]) ->
     )
 
 
+@cache
+def _open_task(dialect: str) -> sa.Insert:
+    insert = sqlite.insert(tasks) if dialect == "sqlite" else postgresql.insert(tasks)
+    again = insert.on_conflict_do_update(
+        index_elements=["run_id", "action", "collection"], set_={"attempts": tasks.c.attempts + 1}
+    )
+    return again.returning(tasks.c.collection, tasks.c.id, tasks.c.attempts)
+
+
 def open_tasks(
     connection: sa.Connection, run_id: str, action: ActionType, collections: Collection[str]
 ) -> dict[str, tuple[int, int]]:
     """A new attempt at each of these tasks, which begin with it if they had not: (task id, attempt from 1)."""
-    again = tasks.update().where(
-        tasks.c.run_id == run_id, tasks.c.action == action, tasks.c.collection.in_(sorted(collections))
-    )
-    opened = connection.execute(
-        again.values(attempts=tasks.c.attempts + 1).returning(tasks.c.collection, tasks.c.id, tasks.c.attempts)
-    )
-    attempts = {row.collection: (row.id, row.attempts) for row in opened}
-    fresh = [
-        {"run_id": run_id, "action": action, "collection": collection, "attempts": 1}
-        for collection in collections
-        if collection not in attempts
-    ]
-    if fresh:
-        begun = connection.execute(tasks.insert().returning(tasks.c.collection, tasks.c.id), fresh)
-        attempts |= {row.collection: (row.id, 1) for row in begun}
-    return attempts
+    if not collections:
+        return {}
+    rows = [{"run_id": run_id, "action": action, "collection": one, "attempts": 1} for one in collections]
+    opened = connection.execute(_open_task(connection.dialect.name), rows)
+    return {row.collection: (row.id, row.attempts) for row in opened}
 
 
 def started_collections(connection: sa.Connection, run_id: str, action: ActionType) -> set[str]:
