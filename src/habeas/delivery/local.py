@@ -34,6 +34,7 @@ class LocalFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._left: list[str] | None = None  # parts that were there when the first package was written
 
     def check(self) -> None:
         """Raises SystemUnavailable when a file cannot be written here."""
@@ -62,14 +63,8 @@ class LocalFolder:
 
     @contextlib.contextmanager
     def _written(self, path: Path) -> Iterator[BinaryIO]:
-        parts = self._folder / _PARTS
         with self._naming_the_mend():
-            self._make_folder()
-            parts.mkdir(mode=0o700, exist_ok=True)
-            part = parts / f"{path.name}.{secrets.token_hex(8)}"
-            for other in os.listdir(parts):  # noqa: PTH208  # names are all we need
-                if other.startswith(f"{path.name}."):  # left behind by a process that was killed
-                    _remove(parts / other)
+            part = self._parts(path.name) / f"{path.name}.{secrets.token_hex(8)}"
             try:
                 with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                     yield file
@@ -80,6 +75,18 @@ class LocalFolder:
                 _remove(part)
                 raise
             self._sync_folder()
+
+    def _parts(self, name: str) -> Path:
+        """Where parts are written; those of this package that a killed process left behind are gone."""
+        parts = self._folder / _PARTS
+        if self._left is None:
+            self._make_folder()
+            parts.mkdir(mode=0o700, exist_ok=True)
+            self._left = os.listdir(parts)  # noqa: PTH208  # names are all we need
+        for other in self._left:
+            if other.startswith(f"{name}."):
+                _remove(parts / other)
+        return parts
 
     def _make_folder(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

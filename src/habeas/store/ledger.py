@@ -5,10 +5,12 @@ queue in the process, since SQLite's own waiting has no queue (evidence/set-sql.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
@@ -56,6 +58,12 @@ class Ledger:
         self.engine.dispose()
 
 
+_JSON: Mapping[str, Any] = {
+    "json_serializer": lambda value: msgspec.json.encode(value).decode(),
+    "json_deserializer": msgspec.json.decode,
+}
+
+
 def make_engine(url: str) -> sa.Engine:
     """An engine set up for the ledger. Raises InputError for a URL that is neither SQLite nor PostgreSQL."""
     try:
@@ -66,14 +74,14 @@ def make_engine(url: str) -> sa.Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "postgresql+psycopg":
         engine = sa.create_engine(
-            parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}
+            parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **_JSON
         )
         sa.event.listen(engine, "connect", _prepare_postgres)
         return engine
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         raise InputError("database.url names no ledger we know", hint="use sqlite:///file or postgresql://…")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=8, max_overflow=24)
+    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=8, max_overflow=24, **_JSON)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -34,7 +34,16 @@ class Spool:
 def ready_requests(connection: sa.Connection, limit: int) -> list[Record]:
     """Requests that no run carries and that may run now, the most urgent first."""
     query = (
-        sa.select(requests)
+        sa.select(
+            requests.c.id,
+            requests.c.policy_key,
+            requests.c.identity_kinds,
+            requests.c.dataset_keys,
+            requests.c.plan_digest,
+            requests.c.next_step,
+            requests.c.due_at,
+            requests.c.created_at,
+        )
         .where(
             requests.c.run_id.is_(None),
             requests.c.status.in_([RequestStatus.PENDING, RequestStatus.IN_PROCESSING]),
