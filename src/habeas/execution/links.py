@@ -1,28 +1,36 @@
 """Values that lead from one collection to the next, per person: the only row values kept in memory."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from habeas.domain.dataset import Address, Match, coerce
 from habeas.domain.ports import Row, Value
 from habeas.execution.run import Run
 from habeas.planning.plan import Link, Node
 
-Pair = tuple[int, Value]
-Pairs = dict[Pair, None]
-"""Distinct (ordinal, value) pairs in the order they were met."""
+Way: TypeAlias = tuple[str, Match]
+"""A field by which a collection is entered, and how its values are compared."""
+
+Asked: TypeAlias = set[tuple[Way, int, Value]]
+"""What was sent in earlier rounds of a cycle."""
+
+_PAIRS_AT_ONCE = 10_000
+"""Pairs sent in one look-up, unless a single member has more: bounds what is in memory on both sides."""
+
+_Values: TypeAlias = dict[int, dict[Value, None]]
+"""Member → distinct values in the order they were met."""
 
 
 class LinkValues:
     """What the people of a run are known by so far: their identities, and values of fields that others need."""
 
     def __init__(self, run: Run) -> None:
-        self._identities: dict[str, Pairs] = defaultdict(dict)
-        self._values: dict[tuple[Address, str], Pairs] = defaultdict(dict)
+        self._identities: dict[str, _Values] = defaultdict(lambda: defaultdict(dict))
+        self._values: dict[tuple[Address, str], _Values] = defaultdict(lambda: defaultdict(dict))
         for member in run.members.values():
             for identity in member.identities:
-                for value in identity.lookup_values():
-                    self._identities[identity.kind][member.ordinal, value] = None
+                self._identities[identity.kind][member.ordinal].update(dict.fromkeys(identity.lookup_values()))
 
     def learn(self, node: Node, rows: Sequence[Row]) -> None:
         """Remember the values of the fields that later visits need; null and composite values lead nowhere."""
@@ -33,21 +41,42 @@ class LinkValues:
                 value = row.values[place]
                 if value is not None and not isinstance(value, list | dict):
                     for ordinal in row.ordinals:
-                        known[ordinal, value] = None
+                        known[ordinal][value] = None
 
-    def pairs_into(self, node: Node, ordinals: set[int]) -> dict[tuple[str, Match], Pairs]:
-        """For each way into the node, what these members can ask there. Values of a wrong type are left out."""
-        ways: dict[tuple[str, Match], Pairs] = defaultdict(dict)
+    def questions(
+        self, node: Node, ordinals: Collection[int], asked: Asked | None = None
+    ) -> Iterator[Mapping[Way, Sequence[tuple[int, Value]]]]:
+        """What these members can ask a collection, as (ordinal, value) pairs, and was not `asked` before.
+
+        Comes in portions, never a member in two of them: a row that matches twice comes back in one.
+        """
+        portion: dict[Way, list[tuple[int, Value]]] = defaultdict(list)
+        size = 0
+        for ordinal in sorted(ordinals):
+            own = self._known_of(node, ordinal)
+            if asked is not None:
+                own = [(way, value) for way, value in own if (way, ordinal, value) not in asked]
+                asked.update((way, ordinal, value) for way, value in own)
+            if portion and size + len(own) > _PAIRS_AT_ONCE:
+                yield portion
+                portion, size = defaultdict(list), 0
+            for way, value in own:
+                portion[way].append((ordinal, value))
+            size += len(own)
+        if portion:
+            yield portion
+
+    def _known_of(self, node: Node, ordinal: int) -> Collection[tuple[Way, Value]]:
+        """The ways into the node for one member. Values of a wrong type are left out."""
+        own: dict[tuple[Way, Value], None] = {}
         for link in node.links:
-            into = ways[link.field, link.match]
-            for ordinal, value in self._source(link):
-                if ordinal in ordinals:
-                    cast = coerce(value, link.data_type)
-                    if cast is not None:
-                        into[ordinal, cast] = None
-        return ways
+            for value in self._source(link).get(ordinal, ()):
+                cast = coerce(value, link.data_type)
+                if cast is not None:
+                    own[(link.field, link.match), cast] = None
+        return own
 
-    def _source(self, link: Link) -> Pairs:
+    def _source(self, link: Link) -> _Values:
         if link.source is None:
             return self._identities.get(link.identity or "", {})
         return self._values.get((link.source, link.source_field or ""), {})

@@ -9,11 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from habeas.domain.dataset import Address, Match
+from habeas.domain.dataset import Address
 from habeas.domain.errors import Fault
 from habeas.domain.ports import Connector, Entry, Key, Lookup, Row
 from habeas.domain.request import ActionType
-from habeas.execution.links import LinkValues, Pair, Pairs
+from habeas.execution.links import Asked, LinkValues
 from habeas.execution.repeats import Repeats
 from habeas.execution.run import Run
 from habeas.planning.plan import Node
@@ -23,9 +23,6 @@ from habeas.store.runs import Spool
 ROUNDS = 50
 """Rounds of a cycle before it is called a fault (design §3)."""
 
-_PAIRS_AT_ONCE = 10_000
-"""Pairs sent in one look-up, unless a single member has more: bounds what is in memory on both sides."""
-
 _ROWS_IN_MEMORY = 4_000
 _CHUNKS_IN_MEMORY = 8 * 1024 * 1024
 
@@ -34,8 +31,6 @@ Attempts: TypeAlias = Mapping[Address, tuple[int, int]]
 
 Connectors: TypeAlias = Mapping[str, Connector]
 """By connection key."""
-
-Way: TypeAlias = tuple[str, Match]
 
 
 class GroupVisit:
@@ -73,7 +68,7 @@ class GroupVisit:
             self._read_cycle()
         else:
             for node in self._nodes:
-                self._send(node, self._links.pairs_into(node, self.ordinals))
+                self._send(node)
         for node in self._nodes:
             if self._repeats[node.address].found():
                 raise _two_rows(node)
@@ -94,32 +89,29 @@ class GroupVisit:
 
     def _read_cycle(self) -> None:
         """Round after round, with what the last one brought, until nothing is new."""
-        asked: dict[Address, dict[Way, Pairs]] = defaultdict(lambda: defaultdict(dict))
+        asked: dict[Address, Asked] = defaultdict(set)
         seen: dict[Address, dict[tuple[Key, int], int]] = defaultdict(dict)
         for _ in range(ROUNDS):
-            anything = False
-            for node in self._nodes:
-                fresh: dict[Way, Pairs] = {}
-                for way, pairs in self._links.pairs_into(node, self.ordinals).items():
-                    known = asked[node.address][way]
-                    fresh[way] = {pair: None for pair in pairs if pair not in known}
-                    known.update(fresh[way])
-                if any(fresh.values()):
-                    anything = True
-                    self._send(node, fresh, seen[node.address])
-            if not anything:
+            # Every node has its turn: what one brings may be news to those after it.
+            sent = [self._send(node, asked[node.address], seen[node.address]) for node in self._nodes]
+            if not any(sent):
                 return
         raise Fault(
             f"the cycle through {self._nodes[0].address} still found new rows after {ROUNDS} rounds",
             hint="look for a reference that links each row to the next without end",
         )
 
-    def _send(self, node: Node, asked: Mapping[Way, Pairs], seen: dict[tuple[Key, int], int] | None = None) -> None:
-        """Ask, and keep what comes. `seen`: matches of earlier rounds of a cycle, which may come again."""
+    def _send(self, node: Node, asked: Asked | None = None, seen: dict[tuple[Key, int], int] | None = None) -> bool:
+        """Ask what was not `asked` before, and keep what comes; False when there was nothing to ask.
+
+        `seen`: matches of earlier rounds of a cycle, which may come again.
+        """
         connector = self._connectors[node.connection]
         before = None if seen is None else dict(seen)
-        for part in _portions(asked):
-            lookup = Lookup(node.table, tuple(Entry(way[0], pairs, way[1]) for way, pairs in part.items()))
+        sent = False
+        for question in self._links.questions(node, self.ordinals, asked):
+            sent = True
+            lookup = Lookup(node.table, tuple(Entry(way[0], pairs, way[1]) for way, pairs in question.items()))
             if node.address not in self._digests:
                 self._digests[node.address] = hashlib.sha256(connector.explain(lookup).encode()).hexdigest()
             with self._run.context.connectors.slot(node.connection):
@@ -127,6 +119,7 @@ class GroupVisit:
                     self._run.check()
                     self._check_owners(node, batch)
                     self._keep(node, batch if seen is None or before is None else _news(node, batch, seen, before))
+        return sent
 
     def _check_owners(self, node: Node, batch: Sequence[Row]) -> None:
         for row in batch:
@@ -176,24 +169,6 @@ class GroupVisit:
             "found": self._found[node.address][ordinal],
             "statement_digest": self._digests.get(node.address),
         }
-
-
-def _portions(asked: Mapping[Way, Pairs]) -> Iterator[Mapping[Way, Sequence[Pair]]]:
-    """What to ask at once, never a member in two portions: a row that matches twice then comes in one."""
-    sizes = Counter(ordinal for pairs in asked.values() for ordinal, _ in pairs)
-    if not sizes:
-        return
-    portion_of, last, room = {}, 0, _PAIRS_AT_ONCE
-    for ordinal in sorted(sizes):
-        if sizes[ordinal] > room and room < _PAIRS_AT_ONCE:
-            last, room = last + 1, _PAIRS_AT_ONCE
-        portion_of[ordinal] = last
-        room -= sizes[ordinal]
-    portions: list[dict[Way, list[Pair]]] = [defaultdict(list) for _ in range(last + 1)]
-    for way, pairs in asked.items():
-        for pair in pairs:
-            portions[portion_of[pair[0]]][way].append(pair)
-    yield from portions
 
 
 def _news(

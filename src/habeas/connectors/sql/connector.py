@@ -13,6 +13,7 @@ from habeas.connectors.sql import erasing
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.failures import scrubbed
 from habeas.connectors.sql.statements import Seek, Statement, compile_select, quote, resolve
+from habeas.domain.dataset import Match
 from habeas.domain.errors import HabeasError, NeedsHuman
 from habeas.domain.ports import (
     Capabilities,
@@ -121,7 +122,7 @@ class SqlConnector:
         identifying = list(range(1, width)) or [width + columns.index(name) for name in table.key]
         seen: dict[tuple[int, Key], int] = {}
         certain = bool(locators) or _proves(sketch, table.key)
-        repeats = sum(len(seek.rows) for seek in seeks) > len({row[0] for seek in seeks for row in seek.rows})
+        repeats = self._may_repeat(seeks)
         for statement in statements:
             for rows in self._fetch(statement, where):
                 batch = []
@@ -139,6 +140,12 @@ class SqlConnector:
                     batch.append((*match, values))
                 if batch:
                     yield batch
+
+    def _may_repeat(self, seeks: Sequence[Seek]) -> bool:
+        """True when a row can match twice for one person: by two values of theirs."""
+        if sum(len(seek.rows) for seek in seeks) == len({row[0] for seek in seeks for row in seek.rows}):
+            return False
+        return len(seeks) > 1 or seeks[0].match is not Match.EXACT or not self._dialect.is_exact(seeks[0].columns[0])
 
     def _fetch(self, statement: Statement, where: str) -> Iterator[Sequence[Sequence[Any]]]:
         """Batches of rows. Where streaming costs round trips, a small result comes at once."""

@@ -39,6 +39,10 @@ class Dialect(Grammar, Protocol):
         """The bound form of a value; None when the column can never hold it."""
         ...
 
+    def is_exact(self, column: ColumnSketch) -> bool:
+        """True when two different bound forms never equal one value of the column."""
+        ...
+
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
         """Expressions that tell rows of a locatable table apart without a key."""
         ...

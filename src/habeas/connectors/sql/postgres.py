@@ -71,6 +71,10 @@ class PostgresDialect:
     def form(self, value: Value, column: ColumnSketch, match: Match = Match.EXACT) -> Value | None:
         return postgres_form(value, column) if match is Match.EXACT else matched_form(value, match)
 
+    def is_exact(self, column: ColumnSketch) -> bool:
+        """Text may compare by a collation that takes two spellings for one."""
+        return column.type in _INTEGERS or column.type == "uuid"
+
     def joins(self, values: tuple[Value, ...]) -> bool:
         return True
 

@@ -68,6 +68,10 @@ class SqliteDialect:
     def form(self, value: Value, column: ColumnSketch, match: Match = Match.EXACT) -> Value | None:
         return sqlite_form(value) if match is Match.EXACT else matched_form(value, match)
 
+    def is_exact(self, column: ColumnSketch) -> bool:
+        """Affinity and collations take two spellings for one."""
+        return False
+
     def joins(self, values: tuple[Value, ...]) -> bool:
         """JSON cuts text at NUL, has no bytes and reads floats by other rules than the driver."""
         return all(isinstance(value, int) or (isinstance(value, str) and "\x00" not in value) for value in values)
