@@ -11,9 +11,12 @@ from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from shop import COLLECTIONS, DATASET, PEOPLE, POLICY, build_embedded_shop
 from tests.engine import Engine, opened
+
+from habeas.execution import runner
 
 
 class _Scene:
@@ -97,3 +100,18 @@ def test_killed_before_each_commit(tmp_path: Path) -> None:
         number += 1
         scene.restore()
     assert number > 12, "hardly anything was killed: the commits are not counted"
+
+
+def test_killed_again_and_again_it_ends_all_the_same_as_long_as_it_comes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = _Scene(tmp_path)
+    undisturbed = scene.run()
+    scene.restore()
+    monkeypatch.setattr(runner, "MAX_CLAIMS", 1)
+    deaths = 0
+    while scene.run_and_die(before_commit := 7):
+        scene.end_leases()
+        deaths += 1
+    assert deaths > 3, f"it hardly died: it makes fewer than {before_commit} commits at a time"
+    assert scene.run() == undisturbed

@@ -114,7 +114,7 @@ class _Access:
 
     def _commit(self, ended: Sequence[_Begun], ready: Sequence[int]) -> list[_Begun]:
         """End what is over and begin what is ready, unless its connection must not be used."""
-        with self._run.commit() as connection:
+        with self._run.commit(progress=bool(ended)) as connection:
             self._living = self._run.living(connection)
             self._record(connection, ended, self._living)
             groups = {index: self._waiting.pop(index) for index in ready}

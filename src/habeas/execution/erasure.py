@@ -41,7 +41,7 @@ def perform(run: Run) -> Done | Failed:
         node = run.plan.node(erasure.address)
         collection = _Collection(run, node, erasure, known)
         try:
-            with run.commit() as connection:
+            with run.commit(progress=over is not None) as connection:
                 if over is not None:
                     over.complete(connection)
                 begun = collection.begin(connection)

@@ -82,11 +82,14 @@ class Run:
                 raise LeaseLost("the lease of this run is lost")
 
     @contextmanager
-    def commit(self) -> Iterator[sa.Connection]:
-        """A ledger transaction under our fence; raises LeaseLost when another holds a higher one."""
+    def commit(self, *, progress: bool = False) -> Iterator[sa.Connection]:
+        """A ledger transaction under our fence; raises LeaseLost when another holds a higher one.
+
+        `progress`: it records something as finished, so that a run which comes on is not taken for a deadly one.
+        """
         self.check()
         with self.context.ledger.write() as connection:
-            runs.hold(connection, self.id, self.fence)
+            runs.hold(connection, self.id, self.fence, progress=progress)
             yield connection
 
     def living(self, connection: sa.Connection) -> set[int]:

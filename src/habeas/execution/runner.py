@@ -23,7 +23,7 @@ from habeas.store.configurations import Record
 _log = logging.getLogger(__name__)
 
 MAX_CLAIMS = 5
-"""Claims without a finished step after which a run is stopped: it seems to end its workers."""
+"""Claims without anything finished after which a run is stopped: it seems to end its workers."""
 
 
 def carry(context: Context, run_id: str, worker: str, stopping: threading.Event) -> None:

@@ -121,7 +121,7 @@ def _upload(
         }
         for ordinal in ordinals
     ]
-    with run.commit() as connection:
+    with run.commit(progress=True) as connection:
         runs.add_packages(connection, rule.rule, uploaded)
 
 

@@ -152,12 +152,17 @@ def renew(connection: sa.Connection, ledger: Ledger, run_id: str, fence: int, le
 _RUN = sa.bindparam("wanted_run", type_=sa.String)
 _FENCE = sa.bindparam("wanted_fence", type_=sa.Integer)
 _HOLD = runs.update().where(runs.c.id == _RUN, runs.c.fence == _FENCE).values(fence=runs.c.fence)
+_HOLD_ANEW = _HOLD.values(claims=0)
 _LIVING = sa.select(members.c.ordinal).where(members.c.run_id == _RUN, members.c.living)
 
 
-def hold(connection: sa.Connection, run_id: str, fence: int) -> None:
-    """Lock the run for this transaction; raises LeaseLost when another holds a higher fence."""
-    if not connection.execute(_HOLD, {"wanted_run": run_id, "wanted_fence": fence}).rowcount:
+def hold(connection: sa.Connection, run_id: str, fence: int, *, progress: bool = False) -> None:
+    """Lock the run for this transaction; raises LeaseLost when another holds a higher fence.
+
+    With `progress` its claims are counted anew: what is recorded here need not be done again.
+    """
+    statement = _HOLD_ANEW if progress else _HOLD
+    if not connection.execute(statement, {"wanted_run": run_id, "wanted_fence": fence}).rowcount:
         raise LeaseLost("another worker carries this run now")
 
 

@@ -238,7 +238,7 @@ runs = sa.Table(
     sa.Column("due_at", Instant, nullable=False),  # the earliest deadline among its members: dispatch order
     sa.Column("worker", sa.String(128)),
     _counter("fence"),
-    _counter("claims"),  # since the last finished step: a run that kills its workers is stopped
+    _counter("claims"),  # since something was last finished: a run that kills its workers is stopped
     sa.Column("lease_until", sa.Double),  # epoch seconds by the ledger's clock
     *_stamps(),
 )
