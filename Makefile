@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench setup setup-dev lock clean
+.PHONY: help demo test check bench soak setup setup-dev lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ check: setup-dev ## Lint, formatting, types, and who may import whom
 
 bench: setup-dev ## Compare with the same SQL written by hand
 	@$(BIN)/python bench/run.py $(ARGS)
+
+soak: setup-dev ## Kill the processes of a fleet for half an hour (ARGS="--minutes 5 --requests 1000")
+	@scripts/install-test-needs.sh
+	@PYTHONPATH=tests $(BIN)/python tests/crash/soak.py $(ARGS)
 
 setup: $(VENV)/run.stamp ## Create .venv with the pinned runtime
 

@@ -71,9 +71,26 @@ class PostgresLedger:
 
     def ask(self, query: LiteralString) -> Any:
         """The only value that a query finds."""
+        [[value]] = self.rows(query)
+        return value
+
+    def rows(self, query: LiteralString) -> list[tuple[Any, ...]]:
+        """What a query finds."""
         with psycopg.connect(self._url) as connection:
-            [[value]] = connection.execute(query).fetchall()
-            return value
+            return connection.execute(query).fetchall()
+
+    def settle(self, deadline: float = 60.0) -> None:
+        """Wait until every transaction that is open on the server now is over."""
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            [[first]] = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+            query = "SELECT 1 WHERE pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= %s"
+            ended = lambda: connection.execute(query, (first,)).fetchone()  # noqa: E731
+            wait_for("the open transactions to end", ended, deadline)
+
+    def let_housekeeping_come(self) -> None:
+        """Make every job of housekeeping due now."""
+        with psycopg.connect(self._url) as connection:
+            connection.execute("UPDATE schedule SET due_at = 0")
 
 
 Ledger = SqliteLedger | PostgresLedger

@@ -39,7 +39,7 @@ def find_binaries() -> Path:
 class PostgresServer:
     """A running server. `durable` keeps fsync on, for tests that kill it; `kill` is a crash, `stop` is orderly."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, connections: int = 100) -> None:
         self._bin = find_binaries()
         self._account = "postgres" if os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="habeas-postgres-"))
@@ -47,6 +47,7 @@ class PostgresServer:
             shutil.chown(self._folder, self._account)
         self._folder.chmod(0o700)
         self._durable = durable
+        self._connections = connections
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._initialise()
@@ -70,7 +71,8 @@ class PostgresServer:
 
     def start(self, deadline: float = 30.0) -> None:
         """Start and wait until it answers, at most `deadline` seconds."""
-        options = [] if self._durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
+        options = ["-c", f"max_connections={self._connections}"]
+        options += [] if self._durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._folder / "data", "-p", str(self.port), *_OPTIONS, *options],
