@@ -3,7 +3,8 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,19 +20,23 @@ from servers.process import Process
 KILL, FREEZE = "kill", "freeze"
 SERVERS = ("server A", "server B")
 WORKERS = ("worker 1", "worker 2", "worker 3", "worker 4")
+STEPS = ("access", "upload", "erasure")
 ROLES = ("scheduler", *SERVERS, "worker")
 
-_EVERY = (1.0, 3.0)
+_EVERY = (0.5, 2.5)
 _DOWN = (0.2, 2.0)
 _FROZEN = (LEASE + 1.0, LEASE + 4.0)
-_HUNTED = 0.25
-"""How often a worker that carries a run is struck on purpose, and not anybody."""
+_HUNTED = 0.5
+"""How often a worker is struck while it performs a certain step, and not anybody at any time."""
+
+_HUNT = 3.0
+"""Seconds to wait for a worker in that step; then it is anybody."""
 
 _AT_ONCE = 3
 """Processes that are down or frozen at most."""
 
 _SETTINGS = {
-    "HABEAS__EXECUTION__BATCH_ROWS": "20",
+    "HABEAS__EXECUTION__BATCH_ROWS": "4",
     "HABEAS__EXECUTION__GRACE_SECONDS": "0",
     "HABEAS__LOGGING__LEVEL": "DEBUG",
 }
@@ -39,7 +44,7 @@ _OPEN: LiteralString = "SELECT count(*) FROM request WHERE status NOT IN ('compl
 _STATES: LiteralString = "SELECT status, next_step, failure, count(*) FROM request GROUP BY 1, 2, 3"
 _RUNS: LiteralString = """SELECT id, size, next_step, fence, claims, worker,
     lease_until - extract(epoch FROM clock_timestamp()) AS lease FROM run WHERE status = 'ready'"""
-_CARRIERS: LiteralString = """SELECT coalesce(array_agg(worker), '{}') FROM run
+_CARRIERS: LiteralString = """SELECT worker, next_step FROM run
     WHERE status = 'ready' AND lease_until > extract(epoch FROM clock_timestamp())"""
 
 
@@ -84,11 +89,14 @@ class Fleet:
         with self.servers[0].client() as http:
             return {"Authorization": http.headers["Authorization"]}
 
-    def carriers(self) -> list[str]:
-        """The workers that hold a lease at this moment."""
-        addresses = self.ledger.ask(_CARRIERS)
-        said = {name: self.processes[name].log_text() for name in WORKERS}
-        return [name for name in WORKERS if any(f"as {address}\n" in said[name] for address in addresses)]
+    def carriers(self) -> dict[str, set[str]]:
+        """The workers that hold a lease at this moment, and the steps that they perform."""
+        found = defaultdict(set)
+        for address, step in self.ledger.rows(_CARRIERS):
+            for name in WORKERS:
+                if f"as {address}\n" in self.processes[name].log_text():
+                    found[name].add(step)
+        return found
 
     def logs(self) -> Mapping[Path, str]:
         """What all its processes have written, also before they were started again."""
@@ -97,13 +105,16 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A process that was killed or frozen `at` seconds into the fire, while so many requests were `open`."""
+    """A process that was killed or frozen `at` seconds into the fire, while so many requests were `open`.
+
+    `during` are the steps that a worker was performing.
+    """
 
     at: float
     victim: str
     how: str
     open: int
-    carrying: bool
+    during: frozenset[str]
 
     @property
     def role(self) -> str:
@@ -113,7 +124,7 @@ class Strike:
 class Fire:
     """Strikes from `start` to `quench`, at most for so many seconds, when requests are open; victims come back.
 
-    Every process is killed once, and one of each role frozen, before chance alone decides.
+    Every process is killed once, one of each role is frozen, and a worker struck in each step, before chance decides.
     """
 
     def __init__(self, fleet: Fleet, seed: int, seconds: float) -> None:
@@ -143,35 +154,44 @@ class Fire:
         for choose, how in self._plan():
             if self._out.wait(self._chance.uniform(*_EVERY)) or time.monotonic() - begun > self._seconds:
                 return
-            victim = self._wait_for(choose)
-            if victim is None:
+            found = self._wait_for(choose)
+            if found is None:
                 return
-            carrying = victim in self._fleet.carriers()
-            strike = Strike(time.monotonic() - begun, victim, how, self._fleet.open_requests(), carrying)
-            self.strikes.append(strike)
+            victim, during = found
             self._struck[victim] = self._pool.submit(self._strike, victim, how, self._chance.random())
+            at, left = time.monotonic() - begun, self._fleet.open_requests()
+            self.strikes.append(Strike(at, victim, how, left, frozenset(during)))
 
-    def _plan(self) -> Iterator[tuple[Callable[[], list[str]], str]]:
-        """Whom to strike, as a choice among those who may be struck then, and how."""
-        everyone = list(self._fleet.processes)
-        first: list[tuple[Callable[[], list[str]], str]] = [(lambda name=name: [name], KILL) for name in everyone]  # type: ignore[misc]
-        frozen = ("scheduler", self._chance.choice(SERVERS))
-        first += [(lambda name=name: [name], FREEZE) for name in frozen]  # type: ignore[misc]
-        first += [(self._fleet.carriers, FREEZE), (self._fleet.carriers, KILL)]
+    def _plan(self) -> Iterator[tuple[str, str]]:
+        """Whom to strike, a process or whoever performs a step, and how."""
+        first = [(name, KILL) for name in self._fleet.processes]
+        first += [("scheduler", FREEZE), (self._chance.choice(SERVERS), FREEZE)]
+        first += [(step, how) for step in STEPS for how in (KILL, FREEZE)]
         self._chance.shuffle(first)
         yield from first
         while True:
-            choose = self._fleet.carriers if self._chance.random() < _HUNTED else lambda: everyone
-            yield choose, self._chance.choices((KILL, FREEZE), (3, 1))[0]
+            hunted = self._chance.random() < _HUNTED
+            whom = self._chance.choice(STEPS if hunted else tuple(self._fleet.processes))
+            yield whom, self._chance.choices((KILL, FREEZE), (2, 1))[0]
 
-    def _wait_for(self, choose: Callable[[], list[str]]) -> str | None:
-        """One of those who may be struck now; None when the fire is out before there is any."""
+    def _wait_for(self, whom: str) -> tuple[str, set[str]] | None:
+        """The process named and the steps it performs; None when the fire is out before it may be struck.
+
+        For a step: the first worker that is seen performing it, anybody when there is none for long.
+        """
+        patience = time.monotonic() + _HUNT
         while not self._out.is_set():
             down = {name for name, recovery in self._struck.items() if not recovery.done()}
-            able = [name for name in choose() if name not in down] if len(down) < _AT_ONCE else []
+            able = set(self._fleet.processes) - down if len(down) < _AT_ONCE else set()
+            carriers = self._fleet.carriers()
+            if whom in STEPS and time.monotonic() < patience:
+                able &= {name for name, steps in carriers.items() if whom in steps}
+            elif whom not in STEPS:
+                able &= {whom}
             if able and self._fleet.open_requests():
-                return self._chance.choice(able)
-            self._out.wait(0.05)
+                victim = self._chance.choice(sorted(able))
+                return victim, carriers.get(victim, set())
+            self._out.wait(0.02)
         return None
 
     def _strike(self, victim: str, how: str, luck: float) -> None:

@@ -1,4 +1,4 @@
-"""The system that a fleet under fire reaches into: a PostgreSQL town of people, which journals every write.
+"""The system that a fleet under fire reaches into: a PostgreSQL town of people, which journals every write, slowly.
 
 All that a test expects of it is read by SQL written by hand before the first request; the engine's planner has no
 part in it. Everything personal carries MARK.
@@ -44,7 +44,7 @@ CREATE INDEX ON subscriptions (email);
 CREATE TABLE writes (collection text, id int, field text, before text, after text);
 CREATE FUNCTION journal() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO writes
     VALUES (TG_TABLE_NAME, NEW.id, TG_ARGV[0], to_jsonb(OLD) ->> TG_ARGV[0], to_jsonb(NEW) ->> TG_ARGV[0]);
-    RETURN NULL; END';
+    PERFORM pg_sleep(0.004); RETURN NULL; END';
 """
 
 _JOURNALED = {

@@ -38,8 +38,8 @@ class Passage:
         blows = ", ".join(f"{count} {what}" for what, count in sorted(hit.items()))
         return (
             f"seed {self.seed}: {sum(map(len, self.batches))} requests in {self.seconds:.0f} s, "
-            f"{len(self.strikes)} strikes ({blows}), {sum(strike.carrying for strike in self.strikes)} of them on a "
-            f"worker with a run; {self.taken_over} runs taken over, {self.cut_off} POSTs cut off"
+            f"{len(self.strikes)} strikes ({blows}), {sum(bool(strike.during) for strike in self.strikes)} of them on "
+            f"a worker with a run; {self.taken_over} runs taken over, {self.cut_off} POSTs cut off"
         )
 
 
