@@ -8,7 +8,9 @@ import threading
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,7 +35,7 @@ SMALL_RUN = 10
 
 
 class Dispatcher:
-    """A thread that looks for work when it is woken, and every `poll_seconds` besides."""
+    """A thread that looks for work when it is woken, and every `poll_seconds` besides; another keeps house."""
 
     def __init__(self, context: Context, executor: Executor, awake: threading.Event) -> None:
         self._context = context
@@ -42,33 +44,39 @@ class Dispatcher:
         self._stopping = threading.Event()
         self._in_flight: dict[str, tuple[Future[None], float]] = {}  # with the time it was handed out
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._loop, name="dispatcher", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._loop, name="dispatcher", daemon=True),
+            threading.Thread(target=self._keep_house, name="housekeeper", daemon=True),
+        ]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Hand out nothing more; what the executor holds is its own matter."""
         self._stopping.set()
         self._awake.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def _loop(self) -> None:
-        entered = False
         while not self._stopping.is_set():
             self._awake.clear()
-            try:
+            with _going_on("dispatching"):
                 form_runs(self._context)
                 self._submit_due()
+            self._awake.wait(self._context.settings.execution.poll_seconds)
+
+    def _keep_house(self) -> None:
+        """Beside the loop: however much there is to delete, nobody's request waits for it."""
+        entered = False
+        while not self._stopping.wait(self._context.settings.execution.poll_seconds):
+            with _going_on("keeping house"):
                 if not entered:
                     enter_jobs(self._context)
                     entered = True
                 run_due_jobs(self._context)
-            except SQLAlchemyError as error:
-                _log.warning("the ledger failed (%s); trying again", type(error).__name__)
-            except Exception as error:
-                _log.error("the dispatcher goes on after: %s", name_fault(error, "dispatching"))
-            self._awake.wait(self._context.settings.execution.poll_seconds)
 
     def _submit_due(self) -> None:
         capacity = self._executor.capacity()
@@ -103,6 +111,17 @@ class Dispatcher:
             )
         else:
             self._awake.set()
+
+
+@contextmanager
+def _going_on(doing: str) -> Iterator[None]:
+    """Whatever fails in the block is logged and ends there: the next round tries again."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        _log.warning("the ledger failed (%s); trying again", type(error).__name__)
+    except Exception as error:
+        _log.error("the dispatcher goes on after: %s", name_fault(error, doing))
 
 
 def form_runs(context: Context) -> int:

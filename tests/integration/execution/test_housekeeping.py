@@ -1,16 +1,21 @@
 """What is kept for a request goes when it is not needed any more, and not before."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import sqlalchemy as sa
 from memory_shop import Flaky, Shop, set_up
 
 from engine import Engine
+from habeas.bootstrap import Application, dispatching
 from habeas.domain.request import RequestStatus
+from habeas.execution import housekeeping
 from habeas.execution.housekeeping import JOBS, enter_jobs, forget, run_due_jobs
 from habeas.services import requests
 from habeas.store import tables
+from servers.process import wait_for
 
 Start = Callable[..., Engine]
 
@@ -82,3 +87,23 @@ def test_each_due_job_is_taken_once(start: Start) -> None:
     with engine.context.ledger.read() as connection:
         due = list(connection.scalars(sa.select(tables.schedules.c.due_at)))
     assert all(moment > datetime.now(UTC).timestamp() for moment in due)
+
+
+def test_requests_do_not_wait_for_housekeeping(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy, done = threading.Event(), threading.Event()
+
+    def delete_for_ever(_: object) -> int:
+        busy.set()
+        done.wait(30)
+        return 0
+
+    monkeypatch.setattr(housekeeping, "JOBS", {"forget": delete_for_ever})
+    shop, engine = Shop(), start(poll_seconds=0.05)
+    set_up(engine, shop.connector())
+    with dispatching(Application(engine.context, threading.Event())):
+        try:
+            wait_for("housekeeping to begin", busy.is_set)
+            (request_id,) = engine.submit("give", shop.add_person(0))
+            wait_for("the request", lambda: engine.view(request_id).status is RequestStatus.COMPLETE)
+        finally:
+            done.set()
