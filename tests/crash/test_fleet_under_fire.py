@@ -16,7 +16,7 @@ _SEED = int(os.environ.get("FIRE_SEED", random.SystemRandom().randrange(10**6)))
 
 
 def test_a_fleet_under_fire_ends_two_thousand_requests_right(tmp_path: Path) -> None:
-    passage = pass_through_fire(tmp_path, _SEED, requests=2000, pace=1.2, burning=55, deadline=110)
+    passage = pass_through_fire(tmp_path, _SEED, requests=2000, pace=1.2, burning=55, deadline=180)
     hit = {(strike.role, strike.how) for strike in passage.strikes if strike.open}
     assert {role for role, how in hit if how == KILL} == set(ROLES), passage.tell()
     assert {how for role, how in hit if role == "worker"} == {KILL, FREEZE}, passage.tell()
