@@ -55,17 +55,22 @@ class Fleet:
         self.ledger = ledger
         self.folder = folder
         self.processes: dict[str, Process] = {}
-        self._running = ExitStack()
-        scheduler = self._running.enter_context(DaskScheduler(folder / "scheduler"))
-        address = {"HABEAS__EXECUTION__SCHEDULER_ADDRESS": scheduler.address}
-        environment = {**ledger.environment, **_SETTINGS, **address}
-        data = folder / "data"
-        self.servers = [self._running.enter_context(HabeasServer(data, environment=environment))]
-        with ThreadPoolExecutor() as pool:
-            second = pool.submit(HabeasServer, data, environment=environment)
-            workers = [pool.submit(HabeasWorker, scheduler, data, environment) for _ in WORKERS]
-        self.servers.append(self._running.enter_context(second.result()))
-        self.workers = [self._running.enter_context(worker.result()) for worker in workers]
+        with ExitStack() as running:
+            scheduler = running.enter_context(DaskScheduler(folder / "scheduler"))
+            address = {"HABEAS__EXECUTION__SCHEDULER_ADDRESS": scheduler.address}
+            environment = {**ledger.environment, **_SETTINGS, **address}
+            data = folder / "data"
+            first = running.enter_context(HabeasServer(data, environment=environment))  # it makes keys and ledger
+            with ThreadPoolExecutor() as pool:
+                starting = pool.submit(HabeasServer, data, environment=environment)
+                workers = [pool.submit(HabeasWorker, scheduler, data, environment) for _ in WORKERS]
+            everyone: list[Future[HabeasServer] | Future[HabeasWorker]] = [starting, *workers]
+            for started in everyone:
+                if started.exception() is None:
+                    running.enter_context(started.result())
+            self.servers = [first, starting.result()]
+            self.workers = [worker.result() for worker in workers]
+            self._running = running.pop_all()
         names = ("scheduler", *SERVERS, *WORKERS)
         self.processes = dict(zip(names, (scheduler, *self.servers, *self.workers), strict=True))
 
@@ -203,7 +208,7 @@ class Fire:
         else:
             process.kill()
             _pass(_DOWN, luck)
-            process.start(deadline=60)
+            process.start()
 
 
 def _pass(span: tuple[float, float], luck: float) -> None:

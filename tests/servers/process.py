@@ -27,7 +27,11 @@ class Process:
         self._environment = dict(environment)
         self._process: subprocess.Popen[bytes] | None = None
         self._log = Path(os.devnull)
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -37,7 +41,7 @@ class Process:
     ) -> None:
         self.kill()
 
-    def start(self, deadline: float = 30.0) -> None:
+    def start(self, deadline: float = 60.0) -> None:
         """Start and wait until it is ready, at most `deadline` seconds."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HABEAS", "FIDES"))}
