@@ -1,0 +1,137 @@
+"""Worlds: what random schemas, rows, policies and people are made of. Values only; how they are drawn is in `drawing`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Address = tuple[str, str]
+"""Dataset, collection."""
+
+Row = dict[str, Any]
+"""Values by column name, as the drivers give them."""
+
+Person = Mapping[str, tuple[Any, ...]]
+"""Values by identity kind."""
+
+INTEGER, TEXT, REAL, BYTES = "integer", "text", "real", "bytes"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`type`, `nullable`, `unique` and `length` are the store's; the rest is what the dataset says."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    unique: bool = False
+    length: int | None = None
+    declared: bool = True
+    category: str | None = None
+    data_type: str | None = None
+    declared_length: int | None = None
+    identity: str | None = None
+    match: str | None = None
+    read_only: bool = False
+    override: tuple[str, Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """`key_in_store`: the store keeps the declared key; `row_ids`: SQLite gives the rows ids of its own."""
+
+    address: Address
+    key: tuple[str, ...]
+    key_in_store: bool
+    row_ids: bool
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    after: tuple[Address, ...] = ()
+    skipped: bool = False
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+
+@dataclass(frozen=True)
+class Link:
+    """Values of `source` find rows by `target`; with `undirected` the walk decides which end is the source.
+
+    `at_source` and `at_target`: how often the reference is declared at either end (duplicates are no new links).
+    """
+
+    source: tuple[Address, str]
+    target: tuple[Address, str]
+    undirected: bool
+    at_source: int
+    at_target: int
+
+
+@dataclass(frozen=True)
+class Database:
+    """A SQLite file, or a schema of one of two PostgreSQL databases, named by the connection or by the datasets."""
+
+    kind: str
+    server: int = 0
+    schema_in_dataset: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """People whose requests under one policy are submitted together; all are given by the same kinds."""
+
+    policy: str
+    people: tuple[Person, ...]
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(self.people[0])
+
+
+@dataclass(frozen=True)
+class World:
+    databases: tuple[Database, ...]
+    home: Mapping[str, int]
+    """Dataset → its database."""
+    collections: tuple[Collection, ...]
+    links: tuple[Link, ...]
+    dataset_after: Mapping[str, tuple[str, ...]]
+    steps: tuple[Step, ...] = ()
+
+    def collection(self, address: Address) -> Collection:
+        return next(item for item in self.collections if item.address == address)
+
+    def database(self, address: Address) -> Database:
+        return self.databases[self.home[address[0]]]
+
+
+@dataclass(frozen=True)
+class PolicyFacts:
+    """Categories to give (None: no access rule), strategy → categories to mask, and the strategies' configuration."""
+
+    access: tuple[str, ...] | None = None
+    erasure: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    strict: bool = False
+
+
+ALL = ("user",)
+ENDING = {"format_preservation": {"suffix": "@masked.example"}}
+POLICIES: Mapping[str, PolicyFacts] = {
+    "give": PolicyFacts(access=ALL),
+    "give_contact": PolicyFacts(access=("user.contact", "user.device.cookie")),
+    "give_strict": PolicyFacts(access=("user", "system"), strict=True),
+    "null": PolicyFacts(erasure={"null_rewrite": ALL}),
+    "rewrite": PolicyFacts(erasure={"string_rewrite": ALL}, configuration={"rewrite_value": "7"}),
+    "rewrite_ending": PolicyFacts(
+        erasure={"string_rewrite": ("user.contact", "user.content")},
+        configuration={"rewrite_value": "größer", **ENDING},
+    ),
+    "hash": PolicyFacts(erasure={"hash": ("user", "system")}),
+    "hash_512": PolicyFacts(erasure={"hash": ALL}, configuration={"algorithm": "SHA-512", **ENDING}),
+    "hmac": PolicyFacts(erasure={"hmac": ("user.content", "user.device.cookie")}),
+    "mixed": PolicyFacts(
+        access=ALL, erasure={"null_rewrite": ("user.contact",), "hash": ("user.content",), "hmac": ("user.device",)}
+    ),
+    "hash_strict": PolicyFacts(erasure={"hash": ALL}, strict=True),
+}
