@@ -9,6 +9,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, settings
+
 from worlds import (
     BYTES,
     INTEGER,
@@ -38,6 +40,10 @@ OVERRIDES: tuple[tuple[str, dict[str, Any]], ...] = (("null_rewrite", {}), ("str
 KEYS = ((INTEGER,), (TEXT,), (INTEGER, TEXT), (TEXT, INTEGER), (INTEGER, INTEGER), ())
 IDENTITIES = {"mail": "email", "phone": "phone_number", "card": "card"}
 KINDS = (*(("email",),) * 4, ("email", "card"), ("phone_number",), ("card", "phone_number"))
+UNSHRUNK = settings(
+    deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.reuse, Phase.generate)
+)
+"""For seeded worlds, which Hypothesis cannot shrink."""
 ODD = ' ö"%s:x'
 """What is hung on names in some worlds."""
 

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from habeas.masking.derived import derive, material_of
-from worlds import INTEGER, TEXT, Address, Collection, Column, Link, Person, PolicyFacts, Row, World
+from worlds import INTEGER, TEXT, Address, Collection, Column, Link, Person, PolicyFacts, Row, Secrets, World
 
 WHOLE = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 PHONE_NOISE = str.maketrans("", "", " -().")
-
-Secrets = Mapping[str, Mapping[str, str]]
-"""Strategy → kind → secret."""
 
 Found = dict[Address, set[int]]
 """Places of rows by collection."""

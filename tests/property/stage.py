@@ -3,7 +3,7 @@
 import itertools
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,12 @@ from psycopg import sql
 
 from engine import Engine
 from habeas.domain.policy import OnUnreachable
+from habeas.domain.request import RequestStatus
 from habeas.services import connections
+from habeas.services.requests import find_request as show_request
+from habeas.store import requests
 from servers.postgres import PostgresServer
-from worlds import BYTES, INTEGER, POLICIES, REAL, TEXT, Address, Collection, Column, Link, World
+from worlds import BYTES, INTEGER, POLICIES, REAL, TEXT, Address, Collection, Column, Link, Person, Secrets, World
 
 _numbers = itertools.count()
 
@@ -55,6 +58,35 @@ class Stage:
             yield scene
         finally:
             scene.remove()
+
+    def submit(self, policy: str, people: Sequence[Person]) -> list[str]:
+        """One request per person; their ids."""
+        given = [{kind: list(values) for kind, values in person.items()} for person in people]
+        return self.engine.submit(policy, *given)
+
+    def carry(self, policy: str, people: Sequence[Person]) -> list[str]:
+        """Submit, and run to the end: all requests must complete."""
+        ids = self.submit(policy, people)
+        self.engine.run()
+        for request_id in ids:
+            assert self.failure(request_id) == ""
+        return ids
+
+    def failure(self, request_id: str) -> str:
+        """Why a request did not complete; nothing when it did."""
+        view = show_request(self.engine.context, request_id)
+        return "" if view.status == RequestStatus.COMPLETE else f"{view.status}: {view.failure}"
+
+    def package(self, request_id: str) -> str:
+        """The text of a request's only package."""
+        policy = show_request(self.engine.context, request_id).policy
+        return self.engine.package(request_id, f"{policy.key}-give")
+
+    def secrets_of(self, ids: Sequence[str]) -> Mapping[str, Secrets]:
+        """Masking secrets of requests that are not carried out yet."""
+        ledger = self.engine.context.ledger
+        with ledger.read() as connection:
+            return requests.secrets_of(connection, ledger.sealer, ids)
 
     def session(self, server: int) -> psycopg.Connection:
         return self._sessions[server]

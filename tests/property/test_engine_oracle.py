@@ -3,33 +3,18 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from drawing import draw_world
-from engine import opened
-from habeas.domain.request import RequestStatus
-from habeas.services.requests import find_request as show_request
-from habeas.store import requests
-from oracle import Found, Refused, Secrets, State
-from servers.postgres import PostgresServer
+from drawing import UNSHRUNK, draw_world
+from oracle import Found, Refused, State
 from stage import Scene, Stage
-from worlds import POLICIES, Step, World
+from worlds import POLICIES, PolicyFacts, Row, Secrets, Step, World
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("worlds")
-    with opened(folder, f"sqlite:///{folder}/ledger.db") as engine:
-        made = Stage(engine, folder, postgres_server)
-        yield made
-        made.close()
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(UNSHRUNK, max_examples=150)
 @given(st.randoms(use_true_random=True).map(draw_world))
 def test_packages_masked_rows_and_untouched_rows_are_what_the_oracle_says(stage: Stage, world: World) -> None:
     with stage.set_up(world) as scene:
@@ -39,61 +24,55 @@ def test_packages_masked_rows_and_untouched_rows_are_what_the_oracle_says(stage:
 
 
 def carry_out(stage: Stage, scene: Scene, state: State, step: Step) -> None:
-    """One step by the engine and by the oracle, and all that a user could see of it compared."""
-    engine, policy = stage.engine, POLICIES[step.policy]
-    ids = engine.submit(step.policy, *({kind: list(values) for kind, values in person.items()} for person in step.people))
-    secrets = secrets_of(stage, ids)
-    engine.run()
+    """One step by the engine and by the oracle; what a user could see of it must be the same."""
+    ids = stage.submit(step.policy, step.people)
+    secrets = stage.secrets_of(ids)
+    stage.engine.run()
     try:
         found = find_all(state, step, ids)
     except Refused as refusal:
-        assert all(re.match(f"error: .*{refusal}", reason_of(stage, request_id)) for request_id in ids)
+        assert all(re.match(f"error: .*{refusal}", stage.failure(request_id)) for request_id in ids)
     else:
-        assert {request_id: reason_of(stage, request_id) for request_id in ids} == dict.fromkeys(ids, "")
-        if policy.access is not None:
-            for request_id in ids:
-                expected = state.package(policy, found[request_id])
-                assert packaged(stage, request_id, f"{step.policy}-give") == {n: multiset(r) for n, r in expected.items()}
-        counts = {request_id: {":".join(a): len(places) for a, places in found[request_id].items()} for request_id in ids}
-        effects = state.erase(policy, found, secrets)
-        for request_id in ids:
-            reported = engine.counts(request_id)
-            assert {n: place["found"] for n, place in reported.items() if place["reached"]} == counts[request_id]
-            assert {
-                n: (place["changed"], place["already"])
-                for n, place in reported.items()
-                if place["changed"] or place["already"]
-            } == {n: c for n, c in effects[request_id].items()}
-            assert not any(place["drifted"] or place["absent"] or place["refused"] for place in reported.values())
+        assert {request_id: stage.failure(request_id) for request_id in ids} == dict.fromkeys(ids, "")
+        check_packages(stage, state, POLICIES[step.policy], found)
+        check_erasure(stage, state, POLICIES[step.policy], found, secrets)
     for item in state.world.collections:
         assert scene.rows(item.address) == Counter(tuple(row.values()) for row in state.rows[item.address])
 
 
-def find_all(state: State, step: Step, ids: list[str]) -> dict[str, Found]:
+def find_all(state: State, step: Step, ids: Sequence[str]) -> dict[str, Found]:
     """What each request finds; raises Refused."""
-    visited = state.visits(step.kinds)
     if POLICIES[step.policy].strict and state.lost(step.kinds):
         raise Refused("the identities given do not reach")
+    visited = state.visits(step.kinds)
     arrows = state.arrows(step.kinds)
-    return {request_id: state.find(person, arrows, visited) for request_id, person in zip(ids, step.people, strict=True)}
+    return {request: state.find(person, arrows, visited) for request, person in zip(ids, step.people, strict=True)}
 
 
-def secrets_of(stage: Stage, ids: list[str]) -> dict[str, Secrets]:
-    ledger = stage.engine.context.ledger
-    with ledger.read() as connection:
-        return dict(requests.secrets_of(connection, ledger.sealer, ids))
+def check_packages(stage: Stage, state: State, policy: PolicyFacts, found: Mapping[str, Found]) -> None:
+    """Each package holds the rows and fields it must, as often as it must."""
+    if policy.access is None:
+        return
+    for request_id, places in found.items():
+        given = json.loads(stage.package(request_id))
+        expected = state.package(policy, places)
+        assert {name: multiset(rows) for name, rows in given.items()} == {n: multiset(r) for n, r in expected.items()}
 
 
-def reason_of(stage: Stage, request_id: str) -> str:
-    """Why a request did not complete; nothing when it did."""
-    view = show_request(stage.engine.context, request_id)
-    return "" if view.status == RequestStatus.COMPLETE else f"{view.status}: {view.failure}"
+def check_erasure(
+    stage: Stage, state: State, policy: PolicyFacts, found: Mapping[str, Found], secrets: Mapping[str, Secrets]
+) -> None:
+    """Masks the state's rows; each report counts what was found, changed and masked already, and nothing else."""
+    sizes = {request: {":".join(a): len(own) for a, own in places.items()} for request, places in found.items()}
+    effects = state.erase(policy, found, secrets)
+    for request_id in found:
+        report = stage.engine.counts(request_id)
+        assert {name: place["found"] for name, place in report.items() if place["reached"]} == sizes[request_id]
+        counts = {name: (place["changed"], place["already"]) for name, place in report.items()}
+        assert {name: pair for name, pair in counts.items() if any(pair)} == effects[request_id]
+        assert not any(place[name] for place in report.values() for name in ("drifted", "absent", "refused"))
 
 
-def packaged(stage: Stage, request_id: str, rule: str) -> dict[str, Counter[str]]:
-    return {name: multiset(rows) for name, rows in json.loads(stage.engine.package(request_id, rule)).items()}
-
-
-def multiset(rows: list[dict[str, Any]]) -> Counter[str]:
+def multiset(rows: Sequence[Row]) -> Counter[str]:
     """Rows without their order; JSON text keeps 1, 1.0, "1" and true apart."""
     return Counter(json.dumps(row) for row in rows)

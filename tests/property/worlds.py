@@ -16,6 +16,9 @@ Person = Mapping[str, tuple[Any, ...]]
 INTEGER, TEXT, REAL, BYTES = "integer", "text", "real", "bytes"
 
 
+Secrets = Mapping[str, Mapping[str, str]]
+"""Strategy → kind → secret, of one request."""
+
 @dataclass(frozen=True)
 class Column:
     """`type`, `nullable`, `unique` and `length` are the store's; the rest is what the dataset says."""

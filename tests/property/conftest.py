@@ -1,0 +1,19 @@
+"""The stage on which random worlds are played: one engine, a folder and two PostgreSQL databases for all of them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from engine import opened
+from servers.postgres import PostgresServer
+from stage import Stage
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresServer) -> Iterator[Stage]:
+    """Batches of three rows, so that tables of a dozen are more than one."""
+    folder = tmp_path_factory.mktemp("worlds")
+    with opened(folder, f"sqlite:///{folder}/ledger.db", batch_rows=3) as engine:
+        made = Stage(engine, folder, postgres_server)
+        yield made
+        made.close()
