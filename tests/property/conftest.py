@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from stage import Stage
 
 from engine import opened
 from servers.postgres import PostgresServer
-from stage import Stage
 
 
 @pytest.fixture(scope="module")

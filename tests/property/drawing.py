@@ -1,7 +1,7 @@
 """Draws worlds: small pools of awkward values, so that rows meet, repeat and overlap.
 
-From a `random.Random`: a seeded one gives every example a world of its own, which Hypothesis, growing each
-example out of the last, would not; to shrink a failure hand in `st.randoms(use_true_random=False)`.
+From a seed, so that every example is a world of its own: Hypothesis, drawing them itself, would grow each out of
+the last and rarely join rows. To shrink a failure use `given(st.randoms(use_true_random=False))` in place of it.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
-
+from hypothesis import strategies as st
 from worlds import (
     BYTES,
     INTEGER,
@@ -40,12 +40,14 @@ OVERRIDES: tuple[tuple[str, dict[str, Any]], ...] = (("null_rewrite", {}), ("str
 KEYS = ((INTEGER,), (TEXT,), (INTEGER, TEXT), (TEXT, INTEGER), (INTEGER, INTEGER), ())
 IDENTITIES = {"mail": "email", "phone": "phone_number", "card": "card"}
 KINDS = (*(("email",),) * 4, ("email", "card"), ("phone_number",), ("card", "phone_number"))
+ODD = ' ö"%s:x'
+"""What is hung on names in some worlds."""
+
+SEEDS = st.integers(0, 2**63 - 1)
 UNSHRUNK = settings(
     deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.reuse, Phase.generate)
 )
-"""For seeded worlds, which Hypothesis cannot shrink."""
-ODD = ' ö"%s:x'
-"""What is hung on names in some worlds."""
+"""For seeds: another seed is no smaller world."""
 
 
 def one_in(random: Random, count: int) -> bool:
@@ -88,7 +90,9 @@ def _draw_collection(random: Random, address: Address, ending: str, *, server: b
     """`rooted`: it is to hold an e-mail identity."""
     types = random.choice(KEYS)
     keys = [Column(f"k{place}", kind, nullable=False, category="user.unique_id") for place, kind in enumerate(types)]
-    columns = [_draw_column(random, name, rooted=rooted) for name in ("mail", "phone", "card", "p", "q", "note", "size")]
+    columns = [
+        _draw_column(random, name, rooted=rooted) for name in ("mail", "phone", "card", "p", "q", "note", "size")
+    ]
     columns = [*keys, *columns, Column("hidden", TEXT, declared=False)]
     rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for place in range(random.randint(2 if rooted else 0, random.choice((4, 8, 14)))):

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from habeas.masking.derived import derive, material_of
 from worlds import INTEGER, TEXT, Address, Collection, Column, Link, Person, PolicyFacts, Row, Secrets, World
+
+from habeas.masking.derived import derive, material_of
 
 WHOLE = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
@@ -32,7 +33,7 @@ class Arrow:
 
     source: tuple[Address, str]
     target: tuple[Address, str]
-    link: Link | None = None
+    link: Link
 
 
 class State:
@@ -145,7 +146,8 @@ class State:
         return {
             place
             for place, row in enumerate(self.rows[address])
-            if row[column.name] is not None and any(_equal(row[column.name], value, column, kind, match) for value in cast)
+            if row[column.name] is not None
+            and any(_equal(row[column.name], value, column, kind, match) for value in cast)
         }
 
     # -- what is given -----------------------------------------------------------------------------------------
@@ -154,7 +156,9 @@ class State:
         """Collection → rows with the covered fields; collections without rows or covered fields are left out."""
         given = {}
         for address, places in found.items():
-            covered = [c.name for c in self.world.collection(address).columns if c.declared and _covered(c, policy.access)]
+            covered = [
+                c.name for c in self.world.collection(address).columns if c.declared and _covered(c, policy.access)
+            ]
             if places and covered:
                 rows = [self.rows[address][place] for place in sorted(places)]
                 given[":".join(address)] = [{name: _shown(row[name]) for name in sorted(covered)} for row in rows]
@@ -231,7 +235,7 @@ def _derive(value: Any, row: Row, key: Sequence[str], secrets: Secrets, length: 
 
 def _end(text: str, configuration: Mapping[str, Any], length: int | None) -> str:
     """The suffix survives the cut unless nothing else would."""
-    suffix = configuration.get("format_preservation", {}).get("suffix", "")
+    suffix = str(configuration.get("format_preservation", {}).get("suffix", ""))
     if length is None:
         return text + suffix
     return text[: length - len(suffix)] + suffix if length > len(suffix) else (text + suffix)[:length]

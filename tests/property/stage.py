@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from worlds import BYTES, INTEGER, POLICIES, REAL, TEXT, Address, Collection, Column, Link, Person, Secrets, World
 
 from engine import Engine
 from habeas.domain.policy import OnUnreachable
@@ -18,7 +19,6 @@ from habeas.services import connections
 from habeas.services.requests import find_request as show_request
 from habeas.store import requests
 from servers.postgres import PostgresServer
-from worlds import BYTES, INTEGER, POLICIES, REAL, TEXT, Address, Collection, Column, Link, Person, Secrets, World
 
 _numbers = itertools.count()
 
@@ -79,8 +79,8 @@ class Stage:
 
     def package(self, request_id: str) -> str:
         """The text of a request's only package."""
-        policy = show_request(self.engine.context, request_id).policy
-        return self.engine.package(request_id, f"{policy.key}-give")
+        policy = show_request(self.engine.context, request_id).policy["key"]
+        return self.engine.package(request_id, f"{policy}-give")
 
     def secrets_of(self, ids: Sequence[str]) -> Mapping[str, Secrets]:
         """Masking secrets of requests that are not carried out yet."""
@@ -163,7 +163,7 @@ class Scene:
 
     def remove(self) -> None:
         engine = self._stage.engine
-        for place, database in zip(self._places, self._world.databases, strict=True):
+        for place in self._places:
             connections.delete_connection(engine.context, place)
         engine.context.connectors.close()
         for place, database in zip(self._places, self._world.databases, strict=True):

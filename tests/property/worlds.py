@@ -1,4 +1,4 @@
-"""Worlds: what random schemas, rows, policies and people are made of. Values only; how they are drawn is in `drawing`."""
+"""Worlds: what random schemas, rows, policies and people are made of. How they are drawn is in `drawing`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ INTEGER, TEXT, REAL, BYTES = "integer", "text", "real", "bytes"
 
 Secrets = Mapping[str, Mapping[str, str]]
 """Strategy → kind → secret, of one request."""
+
 
 @dataclass(frozen=True)
 class Column:
