@@ -52,6 +52,7 @@ def test_zero_is_an_identity() -> None:
         {"ssn": {"value": "secret", "more": 1}},
         {"ssn": {"value": {"value": "secret"}}},
         {"ssn": "secret\x00"},
+        {"ssn": {"label": "secret\x00", "value": 1}},
         {"a kind": "secret"},
     ],
     ids=str,

@@ -72,6 +72,8 @@ def parse_identities(given: Mapping[str, object]) -> tuple[Identity, ...]:
             if unknown or "value" not in raw:
                 raise InputError(f"identity.{kind} must be a value or {{label, value}}")
             label = str(raw["label"]) if raw.get("label") is not None else None
+            if label is not None and "\x00" in label:
+                raise InputError(f"the label of identity.{kind} holds a NUL character")
             raw = raw["value"]
         values = tuple(dict.fromkeys(_scalars(kind, raw)))
         if values:
