@@ -1,7 +1,7 @@
 """Values that lead from one collection to the next, per person: the only row values kept in memory."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from habeas.domain.dataset import Address, Match, coerce
@@ -12,14 +12,22 @@ from habeas.planning.plan import Link, Node
 Way: TypeAlias = tuple[str, Match]
 """A field by which a collection is entered, and how its values are compared."""
 
-Asked: TypeAlias = set[tuple[Way, int, Value]]
+Mark: TypeAlias = Hashable
+"""What tells values apart."""
+
+Asked: TypeAlias = set[tuple[Way, int, Mark]]
 """What was sent in earlier rounds of a cycle."""
 
 _PAIRS_AT_ONCE = 10_000
 """Pairs sent in one look-up, unless a single member has more: bounds what is in memory on both sides."""
 
-_Values: TypeAlias = dict[int, dict[Value, None]]
+_Values: TypeAlias = dict[int, dict[Mark, Value]]
 """Member → distinct values in the order they were met."""
+
+
+def mark(value: Value) -> Mark:
+    """1, 1.0 and true are equal to Python, but not to every store: where a column holds text, each finds others."""
+    return value if type(value) in (int, str) else (type(value), repr(value))
 
 
 class LinkValues:
@@ -30,7 +38,8 @@ class LinkValues:
         self._values: dict[tuple[Address, str], _Values] = defaultdict(lambda: defaultdict(dict))
         for member in run.members.values():
             for identity in member.identities:
-                self._identities[identity.kind][member.ordinal].update(dict.fromkeys(identity.lookup_values()))
+                known = self._identities[identity.kind][member.ordinal]
+                known.update((mark(value), value) for value in identity.lookup_values())
 
     def learn(self, node: Node, rows: Sequence[Row]) -> None:
         """Remember the values of the fields that later visits need; null and composite values lead nowhere."""
@@ -41,7 +50,7 @@ class LinkValues:
                 value = row.values[place]
                 if value is not None and not isinstance(value, list | dict):
                     for ordinal in row.ordinals:
-                        known[ordinal][value] = None
+                        known[ordinal][mark(value)] = value
 
     def questions(
         self, node: Node, ordinals: Collection[int], asked: Asked | None = None
@@ -55,8 +64,8 @@ class LinkValues:
         for ordinal in sorted(ordinals):
             own = self._known_of(node, ordinal)
             if asked is not None:
-                own = [(way, value) for way, value in own if (way, ordinal, value) not in asked]
-                asked.update((way, ordinal, value) for way, value in own)
+                own = [(way, value) for way, value in own if (way, ordinal, mark(value)) not in asked]
+                asked.update((way, ordinal, mark(value)) for way, value in own)
             if portion and size + len(own) > _PAIRS_AT_ONCE:
                 yield portion
                 portion, size = defaultdict(list), 0
@@ -68,13 +77,14 @@ class LinkValues:
 
     def _known_of(self, node: Node, ordinal: int) -> Collection[tuple[Way, Value]]:
         """The ways into the node for one member. Values of a wrong type are left out."""
-        own: dict[tuple[Way, Value], None] = {}
+        own: dict[tuple[Way, Mark], tuple[Way, Value]] = {}
         for link in node.links:
-            for value in self._source(link).get(ordinal, ()):
+            way = (link.field, link.match)
+            for value in self._source(link).get(ordinal, {}).values():
                 cast = coerce(value, link.data_type)
                 if cast is not None:
-                    own[(link.field, link.match), cast] = None
-        return own
+                    own[way, mark(cast)] = way, cast
+        return own.values()
 
     def _source(self, link: Link) -> _Values:
         if link.source is None:

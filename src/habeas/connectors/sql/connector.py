@@ -169,8 +169,9 @@ class SqlConnector:
         """The entry's values in bound form; those the column can never hold match nothing and are left out."""
         columns = resolve(sketch, table, [entry.column])
         forms = ((ordinal, self._dialect.form(value, columns[0], entry.match)) for ordinal, value in entry.pairs)
-        rows = dict.fromkeys((ordinal, (form,)) for ordinal, form in forms if form is not None)
-        return Seek(columns, list(rows), entry.match)
+        # told apart by spelling: 1 and 1.0 find different texts
+        rows = {(ordinal, repr(form)): (ordinal, (form,)) for ordinal, form in forms if form is not None}
+        return Seek(columns, list(rows.values()), entry.match)
 
     def _locators(self, table: Table, sketch: TableSketch) -> tuple[str, ...]:
         """The store's own row ids, unless the declared key is proven to tell rows apart."""
