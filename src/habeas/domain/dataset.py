@@ -134,6 +134,8 @@ def coerce(value: object, data_type: DataType | None) -> object:
         case DataType.INTEGER:
             return _integer(value)
         case DataType.FLOAT:
+            if isinstance(value, str) and ("_" in value or not value.isascii()):
+                return None  # Python reads 1_0 and digits of other scripts, no store does
             try:
                 return float(value)  # type: ignore[arg-type]  # any value may be offered; what fails is null
             except (TypeError, ValueError):

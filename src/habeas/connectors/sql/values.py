@@ -18,6 +18,10 @@ from habeas.domain.ports import ColumnSketch, Value
 
 PHONE_NOISE = " -()."
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(
+    r"\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)\s*", re.ASCII | re.IGNORECASE
+)
+"""What PostgreSQL reads as a number; Python would also take 1_0 and digits of other scripts."""
 _INT64 = range(-(2**63), 2**63)
 _TEXTUAL: tuple[type, ...] = (str, int, float, Decimal, uuid.UUID, dt.date, dt.time, dt.timedelta)
 _TEXTUAL += (ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Interface, ipaddress.IPv6Interface)
@@ -98,6 +102,8 @@ def _integer(value: Value) -> str | None:
 def _numeric(value: Value) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        return None
     number = Decimal(str(value))
     if number.is_nan():
         return "NaN"
@@ -109,6 +115,8 @@ def _numeric(value: Value) -> str | None:
 
 def _double(value: Value) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        return None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
         return None
     return repr(float(value))
 
