@@ -27,7 +27,8 @@ from worlds import (
 )
 
 INTEGERS = (0, 0, 1, 1, 2, 7, -1, 2**40)
-TEXTS = ("0", "1", "", "é", "7", "01", " 1", "1.0", "e\u0301", "𝔘", "o'b", "%_", "9" * 20)
+REALS = (0.0, 1.0, 1.5, -2.25, 10.0)
+TEXTS = ("0", "1", "", "é", "7", "01", " 1", "1.0", "1.5", "1_0", "e\u0301", "𝔘", "o'b", "%_", "9" * 20)
 MAILS = (*("u0@example.com", "u1@example.com") * 2, *(f"u{number}@example.com" for number in range(2, 7)))
 MAILS += ("U1@Example.com", "Üwe@example.com", "üwe@example.com")
 PHONES = ("+4930123", "+49 30 123", "+49-30-123", "+15550100", "+1 (555) 0100")
@@ -38,6 +39,7 @@ CATEGORIES = (
 )
 OVERRIDES: tuple[tuple[str, dict[str, Any]], ...] = (("null_rewrite", {}), ("string_rewrite", {"rewrite_value": "own"}))
 KEYS = ((INTEGER,), (TEXT,), (INTEGER, TEXT), (TEXT, INTEGER), (INTEGER, INTEGER), ())
+LINKED = (*(INTEGER, TEXT) * 3, REAL)
 IDENTITIES = {"mail": "email", "phone": "phone_number", "card": "card"}
 KINDS = (*(("email",),) * 4, ("email", "card"), ("phone_number",), ("card", "phone_number"))
 ODD = ' ö"%s:x'
@@ -114,7 +116,7 @@ def _draw_collection(random: Random, address: Address, ending: str, *, server: b
 
 
 def _draw_column(random: Random, name: str, *, rooted: bool) -> Column:
-    types = {"card": (INTEGER, TEXT), "p": (INTEGER, TEXT), "q": (INTEGER, TEXT), "size": (INTEGER, REAL, BYTES)}
+    types = {"card": (INTEGER, TEXT), "p": LINKED, "q": LINKED, "size": (INTEGER, REAL, BYTES)}
     kind = random.choice(types.get(name, (TEXT,)))
     identity = IDENTITIES.get(name) if (rooted and name == "mail") or one_in(random, 6) else None
     widened = {"email": "casefold", "phone_number": "phone"}.get(identity or "")
@@ -147,7 +149,7 @@ def _draw_cell(random: Random, column: Column, place: int) -> Any:
     kinds: dict[str, Sequence[Any]] = {
         INTEGER: INTEGERS,
         TEXT: TEXTS,
-        REAL: (0.0, 1.5, -2.25),
+        REAL: REALS,
         BYTES: (b"", b"\x00\xff"),
     }
     value = random.choice(pools.get(column.name, kinds[column.type]))
@@ -175,7 +177,7 @@ def _draw_end(random: Random, collection: Collection, like: Column | None) -> Co
     able = [
         column
         for column in collection.columns
-        if column.type in (INTEGER, TEXT) and column.name.removesuffix(ODD) in ("k0", "k1", "p", "q", "mail")
+        if column.type != BYTES and column.name.removesuffix(ODD) in ("k0", "k1", "p", "q", "mail")
     ]
     return random.choice([c for c in able if like is not None and c.type == like.type] or able)
 

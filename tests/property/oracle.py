@@ -264,7 +264,12 @@ def _cast(value: Any, data_type: str | None) -> Any:
         return value
     if data_type == "string":
         return str(value)
-    return value if isinstance(value, int) else int(value) if WHOLE.fullmatch(value.strip()) else None
+    if isinstance(value, str):
+        pattern, read = (WHOLE, int) if data_type == "integer" else (NUMBER, float)
+        return read(value) if pattern.fullmatch(value.strip()) else None
+    if data_type == "float":
+        return float(value)
+    return int(value) if int(value) == value else None
 
 
 def _equal(cell: Any, value: Any, column: Column, store: str, match: str | None) -> bool:
@@ -275,10 +280,9 @@ def _equal(cell: Any, value: Any, column: Column, store: str, match: str | None)
         return str(cell).translate(PHONE_NOISE) == str(value).translate(PHONE_NOISE)
     if column.type == TEXT:
         return bool(cell == str(value))
-    assert column.type == INTEGER
-    if isinstance(value, int):
+    if not isinstance(value, str):
         return bool(cell == value)
-    if store == "postgres":
+    if column.type == INTEGER and store == "postgres":
         return WHOLE.fullmatch(value) is not None and cell == int(value)
     return NUMBER.fullmatch(value) is not None and cell == float(value)
 
