@@ -13,7 +13,7 @@ from stage import Scene, Stage
 from worlds import POLICIES, PolicyFacts, Row, Secrets, Step
 
 
-@settings(UNSHRUNK, max_examples=100)
+@settings(UNSHRUNK, max_examples=150)
 @given(SEEDS)
 def test_packages_masked_rows_and_untouched_rows_are_what_the_oracle_says(stage: Stage, seed: int) -> None:
     world = draw_world(Random(seed))
