@@ -98,10 +98,11 @@ class Engine:
 
     def run(self) -> None:
         """Form runs and carry them until nothing is due."""
+        lease = self.context.settings.execution.lease_seconds
         while True:
             form_runs(self.context)
             with self.context.ledger.read() as connection:
-                due = runs.due_runs(connection, self.context.ledger, 100, [])
+                due = runs.due_runs(connection, self.context.ledger, 100, [], lease)
             if not due:
                 return
             for run in due:

@@ -9,7 +9,7 @@ from tests.engine import opened
 
 from habeas.domain.errors import LeaseLost
 from habeas.execution.dispatcher import form_runs
-from habeas.store import runs
+from habeas.store import runs, tables
 from habeas.store.ledger import Ledger
 from servers.postgres import PostgresServer
 
@@ -32,7 +32,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path, postgres_server: Post
 
 def test_only_the_newest_fence_holds(ledger: Ledger) -> None:
     with ledger.write() as connection:
-        [run] = runs.due_runs(connection, ledger, 10, [])
+        [run] = runs.due_runs(connection, ledger, 10, [], lease=60)
         old = runs.claim(connection, ledger, run.id, "old", lease=-1)
         new = runs.claim(connection, ledger, run.id, "new", lease=60)
         assert old is not None and new is not None
@@ -44,3 +44,14 @@ def test_only_the_newest_fence_holds(ledger: Ledger) -> None:
         runs.release(connection, run.id, old.fence)
         assert runs.is_leased(connection, ledger, run.id, new.fence), "the old holder gave the new one's lease away"
         runs.hold(connection, run.id, new.fence)
+
+
+def test_a_lease_from_a_clock_that_was_moved_back_holds_nothing_up(ledger: Ledger) -> None:
+    with ledger.write() as connection:
+        [run] = runs.due_runs(connection, ledger, 10, [], lease=5)
+        assert runs.claim(connection, ledger, run.id, "dead", lease=5) is not None
+        assert runs.due_runs(connection, ledger, 10, [], lease=5) == []
+        connection.execute(tables.runs.update().values(lease_until=tables.runs.c.lease_until + 3600))
+        assert len(runs.due_runs(connection, ledger, 10, [], lease=5)) == 1
+        assert runs.claim(connection, ledger, run.id, "new", lease=5) is not None
+        assert runs.due_runs(connection, ledger, 10, [], lease=5) == []

@@ -81,14 +81,15 @@ class Dispatcher:
     def _submit_due(self) -> None:
         capacity = self._executor.capacity()
         # What is due although it was handed out a lease ago stands still somewhere: it is handed out anew.
-        still = time.monotonic() - self._context.settings.execution.lease_seconds
+        lease = self._context.settings.execution.lease_seconds
+        still = time.monotonic() - lease
         with self._lock:
             taken = {run_id for run_id, (_, since) in self._in_flight.items() if since > still}
             free = capacity - len(self._in_flight)
         if free <= 0:
             return
         with self._context.ledger.read() as connection:
-            due = runs.due_runs(connection, self._context.ledger, capacity + SMALL_RUN, taken)
+            due = runs.due_runs(connection, self._context.ledger, capacity + SMALL_RUN, taken, lease)
         for run in due:
             if free <= 0 or self._stopping.is_set():
                 return

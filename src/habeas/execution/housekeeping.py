@@ -52,10 +52,15 @@ def run_due_jobs(context: Context) -> None:
     with context.ledger.read() as connection:
         due = {row.job: row.due_at for row in connection.execute(sa.select(schedules))}
     for name, job in JOBS.items():
-        if due.get(name, now + 1) <= now and _take(context, name, now):
+        if name in due and _is_due(due[name], now) and _take(context, name, due[name], now):
             count = job(context)
             if count:
                 _log.info("housekeeping %s: %d", name, count)
+
+
+def _is_due(due_at: float, now: float) -> bool:
+    """Also when it lies so far ahead that the clock must have been moved back since."""
+    return due_at <= now or due_at > now + 2 * INTERVAL
 
 
 def enter_jobs(context: Context) -> None:
@@ -67,9 +72,12 @@ def enter_jobs(context: Context) -> None:
                 connection.execute(schedules.insert().values(job=name, due_at=0.0))
 
 
-def _take(context: Context, name: str, now: float) -> bool:
+def _take(context: Context, name: str, due_at: float, now: float) -> bool:
+    """Move the due time on; False when another process did so first."""
     with context.ledger.write() as connection:
         moved = connection.execute(
-            schedules.update().where(schedules.c.job == name, schedules.c.due_at <= now).values(due_at=now + INTERVAL)
+            schedules.update()
+            .where(schedules.c.job == name, schedules.c.due_at == due_at)
+            .values(due_at=now + INTERVAL)
         )
         return bool(moved.rowcount)

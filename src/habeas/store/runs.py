@@ -107,11 +107,18 @@ def form_run(
     return len(taken)
 
 
-def due_runs(connection: sa.Connection, ledger: Ledger, limit: int, without: Collection[str]) -> list[Record]:
-    """Runs that are ready and under nobody's lease, by deadline."""
-    query = sa.select(runs.c.id, runs.c.size).where(
-        runs.c.status == READY, sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until < ledger.epoch())
-    )
+def _is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
+    """Nobody's lease holds: none was taken, or it is over, or it ends so late that it was taken by a clock that has
+    been moved back since. A worker that is alive renews such a lease soon; a dead one must not hold it that long."""
+    now = ledger.epoch()
+    return sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until < now, runs.c.lease_until > now + 2 * lease)
+
+
+def due_runs(
+    connection: sa.Connection, ledger: Ledger, limit: int, without: Collection[str], lease: float
+) -> list[Record]:
+    """Runs that are ready and under nobody's lease (of `lease` seconds), by deadline."""
+    query = sa.select(runs.c.id, runs.c.size).where(runs.c.status == READY, _is_free(ledger, lease))
     if without:
         query = query.where(runs.c.id.not_in(without))
     return list(connection.execute(query.order_by(runs.c.due_at, runs.c.created_at).limit(limit)).mappings())
@@ -122,11 +129,7 @@ def claim(connection: sa.Connection, ledger: Ledger, run_id: str, worker: str, l
     return (
         connection.execute(
             runs.update()
-            .where(
-                runs.c.id == run_id,
-                runs.c.status == READY,
-                sa.or_(runs.c.lease_until.is_(None), runs.c.lease_until < ledger.epoch()),
-            )
+            .where(runs.c.id == run_id, runs.c.status == READY, _is_free(ledger, lease))
             .values(
                 worker=worker,
                 fence=runs.c.fence + 1,

@@ -287,7 +287,7 @@ def test_a_repeat_of_our_own_change_counts_as_changed(start: Start) -> None:
     (request_id,) = first.submit("forget", ann)
     form_runs(first.context)
     with first.context.ledger.read() as connection:
-        (run,) = runs.due_runs(connection, first.context.ledger, 1, [])
+        (run,) = runs.due_runs(connection, first.context.ledger, 1, [], lease=5)
     carry(first.context, run.id, "test", first.stopping)
     assert first.view(request_id).status is RequestStatus.IN_PROCESSING
     second.connectors["shop"] = shop.connector()
@@ -351,7 +351,7 @@ def test_a_stopping_worker_gives_the_run_back_at_once(start: Start) -> None:
     (request_id,) = engine.submit("give", shop.add_person(0))
     form_runs(engine.context)
     with engine.context.ledger.read() as connection:
-        (run,) = runs.due_runs(connection, engine.context.ledger, 1, [])
+        (run,) = runs.due_runs(connection, engine.context.ledger, 1, [], lease=5)
     stopping = threading.Event()
     stopping.set()
     carry(engine.context, run.id, "test", stopping)
@@ -366,7 +366,7 @@ def test_two_workers_never_carry_one_run(start: Start) -> None:
     engine.submit("give", shop.add_person(0))
     form_runs(engine.context)
     with engine.context.ledger.read() as connection:
-        (run,) = runs.due_runs(connection, engine.context.ledger, 1, [])
+        (run,) = runs.due_runs(connection, engine.context.ledger, 1, [], lease=5)
     claimed: list[Any] = []
     gate = threading.Barrier(8)
 
@@ -435,7 +435,7 @@ def test_a_worker_behind_the_fence_writes_nothing_while_another_holds_the_run(st
         with engine.context.ledger.write() as connection:
             connection.execute(tables.runs.update().values(lease_until=0.0))
             (due,) = connection.scalars(sa.select(tables.runs.c.id))
-            assert runs.claim(connection, engine.context.ledger, due, "other", 60) is not None
+            assert runs.claim(connection, engine.context.ledger, due, "other", 5) is not None
 
     waits = iter([overtake])
     set_up(

@@ -12,7 +12,7 @@ from engine import Engine
 from habeas.bootstrap import Application, dispatching
 from habeas.domain.request import RequestStatus
 from habeas.execution import housekeeping
-from habeas.execution.housekeeping import JOBS, enter_jobs, forget, run_due_jobs
+from habeas.execution.housekeeping import INTERVAL, JOBS, enter_jobs, forget, run_due_jobs
 from habeas.services import requests
 from habeas.store import tables
 from servers.process import wait_for
@@ -107,3 +107,15 @@ def test_requests_do_not_wait_for_housekeeping(start: Start, monkeypatch: pytest
             wait_for("the request", lambda: engine.view(request_id).status is RequestStatus.COMPLETE)
         finally:
             done.set()
+
+
+def test_a_job_whose_time_was_set_by_a_clock_that_was_moved_back_is_due(start: Start) -> None:
+    engine = start()
+    enter_jobs(engine.context)
+    now = datetime.now(UTC).timestamp()
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.schedules.update().values(due_at=now + 3600))
+    run_due_jobs(engine.context)
+    with engine.context.ledger.read() as connection:
+        due = list(connection.scalars(sa.select(tables.schedules.c.due_at)))
+    assert all(now < moment < now + 2 * INTERVAL for moment in due)
