@@ -1,27 +1,29 @@
 #!/bin/sh
-# Installs the server that tests start for themselves, and curl, which the documents use; nothing when they are there.
+# Installs the server that tests start for themselves, a library that moves a process's clock, and curl, which the
+# documents use; nothing when they are there.
 set -eu
 
 has_postgresql() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1; }
-if has_postgresql && command -v curl >/dev/null 2>&1; then
+has_faketime() { ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1; }
+if has_postgresql && has_faketime && command -v curl >/dev/null 2>&1; then
     exit 0
 fi
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "The tests need a PostgreSQL server (initdb, postgres) and curl. Install them with your system's packages." >&2
+    echo "The tests need a PostgreSQL server (initdb, postgres), libfaketime and curl. Install them with your system's packages." >&2
     exit 1
 fi
 
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null 2>&1; then
-        echo "The tests need PostgreSQL and curl: run this as root, or install the packages postgresql and curl." >&2
+        echo "The tests need PostgreSQL, libfaketime and curl: run this as root, or install postgresql, faketime and curl." >&2
         exit 1
     fi
     as_root="sudo"
 fi
 
-echo "Installing PostgreSQL and curl for the tests (no cluster is created) ..."
+echo "Installing PostgreSQL, libfaketime and curl for the tests (no cluster is created) ..."
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 install() {
@@ -29,7 +31,7 @@ install() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common &&
     # The tests start servers of their own; the distribution's default cluster would only take memory.
     echo "create_main_cluster = false" | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null &&
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql curl
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql faketime curl
 }
 if ! install >"$log" 2>&1; then
     cat "$log" >&2
