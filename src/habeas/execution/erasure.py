@@ -225,10 +225,10 @@ class _Collection:
         for ordinal in who:
             if ordinal not in self._tallies:
                 continue
-            if ours and ordinal in self._before:
-                effect = Effect(effect.key, Outcome.CHANGED)  # written by an attempt that could not say so
+            # What an attempt wrote that could not say so any more is its own change, for whom it had begun.
+            unsaid = ours and ordinal in self._before
             self._tallies[ordinal].found += 1
-            self._tallies[ordinal].add(effect)
+            self._tallies[ordinal].add(Effect(effect.key, Outcome.CHANGED) if unsaid else effect)
 
     def _outcome(self, ordinal: int, *, complete: bool) -> dict[str, object]:
         tally = self._tallies[ordinal]
