@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
 from habeas.connectors.sql import connection_types
@@ -186,13 +187,17 @@ def worker_context(settings: Settings) -> Callable[[], Context]:
 
 
 def _keep(path: Path, fresh: str) -> str:
-    """The content of a private file, made with `fresh` when it is not there."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+    """The content of a private file, made with `fresh` when it is not there; it appears whole or not at all."""
+    if path.exists():
         return _read(path)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", encoding="utf-8") as file:
         file.write(fresh + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        try:
+            path.hardlink_to(file.name)
+        except FileExistsError:  # another process was quicker
+            return _read(path)
     return fresh
 
 
