@@ -26,6 +26,7 @@ from habeas.execution.steps import FIRST_STEP
 from habeas.store import journal, requests, runs
 from habeas.store.configurations import Record
 from habeas.store.journal import Entry
+from habeas.store.ledger import name_failure
 from habeas.store.tables import requests as requests_table
 
 _log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ def _going_on(doing: str) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        _log.warning("the ledger failed (%s); trying again", type(error).__name__)
+        _log.warning("the ledger failed (%s); trying again", name_failure(error))
     except Exception as error:
         _log.error("the dispatcher goes on after: %s", name_fault(error, doing))
 

@@ -19,6 +19,7 @@ from habeas.execution.run import Done, Failed, Member, Run, Stopped
 from habeas.execution.steps import steps_from
 from habeas.store import journal, requests, runs
 from habeas.store.configurations import Record
+from habeas.store.ledger import name_failure
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ def carry(context: Context, run_id: str, worker: str, stopping: threading.Event)
         _log.info("run %s was taken over by another worker", run_id)
     except SQLAlchemyError as error:
         # The ledger did not answer: nothing was recorded wrongly, the run is due again when its lease is over.
-        _log.warning("run %s left for later: the ledger failed (%s)", run_id, type(error).__name__)
+        _log.warning("run %s left for later: the ledger failed (%s)", run_id, name_failure(error))
 
 
 def _perform(run: Run, lease: float) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 
 from habeas.domain.clock import Clock
 from habeas.domain.errors import InputError, SystemUnavailable
@@ -109,7 +109,9 @@ def check_answers(engine: sa.Engine) -> None:
     try:
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
-    except OperationalError:
+    except OperationalError as error:
+        if is_full(error):
+            raise SystemUnavailable("the ledger's disk is full", hint="free some space") from None
         raise SystemUnavailable(
             "the ledger's database does not answer", hint="check database.url and that its server runs"
         ) from None
@@ -119,3 +121,14 @@ def check_answers(engine: sa.Engine) -> None:
         raise InputError(
             f"{engine.url.database} is not a SQLite database", hint="restore it, or choose another --data-dir"
         ) from None
+
+
+def is_full(error: Exception) -> bool:
+    """Whether the ledger failed because its disk is full."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    return getattr(cause, "sqlite_errorname", None) == "SQLITE_FULL" or getattr(cause, "sqlstate", None) == "53100"
+
+
+def name_failure(error: SQLAlchemyError) -> str:
+    """A failure of the ledger in words that hold no values, for the log."""
+    return "its disk is full" if is_full(error) else type(error).__name__

@@ -27,6 +27,7 @@ from habeas.domain.errors import (
     TryAgain,
 )
 from habeas.services.fields import InvalidFields
+from habeas.store.ledger import is_full
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ def answer_error(error: Exception) -> JSONResponse:
             return _invalid([(("body", *item.place), item.message, "invalid") for item in error.problems])
         case RecursionError() | UnicodeError():
             return JSONResponse({"detail": "the body is nested too deeply or holds text that is no Unicode"}, 400)
+        case OperationalError() if is_full(error):
+            return JSONResponse({"detail": "the ledger's disk is full (free some space, then try again)"}, 503)
         case OperationalError() | InterfaceError() | PoolTimeout():
             return JSONResponse({"detail": "the ledger's database does not answer (try again later)"}, 503)
         case HabeasError():
