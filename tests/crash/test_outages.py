@@ -1,0 +1,72 @@
+"""A database crashes in the middle of a run and comes back: the ledger's, or the one with people in it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from ledgers import LEASE, PostgresLedger, SqliteLedger
+from outcome import Outcome, observe
+from shop import PEOPLE, POLICY, Shop
+
+from servers.habeas import HabeasServer, read_log, submit
+from servers.postgres import PostgresServer
+from servers.process import wait_for
+
+READING, ERASING = "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE", "SELECT 1 FROM orders WHERE id = 6 FOR UPDATE"
+in_the_middle = pytest.mark.parametrize("lock", [READING, ERASING], ids=["reading", "erasing"])
+
+
+@pytest.fixture(scope="module")
+def frail() -> Iterator[PostgresServer]:
+    """A PostgreSQL that tests may crash; what it has committed is on the disk."""
+    server = PostgresServer(durable=True)
+    yield server
+    server.remove()
+
+
+@in_the_middle
+def test_the_ledger_crashes_and_comes_back(
+    data_dir: Path, frail: PostgresServer, shop: Shop, undisturbed: Outcome, lock: str
+) -> None:
+    ledger = PostgresLedger(frail.create_database("ledger"))
+    small_batches = {**ledger.environment, "HABEAS__EXECUTION__BATCH_ROWS": "1"}
+    with HabeasServer(data_dir, environment=small_batches) as server, server.client() as http:
+        shop.register(http)
+        with shop.locked(lock):
+            requests = submit(http, POLICY, *PEOPLE)
+            shop.wait_until_blocked()
+            frail.kill()
+        wait_for("the run to be left", lambda: "left for later: the ledger failed" in server.log_text(), 2 * LEASE)
+        assert http.get("/health").status_code == 503
+        answer = http.get(f"/api/v1/privacy-request/{requests[0]}")
+        assert (answer.status_code, "ledger's database does not answer" in answer.text) == (503, True)
+        frail.start()
+        assert observe(http, requests, shop) == undisturbed
+        assert ledger.ask("SELECT fence FROM run") > 1
+
+
+@in_the_middle
+def test_the_shop_crashes_and_comes_back(
+    data_dir: Path, frail: PostgresServer, undisturbed: Outcome, lock: str
+) -> None:
+    """It is tried again; each try is in the log, and all else is as if nothing had been."""
+    small_batches = {**SqliteLedger(data_dir).environment, "HABEAS__EXECUTION__BATCH_ROWS": "1"}
+    shop = Shop(frail, "shop")
+    with HabeasServer(data_dir, environment=small_batches) as server, server.client() as http:
+        shop.register(http)
+        with pytest.raises(psycopg.OperationalError), shop.locked(lock):
+            requests = submit(http, POLICY, *PEOPLE)
+            shop.wait_until_blocked()
+            frail.kill()
+        wait_for("it to be tried again", lambda: _retries(http, requests[0]))
+        frail.start()
+        seen = observe(http, requests, shop)
+    logs = [[entry for entry in log if entry[2] != "retrying"] for log in seen.logs]
+    assert replace(seen, logs=logs) == undisturbed
+
+
+def _retries(http: httpx.Client, request: str) -> list[tuple[str, str, str]]:
+    return [entry for entry in read_log(http, request) if entry[2] == "retrying"]
