@@ -1,62 +1,74 @@
-"""A process killed right before any commit, in the ledger or in the shop, is made up for by the next one.
+"""A process killed around any commit or inside any package is made up for by the next one, on both ledgers.
 
-Everything is embedded here (SQLite), so that hundreds of deaths are quick; the lease is ended by hand.
+Everything is embedded here (but one ledger), so that hundreds of deaths are quick; the lease is ended by hand.
 """
 
-import os
 import shutil
-import signal
 import sqlite3
+from collections.abc import Collection
 from contextlib import AbstractContextManager, closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
+from moments import AFTER_COMMIT, KINDS, PACKAGE_HALF, PACKAGE_KEPT, PACKAGE_WHOLE, die_at, run_and_die
 from shop import COLLECTIONS, DATASET, PEOPLE, POLICY, build_embedded_shop
 from tests.engine import Engine, opened
 
-from habeas.execution import runner
+from habeas.store import tables
+from servers.postgres import PostgresServer
+
+QUICK = {"lease_seconds": 30, "batch_rows": 2}
 
 
 class _Scene:
-    """A folder that holds a ledger with two submitted requests, and the shop; `restore` turns time back."""
+    """A folder that holds a ledger with three submitted requests, and the shop; `restore` turns time back.
 
-    def __init__(self, folder: Path) -> None:
+    Two of the requests are of one person: they share every row.
+    """
+
+    def __init__(self, folder: Path, postgres: PostgresServer | None) -> None:
         self._now = folder / "now"
         self._then = folder / "then"
+        self._note = folder / "died at"
+        self._postgres = postgres
+        self._url = postgres.create_database("crash_now") if postgres else f"sqlite:///{self._now}/habeas.db"
         self._now.mkdir()
         build_embedded_shop(self._now / "shop.db")
         with self._open() as engine:
             engine.connect("shop_db", "sqlite", {"path": str(self._now / "shop.db")})
             engine.describe("shop_db", DATASET)
-            engine.policy(POLICY, access=["user"], erasure={"null_rewrite": ["user.contact"]})
-            self._requests = engine.submit(POLICY, *PEOPLE)
+            engine.policy(
+                POLICY, access=["user"], erasure={"hmac": ["user.contact"], "null_rewrite": ["user.demographic"]}
+            )
+            self._requests = engine.submit(POLICY, *PEOPLE, PEOPLE[0])
         shutil.copytree(self._now, self._then)
+        if postgres:
+            postgres.create_database("crash_then", template="crash_now")
 
     def restore(self) -> None:
         shutil.rmtree(self._now)
         shutil.copytree(self._then, self._now)
+        if self._postgres:
+            self._postgres.create_database("crash_now", template="crash_then")
 
-    def run_and_die(self, number: int) -> bool:
-        """Carry the requests in a process that is killed before its `number`-th commit; False when it had fewer."""
-        child = os.fork()
-        if child == 0:
-            try:
-                with self._open() as engine:
-                    _kill_before(engine, number)
-                    engine.run()
-            finally:
-                os._exit(0)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    def die(self, number: int, kinds: Collection[str] = KINDS) -> str:
+        """Carry the requests in a process that is killed at its `number`-th moment; its kind, or nothing."""
 
-    def end_leases(self) -> None:
-        with closing(sqlite3.connect(self._now / "habeas.db")) as ledger, ledger:
-            ledger.execute("UPDATE run SET lease_until = 0 WHERE lease_until IS NOT NULL")
+        def carry() -> None:
+            with self._open() as engine:
+                die_at(engine, number, kinds, self._note)
+                engine.run()
+
+        self._note.unlink(missing_ok=True)
+        return self._note.read_text() if run_and_die(carry) else ""
 
     def run(self) -> dict[str, Any]:
-        """Carry what is left, and what there is to see then."""
+        """Carry what is left, once the lease of the dead is over, and what there is to see then."""
         with self._open() as engine:
+            with engine.context.ledger.write() as connection:
+                connection.execute(tables.runs.update().values(lease_until=None))
             engine.run()
             seen: dict[str, Any] = {
                 request: (
@@ -70,48 +82,51 @@ class _Scene:
         with closing(sqlite3.connect(self._now / "shop.db")) as shop:
             for table in (*COLLECTIONS, "writes"):
                 seen[table] = shop.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+        seen["files"] = sorted(path.name for path in self._now.rglob("packages/*") if path.is_file())
         return seen
 
     def _open(self) -> AbstractContextManager[Engine]:
-        return opened(self._now, f"sqlite:///{self._now}/habeas.db", batch_rows=2)
+        return opened(self._now, self._url, **QUICK)
 
 
-def _kill_before(engine: Engine, number: int) -> None:
-    """Kill this process before its `number`-th commit that may change something."""
-    ledger = engine.context.ledger.engine
-    left = iter(range(number - 1, -1, -1))
-
-    def count(connection: sa.Connection) -> None:
-        reads = connection.engine is ledger and not connection.get_execution_options().get("habeas_write")
-        if not reads and next(left) == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    sa.event.listen(sa.Engine, "commit", count)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def scene(request: pytest.FixtureRequest, tmp_path: Path) -> _Scene:
+    return _Scene(tmp_path, request.getfixturevalue("postgres_server") if request.param == "postgresql" else None)
 
 
-def test_killed_before_each_commit(tmp_path: Path) -> None:
-    scene = _Scene(tmp_path)
+only_sqlite = pytest.mark.parametrize("scene", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize("scene", ["postgresql"], indirect=True)
+
+
+def _die_everywhere(scene: _Scene, kinds: Collection[str]) -> None:
     undisturbed = scene.run()
-    number = 1
-    scene.restore()
-    while scene.run_and_die(number):
-        scene.end_leases()
-        assert scene.run() == undisturbed, f"killed before commit {number}"
-        number += 1
+    died: list[str] = []
+    for number in count(1):
         scene.restore()
-    assert number > 12, "hardly anything was killed: the commits are not counted"
+        kind = scene.die(number, kinds)
+        if not kind:
+            break
+        died.append(kind)
+        assert scene.run() == undisturbed, f"killed at moment {number}, {kind}"
+    assert set(died) == set(kinds), "some kind of moment never came"
+    assert died.count(AFTER_COMMIT) > 20, "hardly anything was killed: the commits are not counted"
 
 
-def test_killed_again_and_again_it_ends_all_the_same_as_long_as_it_comes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene = _Scene(tmp_path)
+@only_sqlite
+def test_killed_at_each_moment(scene: _Scene) -> None:
+    _die_everywhere(scene, KINDS)
+
+
+@only_postgresql
+def test_killed_after_each_commit(scene: _Scene) -> None:
+    """What is killed before a commit finds what it finds after the one before; PostgreSQL takes more time."""
+    _die_everywhere(scene, {AFTER_COMMIT, PACKAGE_WHOLE, PACKAGE_KEPT})
+
+
+def test_the_next_one_is_killed_too(scene: _Scene) -> None:
     undisturbed = scene.run()
-    scene.restore()
-    monkeypatch.setattr(runner, "MAX_CLAIMS", 1)
-    deaths = 0
-    while scene.run_and_die(before_commit := 7):
-        scene.end_leases()
-        deaths += 1
-    assert deaths > 3, f"it hardly died: it makes fewer than {before_commit} commits at a time"
-    assert scene.run() == undisturbed
+    for number in range(3, 40, 6):
+        scene.restore()
+        assert scene.die(number, KINDS - {PACKAGE_HALF})
+        scene.die(1 + number % 5)
+        assert scene.run() == undisturbed, f"killed at moment {number}, and then again"

@@ -90,7 +90,7 @@ def test_a_first_start_without_room_leaves_nothing_in_the_way_of_the_next(tmp_pa
     data_dir = disk.folder / "data"
     data_dir.mkdir()
     disk.fill()
-    start = [COMMAND, "serve", "--port", "0", "--data-dir", data_dir]
+    start = [str(COMMAND), "serve", "--port", "0", "--data-dir", str(data_dir)]
     done = subprocess.run(start, cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert (done.returncode, "No space left on device" in done.stderr) == (1, True), done.stderr
     disk.clear()

@@ -62,11 +62,11 @@ class PostgresServer:
         parts = {"host": "127.0.0.1", "port": str(self.port), "dbname": dbname}
         return parts | {"username": USER, "password": PASSWORD}
 
-    def create_database(self, name: str) -> str:
-        """Create an empty database, replacing one of the same name, and return its URL."""
+    def create_database(self, name: str, *, template: str = "template1") -> str:
+        """Create a database like `template` (empty), replacing one of the same name, and return its URL."""
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return self.url(name)
 
     def start(self, deadline: float = 30.0) -> None:

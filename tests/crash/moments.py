@@ -1,0 +1,120 @@
+"""Moments of a run at which a process may die: around every commit, and while packages are written.
+
+A child process is forked, counts the moments it comes to, notes the kind of the one it dies at, and dies there.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import sqlalchemy as sa
+from sqlalchemy.engine.default import DefaultDialect
+from tests.engine import Engine
+
+from habeas.domain.ports import Destination
+from habeas.store.ledger import Ledger
+
+BEFORE_COMMIT, AFTER_COMMIT = "between a statement and its commit", "right after a commit"
+PACKAGE_HALF, PACKAGE_WHOLE = "in the middle of a package", "before a package that is whole gets its name"
+PACKAGE_KEPT = "before a package that has its name is recorded"
+KINDS = frozenset({BEFORE_COMMIT, AFTER_COMMIT, PACKAGE_HALF, PACKAGE_WHOLE, PACKAGE_KEPT})
+
+
+def die_at(engine: Engine, number: int, kinds: Collection[str], note: Path) -> None:
+    """From now on this process is killed at its `number`-th moment of these kinds; `note` then says which it was."""
+    left = iter(range(number - 1, -1, -1))
+
+    def pass_moment(kind: str) -> None:
+        if kind in kinds and next(left) == 0:
+            note.write_text(kind)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _watch_commits(engine.context.ledger.engine, pass_moment)
+    _watch_packages(engine, pass_moment)
+
+
+def run_and_die(work: Callable[[], None]) -> bool:
+    """Do the work in a child process; whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def _watch_commits(ledger: sa.Engine, pass_moment: Callable[[str], None]) -> None:
+    """Of the ledger's transactions those that write; the shop's reading ones do not commit."""
+    thread = threading.local()
+    write, commit = Ledger.write, DefaultDialect.do_commit
+
+    @contextmanager
+    def writing(self: Ledger) -> Iterator[sa.Connection]:
+        with write(self) as connection:
+            thread.writes = True
+            yield connection
+
+    def do_commit(dialect: DefaultDialect, dbapi_connection: Any) -> None:
+        counts = dialect is not ledger.dialect or getattr(thread, "writes", False)
+        if counts:
+            pass_moment(BEFORE_COMMIT)
+        commit(dialect, dbapi_connection)
+        if counts:
+            pass_moment(AFTER_COMMIT)
+        if dialect is ledger.dialect:
+            thread.writes = False
+
+    Ledger.write = writing  # type: ignore[method-assign]
+    DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+
+
+def _watch_packages(engine: Engine, pass_moment: Callable[[str], None]) -> None:
+    types = cast("dict[str, Any]", engine.context.storage_types)
+    local = types["local"]
+    types["local"] = replace(local, connect=lambda details: _Watched(local.connect(details), pass_moment))
+    packages = os.sep + "packages" + os.sep
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and packages in str(arguments[1]):
+            pass_moment(PACKAGE_WHOLE)
+
+    sys.addaudithook(audit)
+
+
+class _Watched:
+    """A destination whose files are on the disk as soon as they are written to."""
+
+    def __init__(self, destination: Destination, pass_moment: Callable[[str], None]) -> None:
+        self._destination = destination
+        self._pass_moment = pass_moment
+        self.check, self.read, self.location = destination.check, destination.read, destination.location
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[BinaryIO]:
+        with self._destination.write(name) as file:
+            yield cast(BinaryIO, _Flushed(file, self._pass_moment))
+        self._pass_moment(PACKAGE_KEPT)
+
+
+class _Flushed:
+    """Every third write is a moment: a package of a few rows takes many."""
+
+    def __init__(self, file: BinaryIO, pass_moment: Callable[[str], None]) -> None:
+        self._file = file
+        self._pass_moment = pass_moment
+        self._writes = 0
+
+    def write(self, data: bytes) -> int:
+        written = self._file.write(data)
+        self._file.flush()
+        self._writes += 1
+        if self._writes % 3 == 0:
+            self._pass_moment(PACKAGE_HALF)
+        return written
