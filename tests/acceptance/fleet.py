@@ -1,4 +1,4 @@
-"""Servers on either kind of ledger, with time-outs short enough for tests."""
+"""Servers on either kind of ledger, with time-outs short and batches small enough for tests."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from servers.postgres import PostgresServer
 SETTINGS = {
     "HABEAS__EXECUTION__LEASE_SECONDS": "3",
     "HABEAS__EXECUTION__POLL_SECONDS": "0.1",
+    "HABEAS__EXECUTION__BATCH_ROWS": "3",
     "HABEAS__EXECUTION__TASK_RETRY_COUNT": "2",
     "HABEAS__EXECUTION__TASK_RETRY_DELAY": "0.05",
     "HABEAS__EXECUTION__TASK_RETRY_BACKOFF": "1",
