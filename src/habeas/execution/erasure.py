@@ -26,6 +26,7 @@ from habeas.planning.plan import Node, NodeErasure
 from habeas.store import requests, runs
 from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
+from habeas.store.runs import Begun
 
 _ROWS_IN_MEMORY = 20_000
 
@@ -56,6 +57,7 @@ def perform(run: Run) -> Done | Failed:
             with run.commit() as connection:
                 if over is not None:
                     over.complete(connection)
+                collection.record_so_far(connection)
                 entry = Entry(place_of(node), ActionType.ERASURE, LogStatus.ERROR, str(error))
                 run.log(connection, run.living(connection), entry)
             return Failed(error, str(node.address))
@@ -70,8 +72,8 @@ class _Known:
     """By request."""
     spools: Mapping[str, Spools]
     """By collection."""
-    erasures: Mapping[str, Mapping[int, bool]]
-    """Collection → member → True when complete, False when only begun."""
+    erasures: Mapping[str, Mapping[int, Begun]]
+    """By collection and member."""
     announced: set[str]
 
 
@@ -108,7 +110,7 @@ class _Collection:
         self._address = str(node.address)
         self._announced = self._address in known.announced
         self._spools = known.spools.get(self._address, {})
-        self._before = known.erasures.get(self._address, {})
+        self._before: Mapping[int, Begun] = known.erasures.get(self._address, {})
         self._secrets = known.secrets
         self._masks = Masks(node, erasure, run.context.strategies)
         reasons = sorted({str(omitted.reason) for omitted in erasure.omitted})
@@ -124,7 +126,8 @@ class _Collection:
         """
         run = self._run
         self._living = run.living(connection)
-        self._tallies = {ordinal: _Tally() for ordinal in sorted(self._living) if not self._before.get(ordinal)}
+        done = {ordinal for ordinal, before in self._before.items() if before.complete}
+        self._tallies = {ordinal: _Tally() for ordinal in sorted(self._living - done)}
         if not self._tallies:
             return False
         if not self._tallies.keys() <= self._spools.keys():
@@ -167,6 +170,13 @@ class _Collection:
             entry = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.ERROR, str(error))
             self._run.log(connection, [ordinal], entry)
             self._run.fail(connection, [ordinal], error, self._address)
+
+    def record_so_far(self, connection: sa.Connection) -> None:
+        """Count what was masked before the erasure had to stop; a retry counts anew, and may stop sooner than this."""
+        counted = {ordinal: before.found for ordinal, before in self._before.items()}
+        living = self._run.living(connection).intersection(self._tallies)
+        further = sorted(o for o in living if self._tallies[o].found > counted.get(o, 0))
+        runs.write_outcomes(connection, [self._outcome(ordinal, complete=False) for ordinal in further])
 
     def _owners(self) -> Iterator[tuple[Row, tuple[int, ...]]]:
         """Every row to mask once, with all the living members who own it, in a fixed order."""

@@ -31,6 +31,14 @@ class Spool:
     ordinal: int
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An erasure of one member in one collection that has begun; `found` rows are counted so far."""
+
+    complete: bool
+    found: int
+
+
 def ready_requests(connection: sa.Connection, limit: int) -> list[Record]:
     """Requests that no run carries and that may run now, the most urgent first."""
     query = (
@@ -323,18 +331,18 @@ def spools_of(
 
 
 _ERASURES = (
-    sa.select(members.c.ordinal, outcomes.c.collection, outcomes.c.complete)
+    sa.select(members.c.ordinal, outcomes.c.collection, outcomes.c.complete, outcomes.c.found)
     .join(outcomes, outcomes.c.request_id == members.c.request_id)
     .where(members.c.run_id == _RUN, members.c.living, outcomes.c.action == str(ActionType.ERASURE))
 )
 
 
-def erasures_of(connection: sa.Connection, run_id: str) -> dict[str, dict[int, bool]]:
-    """Collection → living member whose erasure there has begun, also in an earlier run → True when complete."""
-    found: dict[str, dict[int, bool]] = {}
-    for ordinal, collection, complete in connection.execute(_ERASURES, {"wanted_run": run_id}):
-        found.setdefault(collection, {})[ordinal] = complete
-    return found
+def erasures_of(connection: sa.Connection, run_id: str) -> dict[str, dict[int, Begun]]:
+    """Collection → living member whose erasure there has begun, also in an earlier run → how far it came."""
+    begun: dict[str, dict[int, Begun]] = {}
+    for ordinal, collection, complete, found in connection.execute(_ERASURES, {"wanted_run": run_id}):
+        begun.setdefault(collection, {})[ordinal] = Begun(complete, found)
+    return begun
 
 
 def add_packages(connection: sa.Connection, rule: str, rows: Sequence[Mapping[str, Any]]) -> None:
