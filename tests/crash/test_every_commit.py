@@ -3,6 +3,7 @@
 Everything is embedded here (but one ledger), so that hundreds of deaths are quick; the lease is ended by hand.
 """
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Collection
@@ -16,6 +17,7 @@ from moments import AFTER_COMMIT, KINDS, PACKAGE_HALF, PACKAGE_KEPT, PACKAGE_WHO
 from shop import COLLECTIONS, DATASET, PEOPLE, POLICY, build_embedded_shop
 from tests.engine import Engine, opened
 
+from habeas.execution import visit
 from habeas.store import tables
 from servers.postgres import PostgresServer
 
@@ -62,7 +64,10 @@ class _Scene:
                 engine.run()
 
         self._note.unlink(missing_ok=True)
-        return self._note.read_text() if run_and_die(carry) else ""
+        kind = self._note.read_text() if run_and_die(carry) else ""
+        for package in self._packages():
+            json.loads(package.read_text())  # what has its name is whole
+        return kind
 
     def run(self) -> dict[str, Any]:
         """Carry what is left, once the lease of the dead is over, and what there is to see then."""
@@ -82,15 +87,19 @@ class _Scene:
         with closing(sqlite3.connect(self._now / "shop.db")) as shop:
             for table in (*COLLECTIONS, "writes"):
                 seen[table] = shop.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-        seen["files"] = sorted(path.name for path in self._now.rglob("packages/*") if path.is_file())
+        seen["files"] = sorted(path.name for path in self._packages())
         return seen
+
+    def _packages(self) -> list[Path]:
+        return [path for path in self._now.glob("packages/*") if path.is_file()]
 
     def _open(self) -> AbstractContextManager[Engine]:
         return opened(self._now, self._url, **QUICK)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> _Scene:
+def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Scene:
+    monkeypatch.setattr(visit, "_CHUNKS_IN_MEMORY", 0)  # what an attempt has read is kept at once: some dies with it
     return _Scene(tmp_path, request.getfixturevalue("postgres_server") if request.param == "postgresql" else None)
 
 
