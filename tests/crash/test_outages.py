@@ -48,6 +48,25 @@ def test_the_ledger_crashes_and_comes_back(
         assert ledger.ask("SELECT fence FROM run") > 1
 
 
+def test_the_ledger_ends_a_session_in_the_middle_of_a_write(
+    data_dir: Path, postgres_ledger: PostgresLedger, shop: Shop, undisturbed: Outcome
+) -> None:
+    """That says nothing of the work: the requests must not end in error, though the ledger could write it down."""
+    end_waiting = """SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+    with HabeasServer(data_dir, environment=postgres_ledger.environment) as server, server.client() as http:
+        shop.register(http)
+        with shop.locked(ERASING) as rows:
+            requests = submit(http, POLICY, *PEOPLE)
+            shop.wait_until_blocked()
+            with postgres_ledger.held_up():
+                rows.rollback()
+                postgres_ledger.wait_until_blocked()
+                assert postgres_ledger.ask(end_waiting) > 0
+                wait_for("the run to be left", lambda: "left for later: the ledger failed" in server.log_text())
+        assert observe(http, requests, shop) == undisturbed
+
+
 @in_the_middle
 def test_the_shop_crashes_and_comes_back(
     data_dir: Path, frail: PostgresServer, undisturbed: Outcome, lock: str
