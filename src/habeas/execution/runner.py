@@ -6,12 +6,12 @@ The ledger decides: a runner that lost its fence commits nothing more and leaves
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import zip_longest
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from habeas.domain.errors import Fault, HabeasError, LeaseLost
+from habeas.domain.errors import Fault, HabeasError, LeaseLost, SystemUnavailable
 from habeas.domain.request import SYSTEM_ACTOR, AuditAction, RequestStatus
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
@@ -28,17 +28,33 @@ MAX_CLAIMS = 5
 
 
 def carry(context: Context, run_id: str, worker: str, stopping: threading.Event) -> None:
-    """Carry a due run as far as it goes; nothing happens when another worker has it or it is done."""
+    """Carry a due run as far as it goes; nothing happens when another worker has it or it is done.
+
+    Raises SystemUnavailable when the ledger failed: nothing was recorded wrongly, the run is due again when its
+    lease is over.
+    """
     lease = context.settings.execution.lease_seconds
+    run: Run | None = None
     try:
         run = _claim(context, run_id, worker, lease, stopping)
         if run is not None:
             _perform(run, lease)
+        return
     except LeaseLost:
         _log.info("run %s was taken over by another worker", run_id)
+        return
     except SQLAlchemyError as error:
-        # The ledger did not answer: nothing was recorded wrongly, the run is due again when its lease is over.
-        _log.warning("run %s left for later: the ledger failed (%s)", run_id, name_failure(error))
+        failure = name_failure(error)
+        if run is not None and isinstance(error, OperationalError):
+            _excuse(run)
+    _log.warning("run %s left for later: the ledger failed (%s)", run_id, failure)
+    raise SystemUnavailable(f"the ledger failed ({failure})")  # not out of the driver's error, which quotes values
+
+
+def _excuse(run: Run) -> None:
+    """A ledger that is away or full is not the run's fault: the claim does not count against it."""
+    with suppress(SQLAlchemyError), run.context.ledger.write() as connection:
+        runs.excuse(connection, run.id, run.fence)
 
 
 def _perform(run: Run, lease: float) -> None:

@@ -183,13 +183,19 @@ def is_leased(connection: sa.Connection, ledger: Ledger, run_id: str, fence: int
     return connection.execute(query).first() is not None
 
 
+_ONE_LESS = sa.case((runs.c.claims > 0, runs.c.claims - 1), else_=0)
+
+
 def release(connection: sa.Connection, run_id: str, fence: int) -> None:
     """Give a run back before its lease ends, to be claimed again at once; not counted as a claim."""
     connection.execute(
-        runs.update()
-        .where(runs.c.id == run_id, runs.c.fence == fence)
-        .values(lease_until=None, claims=runs.c.claims - 1)
+        runs.update().where(runs.c.id == run_id, runs.c.fence == fence).values(lease_until=None, claims=_ONE_LESS)
     )
+
+
+def excuse(connection: sa.Connection, run_id: str, fence: int) -> None:
+    """Do not count a claim that the ledger itself brought to an end; its lease goes on."""
+    connection.execute(runs.update().where(runs.c.id == run_id, runs.c.fence == fence).values(claims=_ONE_LESS))
 
 
 _LIVING_IDS = sa.select(members.c.request_id).where(members.c.run_id == _RUN, members.c.living)
