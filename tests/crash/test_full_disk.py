@@ -54,8 +54,10 @@ def test_the_ledger_has_no_room(
             requests = submit(http, POLICY, *PEOPLE)
             shop.wait_until_blocked()
             disk.fill()
-        wait_for("the run to be left", lambda: "left for later" in server.log_text(), 2 * LEASE, server.log_text)
-        assert "the ledger failed (its disk is full)" in server.log_text()
+        left = "left for later: the ledger failed (its disk is full)"
+        wait_for("the run to be left", lambda: left in server.log_text(), 2 * LEASE, server.log_text)
+        wait_for("the run to be tried again and again", lambda: server.log_text().count(left) > 8, 2 * LEASE)
+        assert server.log_text().count(left) < 20, "there is no pause between two tries"
         assert Client(http).call("GET", f"/privacy-request/{requests[0]}")["status"] == "in_processing"
         refused = http.post("/api/v1/privacy-request", json=[{"policy_key": POLICY, "identity": PEOPLE[0]}])
         assert (refused.status_code, "the ledger's disk is full" in refused.text) == (503, True)
