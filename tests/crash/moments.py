@@ -53,7 +53,8 @@ def run_and_die(work: Callable[[], None]) -> bool:
 def _watch_commits(ledger: sa.Engine, pass_moment: Callable[[str], None]) -> None:
     """Of the ledger's transactions those that write; the shop's reading ones do not commit."""
     thread = threading.local()
-    write, commit = Ledger.write, DefaultDialect.do_commit
+    write = Ledger.write
+    commit: Callable[..., None] = DefaultDialect.do_commit
 
     @contextmanager
     def writing(self: Ledger) -> Iterator[sa.Connection]:
