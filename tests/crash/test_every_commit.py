@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moments import AFTER_COMMIT, KINDS, PACKAGE_HALF, PACKAGE_KEPT, PACKAGE_WHOLE, die_at, run_and_die
+from moments import AFTER_COMMIT, BEFORE_COMMIT, KINDS, PACKAGE_HALF, PACKAGE_KEPT, PACKAGE_WHOLE, die_at, run_and_die
 from shop import COLLECTIONS, DATASET, PEOPLE, POLICY, build_embedded_shop
 from tests.engine import Engine, opened
 
-from habeas.execution import visit
+from habeas.execution import runner, visit
 from habeas.store import tables
 from servers.postgres import PostgresServer
 
@@ -99,7 +99,8 @@ class _Scene:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Scene:
-    monkeypatch.setattr(visit, "_CHUNKS_IN_MEMORY", 0)  # what an attempt has read is kept at once: some dies with it
+    for bound in ("_ROWS_IN_MEMORY", "_CHUNKS_IN_MEMORY"):
+        monkeypatch.setattr(visit, bound, 0)  # what an attempt has read is kept at once: some dies with it
     return _Scene(tmp_path, request.getfixturevalue("postgres_server") if request.param == "postgresql" else None)
 
 
@@ -139,3 +140,18 @@ def test_the_next_one_is_killed_too(scene: _Scene) -> None:
         assert scene.die(number, KINDS - {PACKAGE_HALF})
         scene.die(1 + number % 5)
         assert scene.run() == undisturbed, f"killed at moment {number}, and then again"
+
+
+@only_sqlite
+def test_killed_again_and_again_it_ends_all_the_same_as_long_as_it_comes_on(
+    scene: _Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = scene.run()
+    scene.restore()
+    monkeypatch.setattr(runner, "MAX_CLAIMS", 1)
+    monkeypatch.setattr(visit, "_ROWS_IN_MEMORY", 1000)
+    deaths = 0
+    while scene.die(before_commit := 5, {BEFORE_COMMIT}):
+        deaths += 1
+    assert deaths > 3, f"it hardly died: it makes fewer than {before_commit} commits at a time"
+    assert scene.run() == undisturbed
