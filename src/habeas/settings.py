@@ -33,7 +33,7 @@ class SecuritySettings(Section):
 
 
 class ExecutionSettings(Section):
-    run_size: int = Field(100, ge=1, le=1000, description="Most requests carried out together.")
+    run_size: int = Field(500, ge=1, le=1000, description="Most requests carried out together.")
     threads: int = Field(4, ge=1, description="Runs carried out at once by the embedded executor.")
     visits: int = Field(4, ge=1, description="Collections of one run visited at once.")
     batch_rows: int = Field(2000, ge=1, description="Rows read or erased at once.")

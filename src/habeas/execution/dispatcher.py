@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,6 +34,9 @@ _log = logging.getLogger(__name__)
 
 SMALL_RUN = 10
 """Members up to which a run may take the slot that is kept free."""
+
+SETTLE = 0.05
+"""Seconds without further requests after which a larger group is taken to be complete."""
 
 
 class Dispatcher:
@@ -62,12 +66,22 @@ class Dispatcher:
             thread.join()
 
     def _loop(self) -> None:
+        woken = False
         while not self._stopping.is_set():
             self._awake.clear()
             with _going_on("dispatching"):
-                form_runs(self._context)
-                self._submit_due()
-            self._awake.wait(self._context.settings.execution.poll_seconds)
+                self._dispatch()
+            woken = self._awake.wait(SETTLE if woken else self._context.settings.execution.poll_seconds)
+
+    def _dispatch(self) -> None:
+        capacity = self._executor.capacity()
+        kept = 1 if capacity > 1 else 0
+        with self._lock:
+            free = capacity - len(self._in_flight)
+        if free > 0:
+            # What nobody could carry yet goes on gathering: the fewer the runs, the less the work.
+            form_runs(self._context, largest=None if free > kept else SMALL_RUN, settle=SETTLE)
+            self._submit_due(free, kept)
 
     def _keep_house(self) -> None:
         """Beside the loop: however much there is to delete, nobody's request waits for it."""
@@ -79,28 +93,25 @@ class Dispatcher:
                     entered = True
                 run_due_jobs(self._context)
 
-    def _submit_due(self) -> None:
-        capacity = self._executor.capacity()
+    def _submit_due(self, free: int, kept: int) -> None:
+        """Hand out the most urgent runs; the last slots, of which there are `kept`, only to small ones."""
         # What is due although it was handed out a lease ago stands still somewhere: it is handed out anew.
         lease = self._context.settings.execution.lease_seconds
         still = time.monotonic() - lease
         with self._lock:
             taken = {run_id for run_id, (_, since) in self._in_flight.items() if since > still}
-            free = capacity - len(self._in_flight)
-        if free <= 0:
-            return
-        with self._context.ledger.read() as connection:
-            due = runs.due_runs(connection, self._context.ledger, capacity + SMALL_RUN, taken, lease)
+        ledger = self._context.ledger
+        with ledger.read() as connection:
+            due = runs.due_runs(connection, ledger, free - kept, taken, lease)
+            taken |= {run.id for run in due}
+            due += runs.due_runs(connection, ledger, free - len(due), taken, lease, largest=SMALL_RUN)
         for run in due:
-            if free <= 0 or self._stopping.is_set():
+            if self._stopping.is_set():
                 return
-            if free == 1 and capacity > 1 and run.size > SMALL_RUN:
-                continue  # the last slot is for small runs
             future = self._executor.submit(run.id)
             with self._lock:
                 self._in_flight[run.id] = (future, time.monotonic())
             future.add_done_callback(lambda done, run_id=run.id: self._landed(run_id, done))  # type: ignore[misc]
-            free -= 1
 
     def _landed(self, run_id: str, future: "Future[None]") -> None:
         with self._lock:
@@ -126,9 +137,14 @@ def _going_on(doing: str) -> Iterator[None]:
         _log.error("the dispatcher goes on after: %s", name_fault(error, doing))
 
 
-def form_runs(context: Context) -> int:
-    """Group ready requests that share a plan and a next step into runs; how many were formed."""
-    size = context.settings.execution.run_size
+def form_runs(context: Context, *, largest: int | None = None, settle: float = 0.0) -> int:
+    """Group ready requests that share a plan and a next step into runs; how many were formed.
+
+    Groups of more than `largest` are left alone. So are those that are neither small nor full while they grow,
+    which is within `settle` seconds, ten times at most: many requests come in several POSTs.
+    """
+    size, now = context.settings.execution.run_size, context.clock.now()
+    settled, patient = now - timedelta(seconds=settle), now - timedelta(seconds=10 * settle)
     with context.ledger.read() as connection:
         ready = runs.ready_requests(connection, limit=size * 10)
     groups: dict[tuple[PlanRequest, str | None, str], list[Record]] = defaultdict(list)
@@ -136,6 +152,11 @@ def form_runs(context: Context) -> int:
         groups[_plan_request(request), request.plan_digest, request.next_step or FIRST_STEP].append(request)
     formed = 0
     for (wanted, stored, next_step), group in groups.items():
+        if largest is not None and len(group) > largest:
+            continue
+        born = [request.created_at for request in group]
+        if SMALL_RUN < len(group) < size and settled < max(born) <= now and min(born) > patient:
+            continue
         try:
             digest, body = _settle_retry(context, stored, wanted) if stored else _settle_plan(context, wanted)
         except Exception as problem:
@@ -143,7 +164,6 @@ def form_runs(context: Context) -> int:
             continue
         for start in range(0, len(group), size):
             part = group[start : start + size]
-            now = context.clock.now()
             with context.ledger.write() as connection:
                 if body is not None:
                     requests.add_plan(connection, digest, body, now)

@@ -123,10 +123,18 @@ def _is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
 
 
 def due_runs(
-    connection: sa.Connection, ledger: Ledger, limit: int, without: Collection[str], lease: float
+    connection: sa.Connection,
+    ledger: Ledger,
+    limit: int,
+    without: Collection[str],
+    lease: float,
+    *,
+    largest: int | None = None,
 ) -> list[Record]:
-    """Runs that are ready and under nobody's lease (of `lease` seconds), by deadline."""
-    query = sa.select(runs.c.id, runs.c.size).where(runs.c.status == READY, _is_free(ledger, lease))
+    """Runs of at most `largest` members that are ready and under nobody's lease (of `lease` seconds), by deadline."""
+    query = sa.select(runs.c.id).where(runs.c.status == READY, _is_free(ledger, lease))
+    if largest is not None:
+        query = query.where(runs.c.size <= largest)
     if without:
         query = query.where(runs.c.id.not_in(without))
     return list(connection.execute(query.order_by(runs.c.due_at, runs.c.created_at).limit(limit)).mappings())
