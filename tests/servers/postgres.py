@@ -53,6 +53,12 @@ class PostgresServer:
         self._initialise()
         self.start()
 
+    @property
+    def version(self) -> str:
+        """As it names itself."""
+        with psycopg.connect(self.url()) as connection:
+            return connection.info.parameter_status("server_version") or "?"
+
     def url(self, dbname: str = "postgres") -> str:
         """`postgresql://…` of one of its databases."""
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{dbname}"

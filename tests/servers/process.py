@@ -62,6 +62,11 @@ class Process:
         """Whether it has come up; what says nothing of itself is ready at once."""
         return True
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        return self._running().pid
+
     def kill(self) -> None:
         """End it as a crash does (SIGKILL); does nothing when it is not running."""
         self._end(signal.SIGKILL)

@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 SMALL_RUN = 10
 """Members up to which a run may take the slot that is kept free."""
 
+_HOUSE_SECONDS = 2.0
+
 SETTLE = 0.05
 """Seconds without further requests after which a larger group is taken to be complete."""
 
@@ -86,7 +88,7 @@ class Dispatcher:
     def _keep_house(self) -> None:
         """Beside the loop: however much there is to delete, nobody's request waits for it."""
         entered = False
-        while not self._stopping.wait(self._context.settings.execution.poll_seconds):
+        while not self._stopping.wait(_HOUSE_SECONDS):
             with _going_on("keeping house"):
                 if not entered:
                     enter_jobs(self._context)
@@ -103,8 +105,9 @@ class Dispatcher:
         ledger = self._context.ledger
         with ledger.read() as connection:
             due = runs.due_runs(connection, ledger, free - kept, taken, lease)
-            taken |= {run.id for run in due}
-            due += runs.due_runs(connection, ledger, free - len(due), taken, lease, largest=SMALL_RUN)
+            if len(due) == free - kept:  # else there are no others
+                taken |= {run.id for run in due}
+                due += runs.due_runs(connection, ledger, kept, taken, lease, largest=SMALL_RUN)
         for run in due:
             if self._stopping.is_set():
                 return

@@ -8,16 +8,18 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError, SQLAlchemyError
 
 from habeas.domain.clock import Clock
 from habeas.domain.errors import InputError, SystemUnavailable
 from habeas.store.sealing import Sealer
+
+if TYPE_CHECKING:
+    import psycopg  # imported by SQLAlchemy when the ledger is in PostgreSQL
 
 
 class Ledger:
@@ -87,7 +89,7 @@ def make_engine(url: str) -> sa.Engine:
     return engine
 
 
-def _prepare_postgres(dbapi_connection: psycopg.Connection, record: object) -> None:
+def _prepare_postgres(dbapi_connection: "psycopg.Connection", record: object) -> None:
     """A process frozen inside a transaction holds its run's row: PostgreSQL ends it, so that another may claim."""
     dbapi_connection.execute("SET idle_in_transaction_session_timeout = '10s'")
     dbapi_connection.commit()

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -33,7 +32,7 @@ def open_ledger(url: str, ring: KeyRing, clock: Clock, *, migrate: bool) -> Ledg
         return Ledger(engine, _open_sealer(engine, ring, clock), clock)
     except BaseException as error:
         engine.dispose()
-        if isinstance(error, ProgrammingError) and isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+        if isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", None) == "42501":
             raise InputError(
                 "the role of database.url may not do in the ledger what it has to",
                 hint="make it the owner of the ledger's database, e.g. ALTER DATABASE … OWNER TO …",

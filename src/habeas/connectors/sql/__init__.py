@@ -1,20 +1,23 @@
-"""SQL databases: one connector, a dialect for each store."""
+"""SQL databases: one connector, a dialect for each store. A driver is imported when its first connection is made."""
 
 from collections.abc import Mapping
 
-from habeas.connectors.sql.connector import SqlConnector
-from habeas.connectors.sql.postgres import PostgresDialect
-from habeas.connectors.sql.sqlite import SqliteDialect
 from habeas.domain.ports import ConnectionType, Connector, Limits, Sketch
 
 
 def connect_sqlite(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
     """A connector to the SQLite file at the secret `path`, which must exist."""
+    from habeas.connectors.sql.connector import SqlConnector
+    from habeas.connectors.sql.sqlite import SqliteDialect
+
     return SqlConnector(SqliteDialect(), secrets, limits, sketch)
 
 
 def connect_postgres(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
     """A connector to a PostgreSQL database, given by `url` or by its parts."""
+    from habeas.connectors.sql.connector import SqlConnector
+    from habeas.connectors.sql.postgres import PostgresDialect
+
     return SqlConnector(PostgresDialect(), secrets, limits, sketch)
 
 

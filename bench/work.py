@@ -1,0 +1,80 @@
+"""Work asked of a server over HTTP, and the times it took."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TypeVar
+
+from habeas.client import Client
+
+Result = TypeVar("Result")
+
+_PER_POST = 50
+_PATIENCE = 900.0
+_batches = count(1)
+
+
+@dataclass(slots=True)
+class Series:
+    """Times of one kind of work by the engine and, where there is a script, by hand; in milliseconds."""
+
+    name: str
+    engine: list[float] = field(default_factory=list)
+    by_hand: list[float] = field(default_factory=list)
+
+    def row(self) -> str:
+        """The medians, the engine's extremes and the ratio, as a row of a table."""
+        engine = statistics.median(self.engine)
+        spread = f"{min(self.engine):,.0f}–{max(self.engine):,.0f}"
+        hand, ratio = "", ""
+        if self.by_hand:
+            median = statistics.median(self.by_hand)
+            hand, ratio = f"{median:,.1f}", f"{engine / median:.1f}"
+        return f"| {self.name} | {len(self.engine)} | {hand} | {engine:,.1f} | {spread} | {ratio} |"
+
+
+TIMES = "| work | times | by hand, ms | Habeas, ms | from–to | ratio |\n|---|---|---|---|---|---|"
+
+
+def table(*series: Series) -> str:
+    return "\n".join([TIMES, *(one.row() for one in series)])
+
+
+def timed(times: list[float], work: Callable[[], Result]) -> Result:
+    """Do it and note how many milliseconds it took."""
+    begun = time.perf_counter()
+    result = work()
+    times.append((time.perf_counter() - begun) * 1000)
+    return result
+
+
+def carry_out(client: Client, policy: str, emails: Sequence[str]) -> list[str]:
+    """Submit, 50 in one POST, and wait until all are complete; the ids in the order of the people."""
+    batch, ids = submit(client, policy, emails)
+    wait(client, batch, len(ids), (0.005, 0.05)[len(emails) > 1])
+    return ids
+
+
+def submit(client: Client, policy: str, emails: Sequence[str]) -> tuple[str, list[str]]:
+    """Submit, 50 in one POST; the name of the batch and the ids."""
+    batch, ids = f"batch-{next(_batches)}.", []
+    for start in range(0, len(emails), _PER_POST):
+        people = [{"email": email} for email in emails[start : start + _PER_POST]]
+        item = {"policy_key": policy, "external_id": batch, "identities": people}
+        ids += [made["id"] for made in client.call("POST", "/privacy-request", json=[item])["succeeded"]]
+    return batch, ids
+
+
+def wait(client: Client, batch: str, size: int, pause: float = 0.05) -> None:
+    """Ask until all of a batch are complete."""
+    deadline = time.monotonic() + _PATIENCE
+    while _total(client, batch, "complete") < size:
+        assert time.monotonic() < deadline and not _total(client, batch, "error"), "a request did not complete"
+        time.sleep(pause)
+
+
+def _total(client: Client, batch: str, status: str) -> int:
+    question = {"external_id": batch, "status": status, "size": 1}
+    return int(client.call("GET", "/privacy-request", params=question)["total"])
