@@ -31,6 +31,7 @@ def main() -> None:
     parts = []
     with tempfile.TemporaryDirectory(prefix="habeas-bench-") as place:
         postgres = PostgresServer(durable=True)
+        version = postgres.version
         try:
             for name in options.only or SECTIONS:
                 folder = Path(place) / name
@@ -40,7 +41,7 @@ def main() -> None:
                 print(f"\n{parts[-1]}", flush=True)
         finally:
             postgres.remove()
-        parts.insert(0, _describe(load, postgres.version))
+        parts.insert(0, _describe(load, version))
     print(f"\n{parts[0]}")
     if options.write:
         _write(options.write, "\n\n".join(parts))
@@ -63,7 +64,7 @@ def _in_shop(measure: Callable[..., str], *, ledger: str = "sqlite") -> Section:
 
 
 SECTIONS: dict[str, tuple[str, Section]] = {
-    "serving": ("A server with nothing to do", lambda postgres, folder, options: serving.measure(folder)),
+    "serving": ("A server with nothing to do", lambda postgres, folder, options: serving.measure(folder, options)),
     "shop": ("One request and many, beside the same work by hand", _in_shop(against_hand)),
     "dask": ("One request over a cluster", _in_shop(over_dask, ledger="postgres")),
     "beside": ("One request beside very many", _in_shop(beside_many)),
@@ -99,6 +100,7 @@ def _read_options() -> argparse.Namespace:
     parser.add_argument(
         "--rows", type=int, default=1_000_000, help="rows of the crowd; measured with twice as many too"
     )
+    parser.add_argument("--seconds", type=float, default=20, help="how long an idle server is watched")
     parser.add_argument("--ledger", choices=("sqlite", "postgres"), help="where the shop's sections keep the ledger")
     parser.add_argument("--write", type=Path, help="also put the figures into this document")
     return parser.parse_args()

@@ -1,5 +1,6 @@
 """A server that has nothing to do: how soon it is there, and what it takes."""
 
+import argparse
 import os
 import time
 from pathlib import Path
@@ -8,22 +9,20 @@ from crowd import memory
 
 from servers.habeas import HabeasServer
 
-_WATCHED = 20.0
 
-
-def measure(folder: Path) -> str:
+def measure(folder: Path, options: argparse.Namespace) -> str:
     """Start on an empty folder, until `/health` answers; then idle."""
     begun = time.monotonic()
     with HabeasServer(folder / "data") as server:
         started = time.monotonic() - begun
         resident, before = memory(server), _cpu_seconds(server)
-        time.sleep(_WATCHED)
-        share = (_cpu_seconds(server) - before) / _WATCHED * 100
+        time.sleep(options.seconds)
+        share = (_cpu_seconds(server) - before) / options.seconds * 100
     return (
         "| what | figure |\n|---|---|\n"
         f"| start on an empty folder until `/health` answers | {started:.1f} s |\n"
         f"| RSS, idle, no system connected | {resident:.0f} MB |\n"
-        f"| CPU, idle, over {_WATCHED:.0f} s | {share:.1f} % of one core |"
+        f"| CPU, idle, over {options.seconds:.0f} s | {share:.1f} % of one core |"
     )
 
 

@@ -5,12 +5,11 @@ import sys
 
 from documents import ROOT
 
-
-SMALL = {"customers": 300, "requests": 20, "repeat": 1, "batch": 60, "collections": 10, "rows": 20_000}
+SMALL = {"customers": 300, "requests": 20, "repeat": 1, "batch": 60, "collections": 10, "rows": 20_000, "seconds": 2}
 WORK = (
     *("one access", "one erasure", "20 accesses", "20 erasures"),
     *("one access over Dask", "one erasure over Dask", "one access while 60 run"),
-    *("access, chain of 10", "access, star of 10", "1,000 accesses", "1,000 erasures", "CPU, idle, over 20 s"),
+    *("access, chain of 10", "access, star of 10", "1,000 accesses", "1,000 erasures", "CPU, idle, over 2 s"),
 )
 
 
