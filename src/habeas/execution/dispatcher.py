@@ -82,7 +82,7 @@ class Dispatcher:
             free = capacity - len(self._in_flight)
         if free > 0:
             # What nobody could carry yet goes on gathering: the fewer the runs, the less the work.
-            form_runs(self._context, largest=None if free > kept else SMALL_RUN, settle=SETTLE)
+            form_runs(self._context, small_only=free == kept, settle=SETTLE)
             self._submit_due(free, kept)
 
     def _keep_house(self) -> None:
@@ -140,23 +140,25 @@ def _going_on(doing: str) -> Iterator[None]:
         _log.error("the dispatcher goes on after: %s", name_fault(error, doing))
 
 
-def form_runs(context: Context, *, largest: int | None = None, settle: float = 0.0) -> int:
+def form_runs(context: Context, *, small_only: bool = False, settle: float = 0.0) -> int:
     """Group ready requests that share a plan and a next step into runs; how many were formed.
 
-    Groups of more than `largest` are left alone. So are those that are neither small nor full while they grow,
-    which is within `settle` seconds, ten times at most: many requests come in several POSTs.
+    Those of small submissions are a group of their own; with `small_only` they make one small run. A group that is
+    neither small nor full waits while it grows, which is within `settle` seconds, ten times at most: many requests
+    come in several POSTs.
     """
     size, now = context.settings.execution.run_size, context.clock.now()
     settled, patient = now - timedelta(seconds=settle), now - timedelta(seconds=10 * settle)
     with context.ledger.read() as connection:
-        ready = runs.ready_requests(connection, limit=size * 10)
-    groups: dict[tuple[PlanRequest, str | None, str], list[Record]] = defaultdict(list)
-    for request in ready:
-        groups[_plan_request(request), request.plan_digest, request.next_step or FIRST_STEP].append(request)
+        found = runs.ready_requests(connection, SMALL_RUN if small_only else size, together=SMALL_RUN)
+        if not small_only:
+            found += runs.ready_requests(connection, size * 10)
+    groups: dict[tuple[PlanRequest, str | None, str, bool], list[Record]] = defaultdict(list)
+    for request in {request.id: request for request in found}.values():
+        small = request.submitted_together <= SMALL_RUN
+        groups[_plan_request(request), request.plan_digest, request.next_step or FIRST_STEP, small].append(request)
     formed = 0
-    for (wanted, stored, next_step), group in groups.items():
-        if largest is not None and len(group) > largest:
-            continue
+    for (wanted, stored, next_step, _), group in groups.items():
         born = [request.created_at for request in group]
         if SMALL_RUN < len(group) < size and settled < max(born) <= now and min(born) > patient:
             continue

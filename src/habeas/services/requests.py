@@ -143,6 +143,7 @@ def _store(
                 else sealer.seal(check_package_key(item.encryption_key), store.encryption_key_place(request_id)),
                 "created_at": now,
                 "updated_at": now,
+                "submitted_together": len(fresh),
             }
             for request_id, item, needs in fresh
         ],
@@ -185,6 +186,7 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
     with context.ledger.write() as connection:
         record = _get(connection, request_id)
         values: dict[str, Any] = {"failure": None, "failed_collection": None, "finished_at": None}
+        values["submitted_together"] = 1  # it comes alone now
         error, again = RequestStatus.ERROR, RequestStatus.IN_PROCESSING
         if not store.transition(connection, [request_id], again, now, only_from=error, **values):
             raise InputError(f"the request cannot be retried: its status is {record.status}")

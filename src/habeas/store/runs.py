@@ -39,8 +39,11 @@ class Begun:
     found: int
 
 
-def ready_requests(connection: sa.Connection, limit: int) -> list[Record]:
-    """Requests that no run carries and that may run now, the most urgent first."""
+def ready_requests(connection: sa.Connection, limit: int, together: int | None = None) -> list[Record]:
+    """Requests that no run carries and that may run now, the most urgent first.
+
+    With `together` only those that came in a submission of at most so many.
+    """
     query = (
         sa.select(
             requests.c.id,
@@ -51,6 +54,7 @@ def ready_requests(connection: sa.Connection, limit: int) -> list[Record]:
             requests.c.next_step,
             requests.c.due_at,
             requests.c.created_at,
+            requests.c.submitted_together,
         )
         .where(
             requests.c.run_id.is_(None),
@@ -59,6 +63,8 @@ def ready_requests(connection: sa.Connection, limit: int) -> list[Record]:
         .order_by(sa.func.coalesce(requests.c.due_at, requests.c.created_at), requests.c.created_at)
         .limit(limit)
     )
+    if together is not None:
+        query = query.where(requests.c.submitted_together <= together)
     return list(connection.execute(query).mappings())
 
 
