@@ -1,10 +1,11 @@
 """The upload step: one package per access rule and member, streamed from the kept rows.
 
-Sixteen members are packaged at a time (the bucket of the spool). A package that was to be encrypted and
-whose key is gone is never written in the clear.
+Sixteen members are packaged at a time (the bucket of the spool), several buckets in parallel. A package that
+was to be encrypted and whose key is gone is never written in the clear.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
@@ -45,10 +46,19 @@ def perform(run: Run) -> Done | Failed:
 
 def _upload_rule(run: Run, rule: AccessRule) -> None:
     storage_key, destination = _find_destination(run, rule)
-    for ordinals in _buckets(_lacking(run, rule)):
+
+    def upload_bucket(ordinals: Sequence[int]) -> None:
         keys, spools = _open_bucket(run, ordinals)
         upload = partial(_upload, run, rule, storage_key, destination, keys, spools)
         try_again(run, upload, partial(_report_retry, run, sorted(keys)))
+
+    buckets = _buckets(_lacking(run, rule))
+    if len(buckets) == 1:
+        upload_bucket(buckets[0])
+        return
+    with ThreadPoolExecutor(run.context.settings.execution.visits, "upload") as pool:
+        for _ in pool.map(upload_bucket, buckets):
+            run.check()
 
 
 def _find_destination(run: Run, rule: AccessRule) -> tuple[str, Destination]:
@@ -74,11 +84,11 @@ def _lacking(run: Run, rule: AccessRule) -> list[int]:
     return sorted(ordinal for ordinal in living if run.members[ordinal].request_id not in packaged)
 
 
-def _buckets(ordinals: Sequence[int]) -> Iterator[list[int]]:
+def _buckets(ordinals: Sequence[int]) -> list[list[int]]:
     buckets: dict[int, list[int]] = {}
     for ordinal in ordinals:
         buckets.setdefault(ordinal // BUCKET, []).append(ordinal)
-    yield from buckets.values()
+    return list(buckets.values())
 
 
 def _upload(
