@@ -16,7 +16,7 @@ def write(path: Path, text: str) -> Path:
 def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     settings = load_settings(environment={})
-    assert (settings.execution.run_size, settings.execution.task_retry_count) == (100, 3)
+    assert (settings.execution.run_size, settings.execution.task_retry_count) == (500, 3)
     assert settings.execution.temporary_ttl_seconds == 604800
 
 

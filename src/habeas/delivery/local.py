@@ -73,6 +73,7 @@ class LocalFolder:
                 part.replace(path)
             except BaseException:
                 _remove(part)
+                self._left = None  # another try looks at the folder anew
                 raise
             self._sync_folder()
 

@@ -35,7 +35,7 @@ def perform(run: Run) -> Done | Failed:
 
 
 @dataclass(slots=True)
-class _Begun:
+class _Underway:
     """A group that is being visited: for whom, under which attempts, and the parts that have been read."""
 
     index: int
@@ -70,8 +70,8 @@ class _Access:
         self._failures: dict[int, HabeasError] = {}
 
     def perform(self) -> Done | Failed:
-        ended: list[_Begun] = []
-        running: set[Future[_Begun]] = set()
+        ended: list[_Underway] = []
+        running: set[Future[_Underway]] = set()
         places = self._run.context.settings.execution.visits
         with ThreadPoolExecutor(places, "visit") as pool:
             while True:
@@ -105,16 +105,16 @@ class _Access:
         ready = (index for index, group in self._waiting.items() if self._finished.issuperset(group.upstream))
         return [index for index, _ in zip(ready, range(limit), strict=False)]
 
-    def _settle(self, group: _Begun) -> _Begun:
+    def _settle(self, group: _Underway) -> _Underway:
         if group.error is None:
             self._finished.add(group.index)
         else:
             self._failures[group.index] = group.error
         return group
 
-    def _commit(self, ended: Sequence[_Begun], ready: Sequence[int]) -> list[_Begun]:
+    def _commit(self, ended: Sequence[_Underway], ready: Sequence[int]) -> list[_Underway]:
         """End what is over and begin what is ready, unless its connection must not be used."""
-        with self._run.commit(progress=bool(ended)) as connection:
+        with self._run.commit(progress=any(group.visits for group in ended)) as connection:
             self._living = self._run.living(connection)
             self._record(connection, ended, self._living)
             groups = {index: self._waiting.pop(index) for index in ready}
@@ -123,19 +123,21 @@ class _Access:
             pending = {index: self._pending(group) for index, group in groups.items()}
             free = []
             for index, own in nodes.items():
-                reason = next(filter(None, (hindrance_of(records.get(node.connection)) for node in own)), "")
-                if not reason:
+                if reason := _hindrance(own, records):
+                    self._finished.add(index)
+                    self._pass_over(connection, own, reason, pending[index])
+                else:
                     free.append(index)
-                    continue
-                self._finished.add(index)
-                for node in own:
-                    self._run.pass_over(connection, node, ActionType.ACCESS, reason, pending[index])
             attempts = self._open(connection, [node for index in free for node in nodes[index]])
             for index in free:
                 self._announce(connection, nodes[index], pending[index])
-        return [_Begun(i, nodes[i], groups[i].cyclic, pending[i], attempts, records) for i in free]
+        return [_Underway(i, nodes[i], groups[i].cyclic, pending[i], attempts, records) for i in free]
 
-    def _record(self, connection: sa.Connection, ended: Sequence[_Begun], living: set[int]) -> None:
+    def _pass_over(self, connection: sa.Connection, nodes: Sequence[Node], reason: str, ordinals: set[int]) -> None:
+        for node in nodes:
+            self._run.pass_over(connection, node, ActionType.ACCESS, reason, ordinals)
+
+    def _record(self, connection: sa.Connection, ended: Sequence[_Underway], living: set[int]) -> None:
         """Write what visits that are over have found: from here on it counts."""
         visits = [visit for group in ended for visit in group.visits]
         spool.write_chunks(connection, [chunk for visit in visits for chunk in visit.chunks])
@@ -158,7 +160,7 @@ class _Access:
         entries = (Entry(place_of(n), ActionType.ACCESS, LogStatus.IN_PROCESSING, "starting") for n in fresh)
         self._run.log(connection, pending, *entries)
 
-    def _visit(self, group: _Begun) -> _Begun:
+    def _visit(self, group: _Underway) -> _Underway:
         """Visit a group for its pending members; what was read, and the error that stopped it."""
         try:
             try_again(
@@ -173,12 +175,16 @@ class _Access:
             self._report(group, LogStatus.ERROR, str(group.error))
         return group
 
-    def _read(self, group: _Begun, ordinals: set[int]) -> None:
+    def _read(self, group: _Underway, ordinals: set[int]) -> None:
         """One attempt; members whose values break the statement leave in `error`, the others are served."""
         attempts, group.attempts = group.attempts, None
         if attempts is None:
             with self._run.commit() as connection:
                 ordinals = ordinals & self._run.living(connection)
+                group.records = find_connections(connection, {node.connection for node in group.nodes})
+                if reason := _hindrance(group.nodes, group.records):
+                    self._pass_over(connection, group.nodes, reason, ordinals)
+                    return
                 attempts = self._open(connection, group.nodes)
         if not ordinals:
             return
@@ -192,7 +198,7 @@ class _Access:
         else:
             group.visits.append(visit)
 
-    def _halve(self, group: _Begun, ordinals: set[int], fault: DataFault) -> None:
+    def _halve(self, group: _Underway, ordinals: set[int], fault: DataFault) -> None:
         if len(ordinals) > 1:
             ordered = sorted(ordinals)
             middle = len(ordered) // 2
@@ -204,7 +210,11 @@ class _Access:
             self._run.log(connection, ordinals, Entry(place_of(node), ActionType.ACCESS, LogStatus.ERROR, str(fault)))
             self._run.fail(connection, ordinals, fault, str(node.address))
 
-    def _report(self, group: _Begun, status: LogStatus, message: str) -> None:
+    def _report(self, group: _Underway, status: LogStatus, message: str) -> None:
         entries = (Entry(place_of(node), ActionType.ACCESS, status, message) for node in group.nodes)
         with self._run.commit() as connection:
-            self._run.log(connection, group.pending, *entries)
+            self._run.log(connection, group.unread(), *entries)
+
+
+def _hindrance(nodes: Sequence[Node], records: Mapping[str, Record]) -> str:
+    return next(filter(None, (hindrance_of(records.get(node.connection)) for node in nodes)), "")

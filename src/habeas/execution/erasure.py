@@ -39,9 +39,9 @@ def perform(run: Run) -> Done | Failed:
     over: _Collection | None = None
     known = _read_known(run)
     for erasure in run.plan.erasure:
-        node = run.plan.node(erasure.address)
-        collection = _Collection(run, node, erasure, known)
+        node, collection = run.plan.node(erasure.address), None
         try:
+            collection = _Collection(run, node, erasure, known)
             with run.commit(progress=over is not None) as connection:
                 if over is not None:
                     over.complete(connection)
@@ -57,7 +57,8 @@ def perform(run: Run) -> Done | Failed:
             with run.commit() as connection:
                 if over is not None:
                     over.complete(connection)
-                collection.record_so_far(connection)
+                if collection is not None:
+                    collection.record_so_far(connection)
                 entry = Entry(place_of(node), ActionType.ERASURE, LogStatus.ERROR, str(error))
                 run.log(connection, run.living(connection), entry)
             return Failed(error, str(node.address))
@@ -117,6 +118,7 @@ class _Collection:
         self._message = "success" if erasure.maskings else f"nothing was masked: {'; '.join(reasons)}"
         self._statement: str | None = None
         self._record: Record | None = None
+        self._retried: set[Key] = set()
         self._tallies: dict[int, _Tally] = {}
 
     def begin(self, connection: sa.Connection) -> bool:
@@ -125,9 +127,8 @@ class _Collection:
         It is remembered, so that a repeat knows which `already` was our own doing.
         """
         run = self._run
-        self._living = run.living(connection)
         done = {ordinal for ordinal, before in self._before.items() if before.complete}
-        self._tallies = {ordinal: _Tally() for ordinal in sorted(self._living - done)}
+        self._tallies = {ordinal: _Tally() for ordinal in sorted(run.living(connection) - done)}
         if not self._tallies:
             return False
         if not self._tallies.keys() <= self._spools.keys():
@@ -150,8 +151,8 @@ class _Collection:
         connector = self._run.context.connectors.open(self._record)
         owners = self._owners()
         while batch := list(islice(owners, self._run.context.settings.execution.batch_rows)):
-            self._erase_batch(connector, [(row, who) for row, who in batch if not self._living.isdisjoint(who)])
-            self._living = self._run.read_living()
+            living = self._run.read_living()
+            self._erase_batch(connector, [(row, who) for row, who in batch if not living.isdisjoint(who)])
 
     def complete(self, connection: sa.Connection) -> None:
         """Write the outcomes; members with refused rows leave in `error`."""
@@ -186,6 +187,8 @@ class _Collection:
             if len(kept) <= _ROWS_IN_MEMORY:
                 kept.append(row)
         few = len(kept) <= _ROWS_IN_MEMORY
+        if not few:
+            kept.clear()
         repeated = repeats.found()
         shared: dict[Key, set[int]] = defaultdict(set)
         if repeated:
@@ -236,7 +239,7 @@ class _Collection:
             if ordinal not in self._tallies:
                 continue
             # What an attempt wrote that could not say so any more is its own change, for whom it had begun.
-            unsaid = ours and ordinal in self._before
+            unsaid = ours and (ordinal in self._before or effect.key in self._retried)
             self._tallies[ordinal].found += 1
             self._tallies[ordinal].add(Effect(effect.key, Outcome.CHANGED) if unsaid else effect)
 
@@ -255,5 +258,6 @@ class _Collection:
     def _report_retry(self, batch: Sequence[tuple[Row, tuple[int, ...]]], number: int, error: TryAgain) -> None:
         ordinals = {ordinal for _, who in batch for ordinal in who}
         entry = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.RETRYING, f"try {number} again: {error}")
+        self._retried |= {row.key for row, _ in batch}
         with self._run.commit() as connection:
             self._run.log(connection, ordinals, entry)

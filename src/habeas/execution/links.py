@@ -52,6 +52,13 @@ class LinkValues:
                     for ordinal in row.ordinals:
                         known[ordinal][mark(value)] = value
 
+    def forget(self, node: Node, ordinals: Collection[int]) -> None:
+        """Unlearn what an attempt that came to nothing brought."""
+        for field in node.feeds:
+            known = self._values[node.address, field]
+            for ordinal in ordinals:
+                known.pop(ordinal, None)
+
     def questions(
         self, node: Node, ordinals: Collection[int], asked: Asked | None = None
     ) -> Iterator[Mapping[Way, Sequence[tuple[int, Value]]]]:

@@ -106,7 +106,7 @@ class Run:
         """Skip a collection because of something that came after the plan."""
         own = {"action": action, "collection": str(node.address), "complete": True, "skipped": reason}
         living = sorted(self.living(connection).intersection(ordinals))
-        runs.write_outcomes(connection, [{"request_id": request_id, **own} for request_id in self.request_ids(living)])
+        runs.skip_outcomes(connection, [{"request_id": request_id, **own} for request_id in self.request_ids(living)])
         self.log(connection, living, Entry(place_of(node), action, LogStatus.SKIPPED, reason))
 
     def request_ids(self, ordinals: Iterable[int]) -> list[str]:

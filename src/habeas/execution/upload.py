@@ -50,7 +50,8 @@ def _upload_rule(run: Run, rule: AccessRule) -> None:
     def upload_bucket(ordinals: Sequence[int]) -> None:
         keys, spools = _open_bucket(run, ordinals)
         upload = partial(_upload, run, rule, storage_key, destination, keys, spools)
-        try_again(run, upload, partial(_report_retry, run, sorted(keys)))
+        if keys:
+            try_again(run, upload, partial(_report_retry, run, sorted(keys)))
 
     buckets = _buckets(_lacking(run, rule))
     if len(buckets) == 1:
@@ -142,6 +143,8 @@ def _open_bucket(run: Run, ordinals: Sequence[int]) -> tuple[dict[int, bytes | N
     """
     with run.context.ledger.read() as connection:
         spools = runs.spools_of(connection, run.id, (ordinals[0], ordinals[-1]))
+        living = run.living(connection)
+        ordinals = [ordinal for ordinal in ordinals if ordinal in living]
         encrypted = run.request_ids(ordinal for ordinal in ordinals if run.members[ordinal].encrypted)
         records = requests.find_requests(connection, encrypted) if encrypted else []
     opened = {record.id: requests.open_encryption_key(run.context.ledger.sealer, record) for record in records}

@@ -64,6 +64,8 @@ class GroupVisit:
 
     def read(self, *, cyclic: bool) -> None:
         """Visit the group. Raises what connectors raise, and Fault."""
+        for node in self._nodes:
+            self._links.forget(node, self.ordinals)
         if cyclic:
             self._read_cycle()
         else:

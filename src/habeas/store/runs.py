@@ -313,6 +313,19 @@ def write_outcomes(connection: sa.Connection, rows: Sequence[Mapping[str, Any]])
         connection.execute(_put_outcome(connection.dialect.name), list(rows))
 
 
+@cache
+def _skip_outcome(dialect: str) -> sa.Insert:
+    insert = _outcome_insert(dialect)
+    fresh = {name: insert.excluded[name] for name in ("complete", "skipped")}
+    return insert.on_conflict_do_update(index_elements=list(outcomes.primary_key), set_=fresh)
+
+
+def skip_outcomes(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Say that nothing more is done here, and why; what was counted stays."""
+    if rows:
+        connection.execute(_skip_outcome(connection.dialect.name), list(rows))
+
+
 def begin_erasure(connection: sa.Connection, run_id: str, collection: str) -> None:
     """Say of every living member that rows of it may change from now on; what is known of it stays."""
     begun = {"wanted_run": run_id, "wanted_collection": collection}

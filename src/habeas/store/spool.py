@@ -65,7 +65,7 @@ def _pack_all(values: Sequence[object]) -> Sequence[object]:
 def _pack(value: object) -> object:
     """Give types that MessagePack lacks a tag of their own; unknown types become their text."""
     kind = type(value)
-    if value is None or kind in (str, bool, float, bytes):
+    if value is None or kind in (str, bool, float, bytes, msgspec.msgpack.Ext):
         return value
     if kind is int:
         return value if -(2**63) <= value < 2**63 else _tagged(_INTEGER, str(value))  # type: ignore[operator]

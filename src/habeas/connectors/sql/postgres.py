@@ -203,6 +203,8 @@ def _engine(secrets: Mapping[str, str], limits: Limits, *, reads: bool) -> Engin
             "connect_timeout": max(2, round(limits.connect_timeout)),
             "application_name": "habeas",
             "client_encoding": "utf8",
+            # at login, so that a pooler which lends one session to several refuses it instead of passing it on
+            "options": f"-c default_transaction_read_only={'on' if reads else 'off'}",
         },
     )
     settings = {
@@ -210,7 +212,6 @@ def _engine(secrets: Mapping[str, str], limits: Limits, *, reads: bool) -> Engin
         "statement_timeout": _milliseconds(limits.statement_timeout),
         "idle_in_transaction_session_timeout": _milliseconds(limits.statement_timeout),
         "intervalstyle": "iso_8601",
-        "default_transaction_read_only": "on" if reads else "off",
     }
     if schema := secrets.get("db_schema"):
         settings["search_path"] = '"' + schema.replace('"', '""') + '"'
