@@ -155,6 +155,12 @@ def test_spooled_values_come_back_as_they_were(values: list[tuple[object, object
     ]
 
 
+def test_a_number_beyond_64_bits_spoils_no_other_row() -> None:
+    values = (Decimal("1.50"), UUID(int=7), [{"deep": 2**90}])
+    rows = decode_rows(encode_rows([Row((1,), values, (0,)), Row((2,), (2**80, 1, -(2**70)), (1,))]))
+    assert [row.values for row in rows] == [values, (2**80, 1, -(2**70))]
+
+
 def test_spooled_values_keep_their_types() -> None:
     values = (True, 1, 1.0, "1", b"1", Decimal("1.0"), UUID(int=1), 2**70, [1, {"a": Decimal(1)}])
     (row,) = decode_rows(encode_rows([Row((1,), values, (0,))]))
