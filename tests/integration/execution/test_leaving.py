@@ -12,6 +12,7 @@ from habeas.domain.ports import Row
 from habeas.domain.request import RequestStatus
 from habeas.execution import erasure, upload
 from habeas.store import requests, runs, tables
+from habeas.store.spool import BUCKET
 
 Start = Callable[..., Engine]
 
@@ -63,15 +64,15 @@ def test_before_the_first_batch_of_an_erasure(start: Start, monkeypatch: pytest.
 
 
 def test_for_want_of_a_package_key(start: Start) -> None:
-    """A run of one, whose only member leaves: nothing is uploaded, and the run ends."""
+    """The only one of its bucket leaves: nothing is left to upload there, and the others are served."""
     shop, engine = Shop(), start()
     set_up(engine, shop.connector())
-    [request_id] = engine.submit("give", shop.add_person(0), encryption_key="0123456789abcdef")
+    people = [shop.add_person(number) for number in range(BUCKET + 1)]
+    ids = sorted(engine.submit("give", *people, encryption_key="0123456789abcdef"))
     with engine.context.ledger.write() as connection:
-        connection.execute(tables.requests.update().values(sealed_encryption_key=None))
+        last = tables.requests.update().where(tables.requests.c.id == ids[-1])
+        connection.execute(last.values(sealed_encryption_key=None))
     engine.run()
-    view = engine.view(request_id)
-    assert view.status is RequestStatus.ERROR
-    assert "key is gone" in str(view.failure)
-    with engine.context.ledger.read() as connection:
-        assert connection.scalar(sa.select(tables.runs.c.status)) == runs.DONE
+    statuses = [engine.view(request_id).status for request_id in ids]
+    assert statuses == [RequestStatus.COMPLETE] * BUCKET + [RequestStatus.ERROR]
+    assert "key is gone" in str(engine.view(ids[-1]).failure)

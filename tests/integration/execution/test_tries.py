@@ -1,6 +1,7 @@
 """What a try that came to nothing leaves behind: nothing that a later one could stumble over."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -191,10 +192,15 @@ def test_a_run_that_ends_its_workers_is_stopped_though_another_branch_fails_each
         raise SystemUnavailable("away")
 
     def die(lookup: Lookup) -> None:
+        """Once the other branch had time to fail and to have that recorded."""
+        until = time.monotonic() + 0.3
+        while lookup.table.name == "people" and time.monotonic() < until and count_claims():
+            time.sleep(0.01)
+        raise SystemExit  # stands for the end of the process
+
+    def count_claims() -> int:
         with engine.context.ledger.read() as connection:
-            failed = connection.scalar(sa.select(sa.func.count()).where(tables.logs.c.status == "error"))
-        if lookup.table.name == "people" and failed:
-            raise SystemExit  # stands for the end of the process
+            return int(connection.scalar(sa.select(tables.runs.c.claims)) or 0)
 
     away.before, connector.before = fail, die
     set_up(engine, connector)
