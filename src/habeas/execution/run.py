@@ -1,7 +1,7 @@
 """A claimed run: its members and plan, and the only ways to write to the ledger for it."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -112,7 +112,7 @@ class Run:
     def request_ids(self, ordinals: Iterable[int]) -> list[str]:
         return [self.members[ordinal].request_id for ordinal in sorted(ordinals)]
 
-    def log(self, connection: sa.Connection, ordinals: Iterable[int], *entries: Entry) -> None:
+    def log(self, connection: sa.Connection, ordinals: Collection[int], *entries: Entry) -> None:
         """Entries of the execution log for each of these members that is still in the run."""
         journal.log_members(connection, self.id, ordinals, entries, self.context.clock.now())
 

@@ -4,17 +4,22 @@ Sixteen members are packaged at a time (the bucket of the spool), several bucket
 was to be encrypted and whose key is gone is never written in the clear.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import date
+from decimal import Decimal
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from uuid import UUID
 
 import sqlalchemy as sa
 
 from habeas.delivery.encryption import EncryptingWriter
 from habeas.delivery.package import JsonPackage, filter_row, package_name
 from habeas.domain.errors import Fault, LeaseLost, NeedsHuman, TryAgain
-from habeas.domain.ports import Destination
+from habeas.domain.ports import Destination, Row
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.run import Done, Failed, Run
@@ -24,6 +29,9 @@ from habeas.store import configurations, requests, runs
 from habeas.store.journal import Entry
 from habeas.store.spool import BUCKET
 from habeas.store.tables import storages
+
+_ROWS_IN_MEMORY = 5_000
+_COMPARABLE = frozenset({int, str, bytes, Decimal, UUID, date})
 
 PLACE = (None, "Access package upload", "")
 """Where the execution log files this step (data-plane §8)."""
@@ -169,7 +177,7 @@ def _write_rows(run: Run, rule: AccessRule, spools: Mapping[str, Spools], packag
         if set(packages) - set(own):
             raise Fault(f"{selection.address} was not visited for a member that is to be packaged")
         wanted[selection] = {ordinal: own[ordinal] for ordinal in packages}
-    for selection, rows in read_rows(run.context.ledger, wanted):
+    for selection, rows in _ordered(read_rows(run.context.ledger, wanted)):
         run.check()
         columns = run.plan.node(selection.address).table.columns
         for row in rows:
@@ -178,10 +186,27 @@ def _write_rows(run: Run, rule: AccessRule, spools: Mapping[str, Spools], packag
                 packages[ordinal].add(selection.address, selected)
 
 
+def _ordered(read: Iterable[tuple[Selection, list[Row]]]) -> Iterator[tuple[Selection, list[Row]]]:
+    """The rows of each collection by key, whatever order the store had; too many come in portions as they were kept."""
+    for selection, portions in groupby(read, key=itemgetter(0)):
+        held: list[Row] = []
+        for _, rows in portions:
+            held += rows
+            if len(held) > _ROWS_IN_MEMORY:
+                yield selection, sorted(held, key=_place_of)
+                held = []
+        yield selection, sorted(held, key=_place_of)
+
+
+def _place_of(row: Row) -> list[tuple[str, object]]:
+    """A key that compares with any other: by type first, and by text where values of a type may not compare."""
+    return [(type(part).__name__, part if type(part) in _COMPARABLE else repr(part)) for part in row.key]
+
+
 def _report_retry(run: Run, ordinals: Sequence[int], number: int, error: TryAgain) -> None:
     with run.commit() as connection:
         _log(run, connection, LogStatus.RETRYING, f"try {number} again: {error}", ordinals)
 
 
-def _log(run: Run, connection: sa.Connection, status: LogStatus, message: str, ordinals: Iterable[int]) -> None:
+def _log(run: Run, connection: sa.Connection, status: LogStatus, message: str, ordinals: Collection[int]) -> None:
     run.log(connection, ordinals, Entry(PLACE, ActionType.ACCESS, status, message))

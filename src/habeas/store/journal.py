@@ -1,6 +1,6 @@
 """Repository of the execution log and the audit log: ids, names and counts only."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,17 +45,14 @@ _LOG_MEMBERS = logs.insert().from_select(
 
 
 def log_members(
-    connection: sa.Connection, run_id: str, ordinals: Iterable[int], entries: Sequence[Entry], now: datetime
+    connection: sa.Connection, run_id: str, ordinals: Collection[int], entries: Sequence[Entry], now: datetime
 ) -> None:
     """These entries for each living member of a run at these ordinals."""
-    rows = [
-        {f"new_{name}": value for name, value in entry.columns(now).items()}
-        | {"wanted_run": run_id, "first": first, "last": last}
-        for entry in entries
-        for first, last in spans(ordinals)
-    ]
-    if rows:
-        connection.execute(_LOG_MEMBERS, rows)
+    for entry in entries:
+        columns = {f"new_{name}": value for name, value in entry.columns(now).items()}
+        for first, last in spans(ordinals):
+            # one by one: see the ledger's engine on pipelines
+            connection.execute(_LOG_MEMBERS, {**columns, "wanted_run": run_id, "first": first, "last": last})
 
 
 def log_requests(connection: sa.Connection, request_ids: Sequence[str], entry: Entry, now: datetime) -> None:

@@ -76,8 +76,16 @@ def make_engine(url: str) -> sa.Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername == "postgresql+psycopg":
         engine = sa.create_engine(
-            parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 10}, **_JSON
+            parsed,
+            pool_size=8,
+            max_overflow=8,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 10},
+            **_JSON,
         )
+        # Many rows are one statement: in the driver's pipeline the session of a frozen process would count as
+        # "active", which no time-out of PostgreSQL ends.
+        engine.dialect.use_insertmanyvalues_wo_returning = True
         sa.event.listen(engine, "connect", _prepare_postgres)
         return engine
     if parsed.get_backend_name() != "sqlite" or not parsed.database:

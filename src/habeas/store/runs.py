@@ -288,11 +288,18 @@ def _outcome_insert(dialect: str) -> "sqlite.Insert | postgresql.Insert":
     return sqlite.insert(outcomes) if dialect == "sqlite" else postgresql.insert(outcomes)
 
 
+def _replacing(insert: "sqlite.Insert | postgresql.Insert", names: Sequence[str]) -> sa.Insert:
+    """An upsert that replaces these columns."""
+    fresh = {name: insert.excluded[name] for name in names}
+    upsert = insert.on_conflict_do_update(index_elements=list(outcomes.primary_key), set_=fresh)
+    # With RETURNING many rows are one statement in PostgreSQL too: see the ledger's engine on pipelines.
+    return upsert.returning(outcomes.c.collection) if isinstance(insert, postgresql.Insert) else upsert
+
+
 @cache
 def _put_outcome(dialect: str) -> sa.Insert:
     insert = _outcome_insert(dialect)
-    fresh = {column.name: insert.excluded[column.name] for column in outcomes.c if not column.primary_key}
-    return insert.on_conflict_do_update(index_elements=list(outcomes.primary_key), set_=fresh)
+    return _replacing(insert, [column.name for column in outcomes.c if not column.primary_key])
 
 
 @cache
@@ -316,8 +323,7 @@ def write_outcomes(connection: sa.Connection, rows: Sequence[Mapping[str, Any]])
 @cache
 def _skip_outcome(dialect: str) -> sa.Insert:
     insert = _outcome_insert(dialect)
-    fresh = {name: insert.excluded[name] for name in ("complete", "skipped")}
-    return insert.on_conflict_do_update(index_elements=list(outcomes.primary_key), set_=fresh)
+    return _replacing(insert, ["complete", "skipped"])
 
 
 def skip_outcomes(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
