@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 from psycopg.sql import SQL, Identifier
 
 from servers.habeas import register_connection, register_dataset, register_policy, register_storage
@@ -21,6 +22,13 @@ PEOPLE = ({"email": "ann@example.com"}, {"email": "bob@example.com"})
 POLICY = "give_and_forget"
 RULE = f"{POLICY}_access"
 COLLECTIONS = ("customers", "orders", "payments")
+
+while_reading_and_erasing = pytest.mark.parametrize(
+    "lock",
+    ["LOCK TABLE orders IN ACCESS EXCLUSIVE MODE", "SELECT 1 FROM orders FOR UPDATE"],
+    ids=["reading", "erasing"],
+)
+"""What to lock so that the engine stands still at a statement of the one or the other kind."""
 
 _SCHEMA = """
 CREATE TABLE customers (id int PRIMARY KEY, email text, city text);

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ledgers import LEASE, PACE
 from outcome import Outcome, observe
-from shop import PEOPLE, POLICY, Shop
+from shop import PEOPLE, POLICY, Shop, while_reading_and_erasing
 
 from servers.clock import HOUR, MovableClock
 from servers.habeas import HabeasServer, submit
@@ -29,11 +29,7 @@ def server(data_dir: Path, clock: MovableClock) -> Iterator[HabeasServer]:
         yield server
 
 
-@pytest.mark.parametrize(
-    "lock",
-    ["LOCK TABLE orders IN ACCESS EXCLUSIVE MODE", "SELECT 1 FROM orders FOR UPDATE"],
-    ids=["reading", "erasing"],
-)
+@while_reading_and_erasing
 def test_moved_back_while_a_run_is_carried(
     server: HabeasServer, clock: MovableClock, shop: Shop, undisturbed: Outcome, lock: str
 ) -> None:

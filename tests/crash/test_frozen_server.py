@@ -3,20 +3,15 @@
 import time
 from pathlib import Path
 
-import pytest
 from ledgers import LEASE, Ledger, PostgresLedger
 from outcome import TAKEN_OVER, Outcome, observe
-from shop import PEOPLE, POLICY, Shop
+from shop import PEOPLE, POLICY, Shop, while_reading_and_erasing
 
 from servers.habeas import HabeasServer, submit
 from servers.process import wait_for
 
 
-@pytest.mark.parametrize(
-    "lock",
-    ["LOCK TABLE orders IN ACCESS EXCLUSIVE MODE", "SELECT 1 FROM orders FOR UPDATE"],
-    ids=["reading", "erasing"],
-)
+@while_reading_and_erasing
 def test_frozen_while_its_statement_runs(
     data_dir: Path, ledger: Ledger, shop: Shop, undisturbed: Outcome, lock: str
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ledgers import LEASE, PACE
 from outcome import Outcome, observe
-from shop import PEOPLE, POLICY, Shop
+from shop import PEOPLE, POLICY, Shop, while_reading_and_erasing
 
 from habeas.client import Client
 from servers.disk import SmallDisk
@@ -40,11 +40,7 @@ def server(tmp_path: Path, disk: SmallDisk) -> Iterator[HabeasServer]:
         yield server
 
 
-@pytest.mark.parametrize(
-    "lock",
-    ["LOCK TABLE orders IN ACCESS EXCLUSIVE MODE", "SELECT 1 FROM orders FOR UPDATE"],
-    ids=["reading", "erasing"],
-)
+@while_reading_and_erasing
 def test_the_ledger_has_no_room(
     server: HabeasServer, disk: SmallDisk, shop: Shop, undisturbed: Outcome, lock: str
 ) -> None:
