@@ -1,11 +1,12 @@
 """Datasets: the description of a data store, its collections and fields.
 
-Source: data-plane §1.1–1.5. In this version collections are flat: a field is a column.
-Parsing from YAML or JSON lives in `services/dataset_format`; this module owns the values and types.
+Source: data-plane §1.1–1.5. A field of a collection is a column; its sub-fields are what objects in it hold, at any
+depth, also through arrays. Paths are written with dots: `home.town`. Parsing from YAML or JSON lives in
+`services/dataset_format`; this module owns the values and types.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -32,12 +33,14 @@ class Address:
 
 
 class DataType(StrEnum):
-    """Declared type of a field; absent means no conversion."""
+    """Declared type of a field, of each element where it is an array; absent means no conversion."""
 
     STRING = "string"
     INTEGER = "integer"
     FLOAT = "float"
     BOOLEAN = "boolean"
+    OBJECT_ID = "object_id"
+    OBJECT = "object"
 
 
 class Direction(StrEnum):
@@ -57,7 +60,7 @@ class Match(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A link between the field that declares it and a field elsewhere.
+    """A link between the field that declares it and a field elsewhere (a path in `target`).
 
     `from`: the other field's values find this one; `to`: this one's values find the other;
     None: the direction is fixed during the walk, from the collection visited first to the other.
@@ -78,7 +81,11 @@ class MaskingOverride:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column of a collection."""
+    """One column of a collection, or one member of the objects in it; `fields`, its own members, sorted by name.
+
+    `array`: it holds elements, each of `data_type`. `all_elements` (return_all_elements): a match by this field or
+    one below it does not narrow the array to the elements that matched.
+    """
 
     name: str
     categories: tuple[str, ...] = ()
@@ -91,22 +98,39 @@ class Field:
     read_only: bool = False
     masking: MaskingOverride | None = None
     description: str | None = None
+    array: bool = False
+    all_elements: bool = False
+    fields: tuple["Field", ...] = ()
+
+    @property
+    def is_object(self) -> bool:
+        return bool(self.fields) or self.data_type is DataType.OBJECT
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A table: its fields sorted by name and the collections it must be visited after."""
+    """A table: its fields sorted by name, and the collections it must be visited or erased after.
+
+    `categories` cover whole rows. `delete`: an erasure that covers any of it deletes rows instead of masking.
+    """
 
     name: str
     fields: tuple[Field, ...] = ()
     after: tuple[Address, ...] = ()
     skip_processing: bool = False
     description: str | None = None
+    categories: tuple[str, ...] = ()
+    erase_after: tuple[Address, ...] = ()
+    delete: bool = False
 
     @property
     def key(self) -> tuple[str, ...]:
         """Names of the primary-key fields, sorted; empty when none is declared."""
         return tuple(item.name for item in self.fields if item.primary_key)
+
+    def paths(self) -> dict[str, Field]:
+        """Every field at every depth by its path, parents before their members, sorted by name at each depth."""
+        return dict(_paths(self.fields, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +143,13 @@ class Dataset:
     after: tuple[str, ...] = ()
     schema: str | None = None
     description: str | None = None
+
+
+def _paths(fields: tuple[Field, ...], above: str) -> Iterator[tuple[str, Field]]:
+    for item in fields:
+        path = f"{above}{item.name}"
+        yield path, item
+        yield from _paths(item.fields, f"{path}.")
 
 
 def coerce(value: object, data_type: DataType | None) -> object:
@@ -142,8 +173,19 @@ def coerce(value: object, data_type: DataType | None) -> object:
                 return None
         case DataType.BOOLEAN:
             return _BOOLEANS.get(value) if isinstance(value, bool | int | str) else None
+        case DataType.OBJECT_ID:
+            return _object_id(value)
+        case DataType.OBJECT:
+            return value if isinstance(value, dict) else None
 
 
+def _object_id(value: object) -> str | None:
+    """The 24 hexadecimal digits, in lower case, of text or of a driver's own type that spells itself so."""
+    text = str(value).lower()
+    return text if _OBJECT_ID.fullmatch(text) else None
+
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _BOOLEANS: dict[bool | int | str, bool] = {
     True: True, "True": True, "true": True, False: False, "False": False, "false": False,
 }  # fmt: skip  # 1 and 0 equal True and False as keys

@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import BinaryIO, ClassVar, Protocol, TypeAlias
 
 from habeas.domain.dataset import Address, Match
+from habeas.domain.documents import Position, Rewrite
 
 Value: TypeAlias = object
 """A column's value as the driver gives it."""
@@ -48,12 +49,19 @@ class Table:
 class Entry:
     """One way into a table: rows whose `column` equals a value belong to the ordinal beside it.
 
+    With `inside`, any of the values under these names in the column counts, through every array on the way.
     Pairs are distinct; values are never null. Several entries of a lookup are alternatives.
     """
 
     column: str
     pairs: Sequence[tuple[int, Value]]
     match: Match = Match.EXACT
+    inside: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Names from the column down."""
+        return (self.column, *self.inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,54 +77,71 @@ class Row:
     """A row with the ordinals it matched by the store's own comparison.
 
     `values` stand in the order of `Table.columns`. The same row may come several times with
-    different ordinals; never twice with the same one.
+    different ordinals; never twice with the same one. `matched`: where inside arrays the values of these
+    ordinals were found, by all entries of the lookup; a row that has some comes alone for each ordinal.
     """
 
     key: Key
     values: tuple[Value, ...]
     ordinals: tuple[int, ...]
+    matched: tuple[Position, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row to mask: its key, what it held at access, what it must hold after (same order as `Erasure.columns`)."""
+    """One row to mask: its key, what it held at access, what it must hold after (same order as `Erasure.columns`).
+
+    A `Rewrite` as `after` says what becomes of a nested value: it is applied to what the locked row holds; the
+    original beside it is not used. In a keyless table the key is all that was read, in the order of
+    `Table.columns`, and `copies` is how many rows held that.
+    """
 
     key: Key
     original: tuple[Value, ...]
-    after: tuple[Value, ...]
+    after: tuple[Value | Rewrite, ...]
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """A batch of changes to `columns` of one keyed table; keys are distinct."""
+    """A batch of changes to `columns` of one table; keys are distinct. With `delete` rows go and `columns` is empty."""
 
     table: Table
     columns: tuple[str, ...]
     changes: Sequence[Change]
+    delete: bool = False
 
 
 class Outcome(StrEnum):
-    """What became of one row of an erasure."""
+    """What became of rows of an erasure."""
 
-    CHANGED = "changed"  # held the original, now holds `after`
+    CHANGED = "changed"  # held the original, now holds `after`, or is deleted
     DRIFTED = "drifted"  # held something else, now holds `after`
-    ALREADY = "already"  # held `after` before
-    ABSENT = "absent"  # no such key any more
+    ALREADY = "already"  # held `after` before, or was gone before it was to be deleted
+    ABSENT = "absent"  # no such row any more, or none of the elements to change in it
     REFUSED = "refused"  # the store would not keep `after`; the whole batch was rolled back
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The outcome for one key; `reason` is set when refused and holds no value of the row."""
+    """The outcome for one key; `reason` is set when refused and holds no value of the row.
+
+    `rows`: how many rows it became of; other than one only in a keyless table.
+    """
 
     key: Key
     outcome: Outcome
     reason: str = ""
+    rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnSketch:
-    """A column as the store describes it. `text`: it can hold any text. `generated`: only the store may set it."""
+    """A column as the store describes it. `text`: it can hold any text. `generated`: only the store may set it.
+
+    Nested columns: `document` holds objects and arrays of any form (JSON); otherwise `array` says that there are
+    elements and `fields` which members an object has, and `text` speaks of an element.
+    """
 
     name: str
     type: str
@@ -124,6 +149,14 @@ class ColumnSketch:
     nullable: bool = True
     length: int | None = None
     generated: bool = False
+    document: bool = False
+    array: bool = False
+    fields: tuple["ColumnSketch", ...] = ()
+
+    @property
+    def nested(self) -> bool:
+        """Whether paths lead into it."""
+        return self.document or self.array or bool(self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +245,9 @@ class Connector(Protocol):
     def erase(self, erasure: Erasure, guard: Callable[[], None]) -> Sequence[Effect]:
         """Classify, set and verify in one transaction; call `guard` right before the commit.
 
-        One effect per change, in order. All `refused` and nothing written when verification differs. When
-        `guard` raises, nothing is committed and its error passes through.
+        One effect per change, in order; for a change of a keyless table one for each outcome, whose rows add up to
+        `copies` or more. All `refused` and nothing written when verification differs. When `guard` raises, nothing
+        is committed and its error passes through.
         """
         ...
 

@@ -1,6 +1,7 @@
 """The plan: what one run does, settled before anything is queried, and stored as JSON with the run.
 
-A plan holds no identity and no value: only names. The same plan is shown, executed and reported.
+A plan holds no identity and no value: only names. The same plan is shown, executed and reported. Fields are named by
+their path, e.g. `home.town`; the first part is the column.
 """
 
 import dataclasses
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from habeas.domain.dataset import Address, DataType, Match
+from habeas.domain.policy import SharedRows
 from habeas.domain.ports import Table
 
 
@@ -43,7 +45,10 @@ class Substitute(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One way into a node: values of `source.source_field`, or identities of kind `identity`, find `field`."""
+    """One way into a node: values of `source.source_field`, or identities of kind `identity`, find `field`.
+
+    `all_elements`: arrays that it is found in are not narrowed to what matched.
+    """
 
     field: str
     data_type: DataType | None = None
@@ -51,6 +56,7 @@ class Link:
     source: Address | None = None
     source_field: str | None = None
     identity: str | None = None
+    all_elements: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class FieldMasking:
-    """How one field is masked. `substitute` is set when the rule's strategy cannot be kept as it is."""
+    """How one field is masked. `substitute` is set when the rule's strategy cannot be kept as it is.
+
+    `nested`: it stands inside a column, or its column holds an array or an object.
+    """
 
     field: str
     rule: str
@@ -97,6 +106,7 @@ class FieldMasking:
     configuration: dict[str, object] = dataclasses.field(default_factory=dict)
     length: int | None = None
     substitute: Substitute | None = None
+    nested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +119,15 @@ class Omitted:
 
 @dataclass(frozen=True, slots=True)
 class NodeErasure:
-    """What erasure does in one collection. `maskings` sorted by field name; may be empty when all is omitted."""
+    """What erasure does in one collection. `maskings` sorted by field name; may be empty when all is omitted.
+
+    `delete`: rows are deleted; nothing is masked then.
+    """
 
     address: Address
     maskings: tuple[FieldMasking, ...]
     omitted: tuple[Omitted, ...] = ()
+    delete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +180,10 @@ class Plan:
     access: tuple[AccessRule, ...] = ()
     erases: bool = False
     """True when the policy has an erasure rule."""
+    shared_rows: SharedRows = SharedRows.MASK
+    """What erasure does with rows that others than the run's members own too."""
     erasure: tuple[NodeErasure, ...] = ()
-    """Collections with targeted fields, in erasure order: reverse of the visits."""
+    """Collections with targeted fields, in erasure order: reverse of the visits, but for `erase_after` and deletes."""
     affected: tuple[Affected, ...] = ()
     warnings: tuple[str, ...] = ()
 
