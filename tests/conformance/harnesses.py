@@ -9,8 +9,9 @@ import psycopg
 
 from habeas.connectors.conformance import Column, Kind, TableSpec
 from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
-from habeas.connectors.sql import connect_postgres, connect_sqlite
+from habeas.connectors.sql import connect_mariadb, connect_postgres, connect_sqlite
 from habeas.domain.ports import ColumnSketch, Connector, Limits, TableSketch, Value
+from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
 LIMITS = Limits(lock_timeout=2.0, statement_timeout=10.0)
@@ -180,3 +181,63 @@ class PostgresHarness:
             kind = f"varchar({column.length})" if column.length else "text"
         parts = [_quoted(column.name), kind, "" if column.nullable else "NOT NULL", "UNIQUE" if column.unique else ""]
         return " ".join(part for part in parts if part)
+
+
+class MariaDbHarness:
+    """A database of the session's server. `folding`: how its FOLDING columns fold case."""
+
+    def __init__(self, server: MariaDbServer, folding: str) -> None:
+        self.server = server
+        self.folding = folding
+        self.connectors: list[Connector] = []
+        self.url = server.create_database("conformance")
+
+    def create(self, spec: TableSpec) -> None:
+        parts = [self._column(column, column.name in spec.key) for column in spec.columns]
+        if spec.key:
+            parts.append(f"PRIMARY KEY ({', '.join(map(_backticked, spec.key))})")
+        marks = ", ".join("%s" for _ in spec.columns)
+        with self.server.connect("conformance") as session, session.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE {_backticked(spec.name)} ({', '.join(parts)})")
+            for row in spec.rows:
+                cursor.execute(f"INSERT INTO {_backticked(spec.name)} VALUES ({marks})", row)
+
+    def connect(self, limits: Limits = LIMITS) -> Connector:
+        self.connectors.append(connect_mariadb({"url": self.url}, limits))
+        return self.connectors[-1]
+
+    def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
+        with self.server.connect("conformance") as session, session.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {_backticked(spec.name)}")
+            return list(cursor.fetchall())
+
+    def spoil(self, spec: TableSpec, column: str) -> None:
+        trigger = f"CREATE TRIGGER spoiler BEFORE UPDATE ON {_backticked(spec.name)} FOR EACH ROW"
+        self.server.run(f"{trigger} SET NEW.{_backticked(column)} = 'spoiled'", dbname="conformance")
+
+    @contextmanager
+    def lock(self, spec: TableSpec) -> Iterator[None]:
+        with self.server.connect("conformance") as session, session.cursor() as cursor:
+            cursor.execute("START TRANSACTION")
+            cursor.execute(f"SELECT * FROM {_backticked(spec.name)} FOR UPDATE")
+            yield
+            cursor.execute("ROLLBACK")
+
+    def close(self) -> None:
+        for connector in self.connectors:
+            connector.close()
+
+    def _column(self, column: Column, in_key: bool) -> str:
+        kind = f"varchar({column.length})" if column.length else "varchar(60)" if in_key else "text"
+        if column.kind is Kind.INTEGER:
+            kind = "integer"
+        elif column.kind is Kind.FOLDING:
+            kind += f" {self.folding}"
+        else:
+            kind += " COLLATE utf8mb4_nopad_bin"
+        parts = [_backticked(column.name), kind, "" if column.nullable else "NOT NULL"]
+        return " ".join([*(part for part in parts if part), "UNIQUE" if column.unique else ""])
+
+
+def _backticked(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"

@@ -4,22 +4,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harnesses import MemoryHarness, PostgresHarness, SqliteHarness
+from harnesses import MariaDbHarness, MemoryHarness, PostgresHarness, SqliteHarness
 
 from habeas.connectors import connection_types
 from habeas.connectors.conformance import CASES, Case, Harness, name_of
 
-DRIVERS = ("memory", "sqlite", "postgres", "postgres-icu")
+DRIVERS = ("memory", "sqlite", "postgres", "postgres-icu", "mariadb", "mariadb-latin1")
+
+SHARED = {"mysql": "mariadb"}
+"""Connection types that share a dialect. Debian has no MySQL server: what differs there is in no cell."""
 
 
 @pytest.fixture
 def harness(driver: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Harness]:
-    made: MemoryHarness | SqliteHarness | PostgresHarness
+    made: MemoryHarness | SqliteHarness | PostgresHarness | MariaDbHarness
     match driver:
         case "memory":
             made = MemoryHarness()
         case "sqlite":
             made = SqliteHarness(tmp_path)
+        case "mariadb" | "mariadb-latin1":
+            latin = "CHARACTER SET latin1 COLLATE latin1_german1_ci"
+            folding = latin if driver == "mariadb-latin1" else "COLLATE utf8mb4_unicode_ci"
+            made = MariaDbHarness(request.getfixturevalue("mariadb_server"), folding)
         case _:
             server = request.getfixturevalue("postgres_server")
             made = PostgresHarness(server, 'text COLLATE "folding"' if driver == "postgres-icu" else "citext")
@@ -35,7 +42,7 @@ def test_connector(case: Case, driver: str, harness: Harness, record_property: p
 
 
 def test_every_connection_type_has_a_driver_in_this_suite() -> None:
-    assert {kind.name for kind in connection_types()} <= set(DRIVERS)
+    assert {SHARED.get(kind.name, kind.name) for kind in connection_types()} <= set(DRIVERS)
 
 
 def test_cases_have_names_of_their_own() -> None:

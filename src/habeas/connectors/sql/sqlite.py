@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 
 from habeas.connectors.sql.dialect import Engines, Rows
 from habeas.connectors.sql.failures import Condition, Diagnosis
-from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
+from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, column_of, qualified, quote
 from habeas.connectors.sql.values import PHONE_NOISE, matched_form, sqlite_form
 from habeas.domain.dataset import Match
 from habeas.domain.errors import InputError
@@ -72,6 +72,12 @@ class SqliteDialect:
         """Affinity and collations take two spellings for one."""
         return False
 
+    def name(self, table: Table) -> str:
+        return qualified(table)
+
+    def output(self, column: ColumnSketch) -> str:
+        return column_of(column)
+
     def joins(self, values: tuple[Value, ...]) -> bool:
         """JSON cuts text at NUL, has no bytes and reads floats by other rules than the driver."""
         return all(isinstance(value, int) or (isinstance(value, str) and "\x00" not in value) for value in values)
@@ -85,7 +91,7 @@ class SqliteDialect:
         return placeholder
 
     def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
-        name = f"t.{quote(column.name)}"
+        name = column_of(column)
         if match is Match.CASEFOLD:
             return f"LOWER({name}) = LOWER({value})"
         if match is Match.PHONE:

@@ -42,11 +42,15 @@ class Seek:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A bound relation inside a statement: its FROM item, its ordinal and its values as expressions."""
+    """A bound relation inside a statement: its FROM item, its ordinal and its values as expressions.
+
+    `join` says how the table is joined to it; the relation must be read first.
+    """
 
     source: str
     ordinal: str
     values: tuple[str, ...]
+    join: str = "CROSS JOIN"
 
 
 @dataclass(slots=True)
@@ -66,6 +70,14 @@ class Draft:
 class Grammar(Protocol):
     """What the stores write differently in a SELECT. In every statement the table is called `t`."""
 
+    def name(self, table: Table) -> str:
+        """The quoted name of a table, with its schema when the dataset names one."""
+        ...
+
+    def output(self, column: ColumnSketch) -> str:
+        """`t.column` as it is read."""
+        ...
+
     def joins(self, values: tuple[Value, ...]) -> bool:
         """True when these bound values pass through a bound relation unchanged."""
         ...
@@ -83,14 +95,19 @@ class Grammar(Protocol):
         ...
 
 
-def quote(name: str) -> str:
-    """A standard SQL identifier, always quoted; colons are escaped for `sqlalchemy.text`."""
-    return '"' + name.replace('"', '""').replace(":", "\\:") + '"'
+def quote(name: str, mark: str = '"') -> str:
+    """An identifier, always quoted (standard SQL's mark unless another is given); colons are escaped for `text`."""
+    return mark + name.replace(mark, mark * 2).replace(":", "\\:") + mark
 
 
-def qualified(table: Table) -> str:
+def qualified(table: Table, mark: str = '"') -> str:
     """The quoted name of a table, with its schema when the dataset names one."""
-    return ".".join(quote(name) for name in (table.schema, table.name) if name)
+    return ".".join(quote(name, mark) for name in (table.schema, table.name) if name)
+
+
+def column_of(column: ColumnSketch) -> str:
+    """`t.column` in standard SQL."""
+    return f"t.{quote(column.name)}"
 
 
 def resolve(sketch: TableSketch, table: Table, names: Sequence[str]) -> tuple[ColumnSketch, ...]:
@@ -114,7 +131,7 @@ def compile_select(
     """
     parts = [part for seek in seeks for part in _parts(grammar, seek)]
     chunks = (parts[start : start + MAX_BRANCHES] for start in range(0, len(parts), MAX_BRANCHES))
-    return [_union(grammar, qualified(table), outputs, chunk, tail) for chunk in chunks]
+    return [_union(grammar, grammar.name(table), outputs, chunk, tail) for chunk in chunks]
 
 
 def _parts(grammar: Grammar, seek: Seek) -> list[Seek]:
@@ -142,7 +159,7 @@ def _branch(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, al
         ]
     else:
         relation = grammar.relation(part, alias, draft)
-        source, place = f"{relation.source} CROSS JOIN {table} AS t", relation.ordinal
+        source, place = f"{relation.source} {relation.join} {table} AS t", relation.ordinal
         values = list(relation.values)
     conditions = (
         grammar.condition(column, value, part.match) for column, value in zip(part.columns, values, strict=True)
