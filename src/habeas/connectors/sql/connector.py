@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from habeas.connectors.sql import erasing
+from habeas.connectors.sql.copies import Copies
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.failures import scrubbed
 from habeas.connectors.sql.statements import Seek, Statement, compile_select, resolve
@@ -112,8 +113,11 @@ class SqlConnector:
         table, where = lookup.table, str(lookup.table.address)
         sketch = self._sketch(table)
         locators = self._locators(table, sketch)
-        outputs = [*locators, *map(self._dialect.output, resolve(sketch, table, columns))]
         seeks = [self._seek(table, sketch, entry) for entry in lookup.entries]
+        if locators is None:
+            yield from self._copies(table, sketch, seeks, columns)
+            return
+        outputs = [*locators, *map(self._dialect.output, resolve(sketch, table, columns))]
         statements = compile_select(self._dialect, table, outputs, seeks)
         if not statements:
             return
@@ -137,6 +141,21 @@ class SqlConnector:
                     if repeats:
                         seen[match] = 0 if certain else hash(repr(values))
                     batch.append((*match, values))
+                if batch:
+                    yield batch
+
+    def _copies(
+        self, table: Table, sketch: TableSketch, seeks: Sequence[Seek], columns: Sequence[str]
+    ) -> Iterator[list[tuple[int, Key, tuple[Value, ...]]]]:
+        """The same, of a table whose rows only what they hold tells apart."""
+        entered = {column.name for seek in seeks for column in seek.columns}
+        names = [*columns, *sorted(entered.difference(columns))]
+        outputs = list(map(self._dialect.output, resolve(sketch, table, names)))
+        copies = Copies(seeks)
+        for statement in compile_select(self._dialect, table, outputs, copies.seeks):
+            for rows in self._fetch(statement, str(table.address)):
+                found = ((copies.identify(row[0], row[1:]), row) for row in rows)
+                batch = [(*match, tuple(row[1 : 1 + len(columns)])) for match, row in found if match is not None]
                 if batch:
                     yield batch
 
@@ -172,15 +191,15 @@ class SqlConnector:
         rows = {(ordinal, repr(form)): (ordinal, (form,)) for ordinal, form in forms if form is not None}
         return Seek(columns, list(rows.values()), entry.match)
 
-    def _locators(self, table: Table, sketch: TableSketch) -> tuple[str, ...]:
-        """The store's own row ids, unless the declared key is proven to tell rows apart."""
+    def _locators(self, table: Table, sketch: TableSketch) -> tuple[str, ...] | None:
+        """The store's own row ids, unless the declared key is proven to tell rows apart; None when it has none."""
         if table.key and (not sketch.locatable or _proves(sketch, table.key)):
             return ()
         if not sketch.locatable:
             raise NeedsHuman(
                 f"{table.address}: rows cannot be told apart without a key", hint="declare a primary_key in the dataset"
             )
-        return self._dialect.locator(sketch)
+        return self._dialect.locator(sketch) or None
 
     def _sketch(self, table: Table) -> TableSketch:
         """What the store says of a table, asked once, and again when a declared column is not among it."""

@@ -44,7 +44,7 @@ class Dialect(Grammar, Protocol):
         ...
 
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
-        """Expressions that tell rows of a locatable table apart without a key."""
+        """Expressions that tell rows of a locatable table apart without a key; none where the store has no row ids."""
         ...
 
     def lock(self, key: Sequence[str]) -> str:

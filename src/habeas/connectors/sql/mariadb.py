@@ -91,7 +91,7 @@ class MariaDbDialect:
         return f"{name} = {value}"
 
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
-        """There is none: rows are told apart by what they hold."""
+        """There are none: rows are told apart by what they hold."""
         return ()
 
     def lock(self, key: Sequence[str]) -> str:
