@@ -7,6 +7,7 @@ Pure; of the rows it keeps a digest of what they hold.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from habeas.connectors.sql.statements import Seek
 from habeas.domain.ports import Key, Value
@@ -40,4 +41,4 @@ class Copies:
         for owner, values in seek.rows:
             rows.append((len(self._owners), values))
             self._owners.append(owner)
-        return Seek(seek.columns, rows, seek.match)
+        return replace(seek, rows=rows)

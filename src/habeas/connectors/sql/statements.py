@@ -4,9 +4,9 @@ Pure: knows table sketches and a grammar, contacts no server. One value is a pla
 ordinal, more are one bound relation joined to the table, alternatives are branches of a UNION ALL, never an OR.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.engine.default import DefaultDialect
@@ -15,8 +15,13 @@ from habeas.domain.dataset import Match
 from habeas.domain.errors import NeedsHuman
 from habeas.domain.ports import ColumnSketch, Table, TableSketch, Value
 
+Item = TypeVar("Item")
+
 MAX_BRANCHES = 100
 """Branches of one UNION ALL; SQLite allows 500."""
+
+MAX_CHARACTERS = 2_000_000
+"""Of all values in one statement: MariaDB takes statements of 16 MiB, where a character may need several bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +135,42 @@ def compile_select(
     A row comes once for every value it matches: de-duplicate on the ordinal and what identifies the row.
     """
     parts = [part for seek in seeks for part in _parts(grammar, seek)]
-    chunks = (parts[start : start + MAX_BRANCHES] for start in range(0, len(parts), MAX_BRANCHES))
-    return [_union(grammar, grammar.name(table), outputs, chunk, tail) for chunk in chunks]
+    return [_union(grammar, grammar.name(table), outputs, chunk, tail) for chunk in _chunks(parts)]
 
 
 def _parts(grammar: Grammar, seek: Seek) -> list[Seek]:
     """Cut a seek into what becomes one branch each: one row alone, or many rows joined."""
     joined = [row for row in seek.rows if grammar.joins(row[1])]
     alone = [row for row in seek.rows if not grammar.joins(row[1])]
-    groups = [joined] if joined else []
-    return [Seek(seek.columns, rows, seek.match) for rows in [*groups, *([row] for row in alone)]]
+    groups = [*_portions(joined, _weight, MAX_CHARACTERS), *([row] for row in alone)]
+    return [Seek(seek.columns, rows, seek.match) for rows in groups]
+
+
+def _chunks(parts: Sequence[Seek]) -> Iterator[Sequence[Seek]]:
+    """What stands in one statement."""
+    for chunk in _portions(parts, lambda part: sum(map(_weight, part.rows)), MAX_CHARACTERS):
+        for start in range(0, len(chunk), MAX_BRANCHES):
+            yield chunk[start : start + MAX_BRANCHES]
+
+
+def _weight(row: tuple[int, tuple[Value, ...]]) -> int:
+    """About how many characters a row takes in a statement."""
+    return sum(len(value) if isinstance(value, str | bytes) else 20 for value in row[1]) + 10
+
+
+def _portions(items: Sequence[Item], weigh: Callable[[Item], int], limit: int) -> Iterator[list[Item]]:
+    """Cut where the weight goes over the limit; an item that is too heavy alone stands alone."""
+    portion: list[Item] = []
+    weight = 0
+    for item in items:
+        own = weigh(item)
+        if portion and weight + own > limit:
+            yield portion
+            portion, weight = [], 0
+        portion.append(item)
+        weight += own
+    if portion:
+        yield portion
 
 
 def _union(grammar: Grammar, table: str, outputs: Sequence[str], parts: Sequence[Seek], tail: str) -> Statement:
