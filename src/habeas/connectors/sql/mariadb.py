@@ -26,6 +26,8 @@ _ANY_TEXT = ("utf8mb4", "utf8mb4_bin")
 _NUMBERS = INTEGERS.keys() | {"bit", "year"}
 _EXACT = _NUMBERS | BINARY | {"decimal", "date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6"}
 """Types of which two forms are two values."""
+_ALL = 2**64 - 1
+"""A limit that is none."""
 _LONGEST_VARCHAR = 2048
 """Characters; longer values make a relation of long texts."""
 
@@ -60,23 +62,30 @@ class MariaDbDialect:
         return True
 
     def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
-        """In the order of the values, so that two batches take their locks in one order."""
+        """In the order of the values, so that two batches take their locks in one order.
+
+        A limit keeps the relation whole: the store may read the table first and look values up in it, by an index
+        of its own making. Where rows are locked it must not: it would lock the whole table.
+        """
         rows = sorted(seek.rows, key=lambda row: [(type(value).__name__, value) for value in row[1]])
         cells = [
             _cell(column, seek.match, f"v{place}", [values[place] for _, values in rows])
             for place, column in enumerate(seek.columns)
         ]
         source = _json_table(draft, [("ord INT", [ordinal for ordinal, _ in rows]), *_parts(cells)])
+        values = ", ".join(f"{_prepared(cell.value('j'), seek.match)} AS {cell.name}" for cell in cells)
         checks = [check for cell in cells for check in cell.checks("j")]
         where = f" WHERE {' AND '.join(checks)}" if checks else ""
-        draft.relations.append(f"{alias} AS (SELECT * FROM {source} AS j{where})")  # noqa: S608  # values bound
-        return Relation(alias, f"{alias}.ord", tuple(cell.value(alias) for cell in cells), "STRAIGHT_JOIN")
+        draft.relations.append(f"{alias} AS (SELECT j.ord, {values} FROM {source} AS j{where} LIMIT {_ALL})")  # noqa: S608  # values bound
+        join = "STRAIGHT_JOIN" if draft.locks else "JOIN"
+        return Relation(alias, f"{alias}.ord", tuple(f"{alias}.{cell.name}" for cell in cells), join)
 
     def typed(self, placeholder: str, column: ColumnSketch, match: Match) -> str:
         kind = read_type(column.type)
         if match is not Match.EXACT or kind.textual:
             charset, collation = _text_type(kind)
-            return placeholder if charset == "utf8mb4" else _converted(placeholder, charset, collation)
+            value = placeholder if charset == "utf8mb4" else _converted(placeholder, charset, collation)
+            return _prepared(value, match)
         return _cast(kind, placeholder)
 
     def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
@@ -84,7 +93,7 @@ class MariaDbDialect:
         if not kind.charset and (kind.textual or match is not Match.EXACT):
             name = f"CAST({name} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_bin"
         if match is Match.CASEFOLD:
-            return f"LOWER({name}) = LOWER({value})"
+            return f"LOWER({name}) = {value}"
         if match is Match.PHONE:
             for noise in PHONE_NOISE:
                 name = f"REPLACE({name}, '{noise}', '')"
@@ -205,6 +214,10 @@ def _converted(placeholder: str, charset: str, collation: str) -> str:
     converted = f"CONVERT({placeholder} USING {charset})"
     whole = f"CONVERT({converted} USING utf8mb4) COLLATE utf8mb4_bin = {placeholder}"
     return f"IF({whole}, {converted}, NULL) COLLATE {collation}"
+
+
+def _prepared(value: str, match: Match) -> str:
+    return f"LOWER({value})" if match is Match.CASEFOLD else value
 
 
 def _cast(kind: ColumnType, value: str) -> str:

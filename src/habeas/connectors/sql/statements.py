@@ -60,8 +60,12 @@ class Relation:
 
 @dataclass(slots=True)
 class Draft:
-    """A statement being written: its parameters and the named relations that stand before it."""
+    """A statement being written: its parameters and the named relations that stand before it.
 
+    `locks`: its rows are locked, in the order in which the relation names them.
+    """
+
+    locks: bool = False
     parameters: dict[str, Value] = field(default_factory=dict)
     relations: list[str] = field(default_factory=list)
 
@@ -174,7 +178,7 @@ def _portions(items: Sequence[Item], weigh: Callable[[Item], int], limit: int) -
 
 
 def _union(grammar: Grammar, table: str, outputs: Sequence[str], parts: Sequence[Seek], tail: str) -> Statement:
-    draft = Draft()
+    draft = Draft(locks=bool(tail))
     branches = [_branch(grammar, table, outputs, part, f"habeas_k{place}", draft) for place, part in enumerate(parts)]
     leading = f"WITH {', '.join(draft.relations)} " if draft.relations else ""
     return Statement(leading + " UNION ALL ".join(branches) + tail, draft.parameters)
