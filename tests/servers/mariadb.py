@@ -1,6 +1,6 @@
 """Starts a private MariaDB for tests: own data folder, free port, password login over TCP.
 
-MariaDB refuses root, so as root everything runs as the user `mysql`. Settings of this machine are not read.
+MariaDB refuses root, so as root everything runs as the user `nobody`. Settings of this machine are not read.
 """
 
 import os
@@ -42,7 +42,7 @@ class MariaDbServer:
 
     def __init__(self, *, durable: bool = False, connections: int = 200) -> None:
         self._program = find_program("mariadbd")
-        self._account = "mysql" if os.geteuid() == 0 else None
+        self._account = "nobody" if os.geteuid() == 0 else None
         self._folder = Path(tempfile.mkdtemp(prefix="habeas-mariadb-"))
         if self._account:
             shutil.chown(self._folder, self._account)
