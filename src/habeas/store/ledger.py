@@ -116,7 +116,7 @@ def _prepare_sqlite(dbapi_connection: sqlite3.Connection, record: object) -> Non
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """A file's first change to WAL needs it alone, and SQLite does not wait for that: try until its time-out is over."""
+    """A file's first change to WAL needs it alone, and SQLite does not wait for that: try as long as it would."""
     until = time.monotonic() + SQLITE_TIMEOUT
     while True:
         try:
