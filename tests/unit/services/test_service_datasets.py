@@ -82,6 +82,7 @@ def test_a_store_that_is_down_does_not_stop_saving(context: Context, store: Fake
     assert not datasets.save_datasets(context, "shop", [dataset_body("shop_db", "any")]).failed
 
 
+# D30
 def test_validation_says_whether_it_can_be_walked_and_stores_nothing(context: Context) -> None:
     body = dataset_body()
     good = datasets.validate_dataset(context, "shop", body)
