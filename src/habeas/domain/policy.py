@@ -20,9 +20,11 @@ class OnUnreachable(StrEnum):
 
 
 class SharedRows(StrEnum):
-    """What erasure does with a row that belongs to other people too. This version knows `mask` only."""
+    """What erasure does with a row that belongs to other people too (design §9)."""
 
-    MASK = "mask"
+    MASK = "mask"  # without counting them
+    REPORT = "report"  # count, mask and list
+    SKIP = "skip"  # count, leave and list
 
 
 @dataclass(frozen=True, slots=True)

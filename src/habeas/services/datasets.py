@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import sqlalchemy as sa
 
-from habeas.domain.dataset import Collection, Dataset
+from habeas.domain.dataset import Dataset, Field
 from habeas.domain.errors import Conflict, DatasetError, InputError, NotFound
 from habeas.domain.ports import Sketch
 from habeas.execution.context import Context
@@ -153,10 +153,15 @@ def _check(dataset: Dataset, others: Iterable[Dataset], sketch: Sketch | None) -
 
 
 def _without_references(dataset: Dataset) -> Dataset:
-    def strip(collection: Collection) -> Collection:
-        return replace(collection, fields=tuple(replace(field, references=()) for field in collection.fields))
+    def strip(field: Field) -> Field:
+        return replace(field, references=(), fields=tuple(map(strip, field.fields)))
 
-    return replace(dataset, collections=tuple(map(strip, dataset.collections)))
+    return replace(
+        dataset,
+        collections=tuple(
+            replace(collection, fields=tuple(map(strip, collection.fields))) for collection in dataset.collections
+        ),
+    )
 
 
 def _find_connection(context: Context, key: str) -> Record:
