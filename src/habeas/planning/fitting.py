@@ -1,0 +1,55 @@
+"""Fitting: adapts the masking of one field to what its column can hold, or says why the field must stay (design §3).
+
+An object that is masked can only become null, each element of an array by itself. Knows no policy and no collection.
+"""
+
+from habeas.domain.dataset import DataType, Field
+from habeas.planning.columns import ColumnFacts
+from habeas.planning.plan import FieldMasking, OmitReason, Substitute
+from habeas.planning.plan_input import StrategyFacts
+
+
+def fit(masking: FieldMasking, item: Field, strategy: StrategyFacts, column: ColumnFacts) -> FieldMasking | OmitReason:
+    """The masking as the column takes it. `item` is the field at the masking's path."""
+    _, *inside = masking.field.split(".")
+    place = column.member(inside)
+    whole = item.is_object or (place is not None and (bool(place.fields) or (place.document and not item.array)))
+    by_element = item.array or (place is not None and place.array)
+    text = (
+        not whole
+        and item.data_type in (None, DataType.STRING)
+        and (place is None or place.text or place.document)  # documents hold text anywhere
+    )
+    is_column = not inside and not by_element
+    to_null = strategy.null or (strategy.text_only and not text)
+    nullable = column.nullable or not is_column
+    if column.primary:
+        return OmitReason.PRIMARY_KEY
+    if column.generated:
+        return OmitReason.GENERATED
+    if column.parent or (column.child and not (to_null and is_column and column.nullable)):
+        return OmitReason.FOREIGN_KEY
+    if to_null and not nullable and not (strategy.null and text):
+        return OmitReason.NOT_NULL
+    lengths = (item.length, place.length if place is not None else None)
+    return FieldMasking(
+        field=masking.field,
+        rule=masking.rule,
+        strategy=masking.strategy,
+        configuration=masking.configuration,
+        length=min((length for length in lengths if length is not None), default=None),
+        substitute=_substitute(strategy, column, to_null=to_null, text=text, is_column=is_column),
+        nested=bool(inside) or item.array or item.is_object or column.nested,
+    )
+
+
+def _substitute(
+    strategy: StrategyFacts, column: ColumnFacts, *, to_null: bool, text: bool, is_column: bool
+) -> Substitute | None:
+    if strategy.null:
+        # A unique column takes many nulls, but not many arrays or objects that differ in nothing else.
+        free = column.nullable if is_column else not (column.unique and text)
+        return None if free else Substitute.DERIVED
+    if to_null:
+        return Substitute.NULL
+    return Substitute.DERIVED if strategy.constant and column.unique else None
