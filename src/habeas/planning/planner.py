@@ -5,6 +5,7 @@ targeting (what each rule returns or masks) -> erasure_order. Pure: no I/O, no c
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from habeas.domain.dataset import Address, Match
 from habeas.domain.errors import DatasetError, InputError, Unreachable
@@ -52,10 +53,10 @@ def make_plan(given: PlanInput) -> Plan:
     walked = walk(survey.graph, survey.roots, survey.reached)
     groups = form_groups(walked, survey.graph.after)
     visited = [survey.graph.places[address] for group in groups for address in group.nodes]
-    nodes = _make_nodes(visited, groups, walked, given.identity_kinds)
     facts = gather_facts(visited)
+    nodes = _make_nodes(visited, groups, walked, given.identity_kinds, facts)
     targeting = Targeting(given.policy, visited, given.strategies)
-    erasures = targeting.plan_erasure(facts, _find_narrowed(nodes, survey.graph.places, facts))
+    erasures = targeting.plan_erasure(facts, _find_narrowed(nodes))
     erases = bool(given.policy.rules_for(ActionType.ERASURE))
     deleting = {address for address, erasure in erasures.items() if erasure.delete}
     order = order_erasure(visited if erases else (), walked.edges, deleting, facts)
@@ -128,10 +129,14 @@ def _hint_for(needs: set[tuple[str, ...]]) -> str:
 
 
 def _make_nodes(
-    visited: Sequence[Place], groups: Sequence[Group], walked: Walk, kinds: frozenset[str]
+    visited: Sequence[Place],
+    groups: Sequence[Group],
+    walked: Walk,
+    kinds: frozenset[str],
+    facts: Mapping[Address, TableFacts],
 ) -> tuple[Node, ...]:
     group_of = {address: number for number, group in enumerate(groups) for address in group.nodes}
-    links: dict[Address, list[Link]] = {place.address: _identity_links(place, kinds) for place in visited}
+    links = {place.address: _identity_links(place, kinds) for place in visited}
     feeds: dict[Address, set[str]] = {place.address: set() for place in visited}
     places = {place.address: place for place in visited}
     for edge in sorted(walked.edges, key=lambda edge: (edge.target.field, str(edge.source))):
@@ -152,7 +157,7 @@ def _make_nodes(
             place.address,
             place.connection.key,
             _make_table(place),
-            tuple(links[place.address]),
+            tuple(_mark_nested(link, place, facts.get(place.address, NO_FACTS)) for link in links[place.address]),
             group_of[place.address],
             tuple(sorted(feeds[place.address])),
         )
@@ -179,17 +184,15 @@ def _keeps_all(place: Place, path: str) -> bool:
     return any(place.fields[".".join(names[:end])].all_elements for end in range(1, len(names) + 1))
 
 
-def _find_narrowed(
-    nodes: Iterable[Node], places: Mapping[Address, Place], facts: Mapping[Address, TableFacts]
-) -> frozenset[Address]:
+def _mark_nested(link: Link, place: Place, facts: TableFacts) -> Link:
+    """The link, with word of whether its values stand inside of a column."""
+    column = facts.column(link.field.partition(".")[0])
+    return replace(link, nested="." in link.field or place.fields[link.field].array or column.nested)
+
+
+def _find_narrowed(nodes: Iterable[Node]) -> frozenset[Address]:
     """Collections that are entered inside of a column, so that arrays in their rows may be cut to what matched."""
-
-    def narrows(node: Node, link: Link) -> bool:
-        column = facts.get(node.address, NO_FACTS).column(link.field.partition(".")[0])
-        nested = "." in link.field or places[node.address].fields[link.field].array or column.nested
-        return nested and not link.all_elements
-
-    return frozenset(node.address for node in nodes if any(narrows(node, link) for link in node.links))
+    return frozenset(node.address for node in nodes if any(one.nested and not one.all_elements for one in node.links))
 
 
 def _warn_of_arbitrary_order(survey: Survey) -> list[str]:
