@@ -24,8 +24,9 @@ class SkipReason(StrEnum):
 
 
 class OmitReason(StrEnum):
-    """Why a targeted field is not masked."""
+    """Why a targeted field is not masked. `PRESERVED` alone is as the policy wants it, and no exception."""
 
+    PRESERVED = "the masking strategy keeps it"
     READ_ONLY = "the field is read-only"
     PRIMARY_KEY = "primary keys are never masked"
     NO_KEY = "the collection has no primary key"

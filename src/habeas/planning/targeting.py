@@ -83,7 +83,7 @@ class Targeting:
             masking = self._mask(item)
             if masking is None:
                 continue
-            settled = _protect(place, item) or self._fit(item, masking, table.column(item.name))
+            settled = self._keep(masking) or _protect(place, item) or self._fit(item, masking, table.column(item.name))
             if isinstance(settled, OmitReason):
                 omitted.append(Omitted(item.name, settled))
             else:
@@ -105,6 +105,9 @@ class Targeting:
             masking = Masking(item.masking.strategy, item.masking.configuration)
             self._facts_of(masking.strategy, f"field {item.name!r}")
         return FieldMasking(item.name, rule.key, masking.strategy, dict(masking.configuration))
+
+    def _keep(self, masking: FieldMasking) -> OmitReason | None:
+        return OmitReason.PRESERVED if self._strategies[masking.strategy].keeps else None
 
     def _fit(self, item: Field, masking: FieldMasking, column: ColumnFacts) -> FieldMasking | OmitReason:
         """Adapt a masking to what its column can hold."""
