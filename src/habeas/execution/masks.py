@@ -22,6 +22,7 @@ class Masks:
         self._strategies: list[MaskingStrategy] = [
             strategies[masking.strategy].make(masking.configuration) for masking in erasure.maskings
         ]
+        self._fills_null = {name for name, kind in strategies.items() if kind.fills_null}
         self.columns = tuple(masking.field for masking in erasure.maskings)
         self._places = [node.table.columns.index(field) for field in self.columns]
 
@@ -34,14 +35,17 @@ class Masks:
         )
         return Change(row.key, original, after)
 
-    @staticmethod
     def _mask(
-        masking: FieldMasking, strategy: MaskingStrategy, value: Value, row: Row, secrets: RequestSecrets
+        self, masking: FieldMasking, strategy: MaskingStrategy, value: Value, row: Row, secrets: RequestSecrets
     ) -> Value:
-        if masking.substitute is Substitute.NULL:
+        stays_null = value is None and masking.strategy not in self._fills_null
+        if stays_null or masking.substitute is Substitute.NULL:
             return None
         if masking.substitute is Substitute.DERIVED:
             name, kind = DERIVED_SECRET
-            return derive(material_of(value, row.key), secrets[name][kind], masking.length)
+            suffix = masking.suffix if masking.has_room else ""
+            return derive(material_of(value, row.key), secrets[name][kind], masking.length, suffix)
+        if value is None:
+            value = material_of(None, row.key)  # each row its own text, as several nulls may stand in a unique column
         masked: Sequence[Value] | None = strategy.mask([value], secrets.get(masking.strategy, {}), masking.length)
         return None if masked is None else truncate(masked[0], masking.length)

@@ -9,7 +9,7 @@ from habeas.domain.dataset import Address, Match
 from habeas.planning.plan import FieldMasking, Link, Node, NodeErasure, Plan, Substitute
 
 _SUBSTITUTES = {
-    Substitute.NULL: "null instead: the column holds no text",
+    Substitute.NULL: "null instead: the column cannot hold the text",
     Substitute.DERIVED: "derived text instead: the column is unique or must not be null",
 }
 

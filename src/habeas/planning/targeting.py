@@ -5,7 +5,7 @@ store would refuse to change (design §3). Knows nothing of the walk.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from habeas.domain.category import covers
 from habeas.domain.dataset import Address, DataType, Field
@@ -15,6 +15,7 @@ from habeas.domain.request import ActionType
 from habeas.planning.columns import NO_FACTS, ColumnFacts, SketchFacts, TableFacts
 from habeas.planning.graph import Place
 from habeas.planning.plan import (
+    DISTINCT_LENGTH,
     AccessRule,
     Affected,
     AffectedField,
@@ -122,14 +123,9 @@ class Targeting:
             return OmitReason.FOREIGN_KEY
         if to_null and not column.nullable and not (strategy.null and text):
             return OmitReason.NOT_NULL
-        return FieldMasking(
-            field=masking.field,
-            rule=masking.rule,
-            strategy=masking.strategy,
-            configuration=masking.configuration,
-            length=min((length for length in (item.length, column.length) if length is not None), default=None),
-            substitute=_substitute(strategy, column, to_null=to_null),
-        )
+        length = min((length for length in (item.length, column.length) if length is not None), default=None)
+        fitted = replace(masking, length=length)
+        return replace(fitted, substitute=_substitute(fitted, strategy, column, to_null=to_null))
 
     def _masking_of(self, rule: Rule) -> Masking:
         if rule.masking is None:
@@ -162,12 +158,18 @@ def _protect(place: Place, item: Field) -> OmitReason | None:
     return OmitReason.PRIMARY_KEY if item.primary_key else None
 
 
-def _substitute(strategy: StrategyFacts, column: ColumnFacts, *, to_null: bool) -> Substitute | None:
+def _substitute(
+    masking: FieldMasking, strategy: StrategyFacts, column: ColumnFacts, *, to_null: bool
+) -> Substitute | None:
+    """What the column takes instead of the strategy's own text. In a unique one no two rows may become alike."""
     if strategy.null:
         return None if column.nullable else Substitute.DERIVED
     if to_null:
         return Substitute.NULL
-    return Substitute.DERIVED if strategy.constant and column.unique else None
+    if not column.unique or (masking.has_room and not strategy.constant):
+        return None
+    too_short = masking.length is not None and masking.length < DISTINCT_LENGTH
+    return Substitute.NULL if too_short and column.nullable else Substitute.DERIVED
 
 
 def _affected(place: Place, targets: Sequence[Target]) -> tuple[AffectedField, ...]:
