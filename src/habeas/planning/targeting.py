@@ -166,10 +166,16 @@ def _substitute(
         return None if column.nullable else Substitute.DERIVED
     if to_null:
         return Substitute.NULL
-    if not column.unique or (masking.has_room and not strategy.constant):
+    if not column.unique or _stays_distinct(masking, strategy):
         return None
     too_short = masking.length is not None and masking.length < DISTINCT_LENGTH
     return Substitute.NULL if too_short and column.nullable else Substitute.DERIVED
+
+
+def _stays_distinct(masking: FieldMasking, strategy: StrategyFacts) -> bool:
+    asked = masking.configuration.get("length")  # of random_string_rewrite
+    enough = not isinstance(asked, int) or asked >= DISTINCT_LENGTH
+    return masking.has_room and enough and not strategy.constant
 
 
 def _affected(place: Place, targets: Sequence[Target]) -> tuple[AffectedField, ...]:

@@ -101,6 +101,17 @@ def test_a_derived_text_that_is_cut_short_is_replaced_where_it_must_be_unique(
 
 
 @pytest.mark.parametrize(
+    ("sketch", "length", "fitted"),
+    [("unique", 11, " as DERIVED"), ("unique", 12, ""), ("unique", None, ""), ("", 5, "")],
+)
+def test_few_random_characters_are_replaced_where_they_must_be_unique(
+    sketch: str, length: int | None, fitted: str
+) -> None:
+    found = fit(Column(f"text {sketch}"), "random_string_rewrite", {"length": length})
+    assert found == f"x random_string_rewrite{fitted}"
+
+
+@pytest.mark.parametrize(
     ("sketch", "fitted"),
     [
         ("text unique", " as DERIVED"),
