@@ -52,7 +52,8 @@ class Substitute(StrEnum):
 class Link:
     """One way into a node: values of `source.source_field`, or identities of kind `identity`, find `field`.
 
-    `all_elements`: arrays that it is found in are not narrowed to what matched.
+    `nested`: the values stand inside the column, or are the elements of an array. `all_elements`: arrays that they are
+    found in are not narrowed to what matched.
     """
 
     field: str
@@ -61,6 +62,7 @@ class Link:
     source: Address | None = None
     source_field: str | None = None
     identity: str | None = None
+    nested: bool = False
     all_elements: bool = False
 
 
