@@ -33,7 +33,7 @@ class OmitReason(StrEnum):
     PRESERVED = "the masking strategy keeps it"
     READ_ONLY = "the field is read-only"
     PRIMARY_KEY = "primary keys are never masked"
-    NO_KEY = "the collection has no primary key"
+    NO_KEY = "its rows cannot be told apart without a primary key"
     FOREIGN_KEY = "a foreign-key constraint would refuse the change"
     GENERATED = "the store computes the column itself"
     NOT_NULL = "the column must not be null and cannot hold text"

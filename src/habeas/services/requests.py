@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from habeas.delivery.encryption import check_package_key
 from habeas.domain.dataset import Address
+from habeas.domain.documents import Rewrite
 from habeas.domain.errors import HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity, normalise
 from habeas.domain.policy import Policy
@@ -21,7 +22,7 @@ from habeas.execution.masks import DERIVED_SECRET
 from habeas.execution.planning_input import PlanRequest, load_policy
 from habeas.execution.report import make_report
 from habeas.masking.registry import generate_request_secrets, generate_secret
-from habeas.planning.plan import Plan
+from habeas.planning.plan import Node, NodeErasure, Plan
 from habeas.planning.preview import preview_plan as show_plan
 from habeas.services.bulk import Listing, make_id
 from habeas.services.request_views import RequestView, affected_fields, show_log, show_requests
@@ -245,17 +246,33 @@ def make_preview(
     plan = context.planner.plan(PlanRequest(policy_key, tuple(sorted(set(identity_kinds))), chosen))
     reads, changes = {}, {}
     for node in plan.nodes:
-        ways = dict.fromkeys((link.field, link.match) for link in node.links)
-        entries = tuple(Entry(field, [(0, "")], match) for field, match in ways)
-        reads[node.address] = context.connectors.get(node.connection).explain(Lookup(node.table, entries))
+        reads[node.address] = context.connectors.get(node.connection).explain(_blank_lookup(node))
     for erasure in plan.erasure:
-        if erasure.maskings:
+        if erasure.maskings or erasure.delete:
             node = plan.node(erasure.address)
-            columns = tuple(masking.field for masking in erasure.maskings)
-            blank = Change(("",) * len(node.table.key), ("",) * len(columns), ("",) * len(columns))
-            statement = Erasure(node.table, columns, [blank])
+            statement = _blank_erasure(node, erasure)
             changes[node.address] = context.connectors.get(node.connection).explain(statement)
     return plan, reads, changes
+
+
+def _blank_lookup(node: Node) -> Lookup:
+    """A look-up by all ways into a collection, with one value each."""
+    ways = dict.fromkeys((link.field, link.match) for link in node.links)
+    split = ((field.split("."), match) for field, match in ways)
+    return Lookup(node.table, tuple(Entry(names[0], [(0, "")], match, tuple(names[1:])) for names, match in split))
+
+
+def _blank_erasure(node: Node, erasure: NodeErasure) -> Erasure:
+    """An erasure of one row."""
+    paths: dict[str, list[tuple[str, ...]]] = {}
+    for masking in erasure.maskings:
+        if masking.nested:
+            column, *inside = masking.field.split(".")
+            paths.setdefault(column, []).append(tuple(inside))
+    columns = tuple(dict.fromkeys(masking.field.partition(".")[0] for masking in erasure.maskings))
+    after = tuple(Rewrite(tuple(paths[column]), ()) if column in paths else "" for column in columns)
+    key = ("",) * len(node.table.key or node.table.columns)
+    return Erasure(node.table, columns, [Change(key, ("",) * len(columns), after)], erasure.delete)
 
 
 def preview_plan(
