@@ -279,7 +279,7 @@ class ConnectionType:
 
 
 Secrets: TypeAlias = Mapping[str, str]
-"""Masking secrets of one request and strategy, by kind (`salt`, `key`)."""
+"""Masking secrets of one request and strategy, by kind (`salt`, `key`); each is 32 random bytes in URL-safe base64."""
 
 
 class MaskingStrategy(Protocol):
@@ -318,6 +318,10 @@ class StrategyType:
     """True when the masked value is the same for all rows."""
     null: bool = False
     """True when the masked value is null."""
+    fills_null: bool = False
+    """True when null is replaced too. A value stands in for it, one for each row: several nulls may be unique."""
+    keeps: bool = False
+    """True when the value stays as it is; such fields are left out of the erasure."""
     configuration: tuple[ConfigurationKey, ...] = ()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from habeas.domain.dataset import Address
 from habeas.domain.policy import SharedRows
 from habeas.domain.request import ActionType
-from habeas.planning.plan import NodeErasure, Plan, SkipReason
+from habeas.planning.plan import NodeErasure, OmitReason, Plan, SkipReason
 from habeas.store.configurations import Record
 
 COUNTS = ("changed", "drifted", "already", "absent", "refused", "shared")
@@ -74,7 +74,11 @@ def _exceptions(plan: Plan, collections: Sequence[Mapping[str, object]]) -> list
         f"{c['address']} was passed over: {c['reason']}" for c in collections if c["address"] in visited and c["reason"]
     ]
     for erasure in plan.erasure:
-        said += [f"{erasure.address}:{omitted.field} was not masked: {omitted.reason}" for omitted in erasure.omitted]
+        said += [
+            f"{erasure.address}:{omitted.field} was not masked: {omitted.reason}"
+            for omitted in erasure.omitted
+            if omitted.reason is not OmitReason.PRESERVED
+        ]
         said += [
             f"{erasure.address}:{masking.field} was masked by a substitute: {masking.substitute}"
             for masking in erasure.maskings

@@ -14,7 +14,7 @@ _SHARED = {
     SharedRows.SKIP: "rows that other people own too are left, and listed",
 }
 _SUBSTITUTES = {
-    Substitute.NULL: "null instead: the column holds no text",
+    Substitute.NULL: "null instead: the column cannot hold the text",
     Substitute.DERIVED: "derived text instead: the column is unique or must not be null",
 }
 

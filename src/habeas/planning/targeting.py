@@ -101,7 +101,7 @@ class Targeting:
         settled.sort(key=lambda outcome: outcome.field)
         hindrance = _find_hindrance(place, settled, findable=findable)
         if hindrance is not None:
-            return NodeErasure(place.address, (), tuple(Omitted(outcome.field, hindrance) for outcome in settled))
+            return NodeErasure(place.address, (), tuple(_hinder(outcome, hindrance) for outcome in settled))
         if place.collection.delete:
             return NodeErasure(place.address, (), delete=True)
         return NodeErasure(
@@ -117,7 +117,8 @@ class Targeting:
         chosen = self._last(item.categories, above)
         protected = protected or item.read_only
         # An object is masked as one, unless something inside must stay or the column must not become null.
-        inside = item.fields if chosen is None or (not protected and _holds_read_only(item)) else ()
+        apart = chosen is None or (not protected and (self._keeps(item, chosen) or self._holds_kept(item)))
+        inside = item.fields if apart else ()
         if chosen is not None and not inside:
             outcome = self._mask(path, item, chosen, table, protected=protected)
             yield outcome
@@ -133,11 +134,22 @@ class Targeting:
         if item.masking is not None:
             masking = Masking(item.masking.strategy, item.masking.configuration)
         strategy = self._facts_of(masking.strategy, f"field {path!r}")
+        if strategy.keeps:
+            return Omitted(path, OmitReason.PRESERVED)
         if protected or item.primary_key:
             return Omitted(path, OmitReason.READ_ONLY if protected else OmitReason.PRIMARY_KEY)
         wanted = FieldMasking(path, target.rule.key, masking.strategy, dict(masking.configuration))
         fitted = fit(wanted, item, strategy, table.column(path.partition(".")[0]))
         return Omitted(path, fitted) if isinstance(fitted, OmitReason) else fitted
+
+    def _keeps(self, item: Field, chosen: int | None = None) -> bool:
+        """Whether a field's own masking, or else that of the rule that covers it, is to leave it as it is."""
+        masking = item.masking or (None if chosen is None else self._erasure[chosen][1])
+        return masking is not None and self._facts_of(masking.strategy, f"field {item.name!r}").keeps
+
+    def _holds_kept(self, item: Field) -> bool:
+        """Whether something inside of an object must stay, by what is said of it itself."""
+        return any(inner.read_only or self._keeps(inner) or self._holds_kept(inner) for inner in item.fields)
 
     def _last(self, categories: Iterable[str], above: int | None = None) -> int | None:
         """The last rule that covers one of these categories, `above` counting as such; its place in the policy."""
@@ -183,8 +195,10 @@ def _covered(place: Place, targets: Sequence[Target]) -> Iterator[tuple[str, tup
             pending.extend((f"{path}.{inner.name}", inner) for inner in item.fields)
 
 
-def _holds_read_only(item: Field) -> bool:
-    return any(inner.read_only or _holds_read_only(inner) for inner in item.fields)
+def _hinder(outcome: FieldMasking | Omitted, hindrance: OmitReason) -> Omitted:
+    """What is preserved would have stayed anyway."""
+    preserved = isinstance(outcome, Omitted) and outcome.reason is OmitReason.PRESERVED
+    return Omitted(outcome.field, OmitReason.PRESERVED if preserved else hindrance)
 
 
 def _find_hindrance(place: Place, settled: Iterable[FieldMasking | Omitted], *, findable: bool) -> OmitReason | None:

@@ -42,6 +42,7 @@ STRATEGIES = {
     "string_rewrite": StrategyFacts(constant=True),
     "hash": StrategyFacts(),
     "hmac": StrategyFacts(),
+    "preserve": StrategyFacts(text_only=False, keeps=True),
 }
 
 ROWS_10_3 = {f"G{number:02}" for number in (2, 4, 9, *range(12, 16), *range(18, 33), 34, 35)}

@@ -68,7 +68,7 @@ Access rule none returns
 
 Erasure, in this order
   1. shop:members
-       age: hash by rule wipe (null instead: the column holds no text)
+       age: hash by rule wipe (null instead: the column cannot hold the text)
        mail: hash by rule wipe
        no: kept (primary keys are never masked)
        | UPDATE members SET …
