@@ -104,10 +104,10 @@ class S3Bucket:
 
     @contextlib.contextmanager
     def _written(self, name: str, path: str) -> Iterator[BinaryIO]:
-        kind = {"ContentType": _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")}
+        kind = _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
         with self._telling():
             files = self._connect()
-            file = files.open(path, "wb", block_size=BLOCK, autocommit=False, s3_additional_kwargs=kind)
+            file = files.open(path, "wb", block_size=BLOCK, autocommit=False, ContentType=kind)
             try:
                 yield cast(BinaryIO, file)
                 if file.tell() >= BLOCK:
@@ -171,7 +171,16 @@ class S3Bucket:
             told = explain(error, self._bucket.name)
             if told is None:
                 raise
+            if isinstance(told, NeedsHuman):
+                _forget_clients()
             raise told from None
+
+
+def _forget_clients() -> None:
+    """s3fs keeps clients with the credentials they began with; what a person mends must count at the next try."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def _discard(file: Any) -> None:

@@ -18,6 +18,7 @@ def explain(error: Exception, bucket: str) -> HabeasError | None:
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
+        ConnectionError,  # noqa: A004  # the driver's own
         CredentialRetrievalError,
         HTTPClientError,
         NoCredentialsError,
@@ -28,7 +29,7 @@ def explain(error: Exception, bucket: str) -> HabeasError | None:
     cause = error if isinstance(error, ClientError) else error.__cause__
     if isinstance(cause, ClientError):
         return _explain_answer(cause.response, bucket)
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, ConnectionError | HTTPClientError):
         return SystemUnavailable(
             f"the store of bucket {bucket} does not answer ({type(error).__name__})",
             hint="check that it runs and can be reached, and details.endpoint_url",
