@@ -15,7 +15,7 @@ from cases.planning.test_planning_cases import read_dataset, read_rule
 from engine import Engine, opened
 from habeas.domain.errors import NotFound, SystemUnavailable
 from habeas.domain.request import ActionType
-from habeas.services import connections, requests
+from habeas.services import connections, packages, requests
 from habeas.services.dataset_format import dataset_to_json
 
 HERE = Path(__file__).parent
@@ -188,7 +188,7 @@ def test_a_store_that_always_fails_is_asked_once_more_than_the_retries(tmp_path:
 # X05
 def test_an_unknown_request_is_refused(tmp_path: Path) -> None:
     with _engine(tmp_path) as engine:
-        for call in (requests.find_request, requests.report, requests.access_results):
+        for call in (requests.find_request, requests.report, packages.access_results):
             with pytest.raises(NotFound, match="pri_nobody"):
                 call(engine.context, "pri_nobody")
         with pytest.raises(NotFound, match="pri_nobody"):
