@@ -138,7 +138,7 @@ def engine(start: Start, docs: Docs) -> Engine:
 def test_a_package_holds_a_persons_own_elements(engine: Engine) -> None:
     ann, bob = engine.submit("give", {"email": "ann@x.org"}, {"email": "bob@x.org"})
     engine.run()
-    home = {"geo": {"lat": 1.1, "big": 12345678901234567890}, "town": "Ghent"}
+    home = {"geo": {"lat": "1.1", "big": 12345678901234567890}, "town": "Ghent"}
     chats = [{"text": "a1", "who": "ann@x.org"}, {"text": "a2", "who": "ann@x.org"}]
     package = json.loads(engine.package(ann, "give-give"))
     assert package["docs:profiles"] == [{"doc": {"chats": chats, "emails": ["ann@x.org"], "home": home}}]
