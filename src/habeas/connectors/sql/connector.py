@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from habeas.connectors.sql import erasing
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.failures import scrubbed
-from habeas.connectors.sql.statements import Seek, Statement, compile_select, quote, resolve
+from habeas.connectors.sql.statements import Seek, Statement, compile_select, resolve
 from habeas.domain.dataset import Match
 from habeas.domain.errors import HabeasError, NeedsHuman
 from habeas.domain.ports import (
@@ -68,7 +68,7 @@ class SqlConnector:
             Seek(_assume(sketch, [entry.column]), [(0, ("",))] * (2 if len(entry.pairs) > 1 else 1), entry.match)
             for entry in what.entries
         ]
-        outputs = [f"t.{quote(name)}" for name in what.table.columns]
+        outputs = [self._dialect.output(column) for column in _assume(sketch, what.table.columns)]
         return "; ".join(one.shown() for one in compile_select(self._dialect, what.table, outputs, seeks))
 
     def count(self, lookup: Lookup) -> int:
@@ -111,9 +111,10 @@ class SqlConnector:
         """Batches of (ordinal, what identifies the row, values); each pair of ordinal and row once."""
         table, where = lookup.table, str(lookup.table.address)
         sketch = self._sketch(table)
-        resolve(sketch, table, columns)
+        read = resolve(sketch, table, columns)
         locators = self._locators(table, sketch)
-        outputs = [*locators, *(f"t.{quote(name)}" for name in columns)]
+        outputs = [*locators, *(self._dialect.output(column) for column in read)]
+        given = self._dialect.reader(read)
         seeks = [self._seek(table, sketch, entry) for entry in lookup.entries]
         statements = compile_select(self._dialect, table, outputs, seeks)
         if not statements:
@@ -128,7 +129,7 @@ class SqlConnector:
                 batch = []
                 for row in rows:
                     match = (row[0], tuple(row[place] for place in identifying))
-                    values = tuple(row[width:])
+                    values = given(row[width:])
                     if match in seen:
                         if not certain and seen[match] != hash(repr(values)):
                             raise NeedsHuman(

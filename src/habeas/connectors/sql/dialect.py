@@ -1,6 +1,6 @@
 """What the SQL connector asks of a store's dialect. A further store is a further module with such a class."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -41,6 +41,10 @@ class Dialect(Grammar, Protocol):
 
     def is_exact(self, column: ColumnSketch) -> bool:
         """True when two different bound forms never equal one value of the column."""
+        ...
+
+    def reader(self, columns: Sequence[ColumnSketch]) -> Callable[[Sequence[Value]], tuple[Value, ...]]:
+        """What makes values, as the driver gives them for the `output` of these columns, values of ours."""
         ...
 
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:

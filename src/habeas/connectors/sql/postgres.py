@@ -5,7 +5,7 @@ type loses citext and char comparisons, a cast with a length truncates and finds
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, PoolProxiedConnection, create_engine, event, make_url
@@ -77,6 +77,12 @@ class PostgresDialect:
 
     def joins(self, values: tuple[Value, ...]) -> bool:
         return True
+
+    def output(self, column: ColumnSketch) -> str:
+        return f"t.{quote(column.name)}"
+
+    def reader(self, columns: Sequence[ColumnSketch]) -> Callable[[Sequence[Value]], tuple[Value, ...]]:
+        return tuple
 
     def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
         arrays = [f"CAST({draft.bind([ordinal for ordinal, _ in seek.rows])} AS int4[])"]

@@ -7,7 +7,7 @@ has no affinity, as a bound parameter has none: both make the join mean what `co
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,12 @@ class SqliteDialect:
     def joins(self, values: tuple[Value, ...]) -> bool:
         """JSON cuts text at NUL, has no bytes and reads floats by other rules than the driver."""
         return all(isinstance(value, int) or (isinstance(value, str) and "\x00" not in value) for value in values)
+
+    def output(self, column: ColumnSketch) -> str:
+        return f"t.{quote(column.name)}"
+
+    def reader(self, columns: Sequence[ColumnSketch]) -> Callable[[Sequence[Value]], tuple[Value, ...]]:
+        return tuple
 
     def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
         rows = json.dumps([[ordinal, *values] for ordinal, values in seek.rows], ensure_ascii=False)
