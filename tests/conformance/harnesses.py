@@ -3,7 +3,7 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -194,14 +194,14 @@ class DuckdbHarness:
 
 
 @contextmanager
-def hold_duckdb(path: Path, *, read_only: bool = False) -> Iterator[None]:
-    """Another process has the file open."""
-    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only=bool(sys.argv[2])); print(1); input()"
+def hold_duckdb(path: Path, *, read_only: bool = False) -> Iterator[Callable[[], None]]:
+    """Another process has the file open, until the block ends or what it gives is called."""
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only=bool(sys.argv[2])); "
+    code += "print(1, flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(path), "1" if read_only else ""]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdin and other.stdout and other.stdout.readline() == "1\n"
-        yield
-        other.stdin.write("\n")
+        yield other.stdin.close
 
 
 class PostgresHarness:

@@ -26,9 +26,10 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
-    "lock_configuration": "true",
     "memory_limit": "1GB",
 }
+_SESSION = "SET enable_progress_bar = false; SET TimeZone = 'UTC'"
+"""A progress bar would be written to standard output."""
 
 _PAUSE = 0.02
 """Seconds between two tries at a file that is taken."""
@@ -156,7 +157,9 @@ class _Cursor:
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         self._connection.execute(statement, parameters or None)
-        self.rowcount, self.description = -1, self._connection.description
+        # without types, so that nobody but us makes something of a value
+        described = self._connection.description or ()
+        self.rowcount, self.description = -1, [(name, *[None] * 6) for name, *_ in described] or None
         if statement.startswith(("UPDATE", "DELETE")):
             counted = self._connection.fetchone()
             self.rowcount, self.description = (counted[0] if counted else -1), None
@@ -194,7 +197,7 @@ def _open(file: Path, patience: float, *, reads: bool) -> duckdb.DuckDBPyConnect
         if not file.is_file():
             raise duckdb.IOException("the file does not exist")
         try:
-            return duckdb.connect(str(file), read_only=reads, config=_SETTINGS)
+            return duckdb.connect(str(file), read_only=reads, config=_SETTINGS).execute(_SESSION)
         except duckdb.Error as error:
             if time.monotonic() >= until or not any(words in str(error) for words in _TAKEN):
                 raise
