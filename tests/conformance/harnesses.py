@@ -166,10 +166,11 @@ class DuckdbHarness:
             def __getattr__(self, name: str) -> Any:
                 return getattr(self.session, name)
 
-            def execute(self, statement: str, *parameters: Any) -> None:
+            def execute(self, statement: str, *parameters: Any) -> "Spoiled":
                 self.session.execute(statement, *parameters)
                 if statement.startswith("UPDATE"):
                     self.session.execute(again)
+                return self
 
         self.undo.enter_context(mock.patch("duckdb.connect", Spoiled))
 

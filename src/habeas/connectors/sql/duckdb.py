@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from habeas.connectors.sql import duckdb_catalog, duckdb_sessions
-from habeas.connectors.sql.dialect import Engines, Rows
+from habeas.connectors.sql.dialect import Dialect, Engines, Rows
 from habeas.connectors.sql.duckdb_readers import reader
 from habeas.connectors.sql.duckdb_types import Type, parse_type
 from habeas.connectors.sql.duckdb_values import form, matched_form
@@ -28,7 +28,10 @@ _EXACT = frozenset(
 )
 
 
-class DuckdbDialect:
+_ROW_ID = ColumnSketch("rowid", "BIGINT", text=False, nullable=False)
+
+
+class DuckdbDialect(Dialect):
     """The secret is `path`. Not fenced: DuckDB has no statement time-out."""
 
     fenced = False
@@ -56,13 +59,8 @@ class DuckdbDialect:
         name, readable = f"t.{quote(column.name)}", kind.readable()
         return name if readable == kind else f"CAST({name} AS {_sql(readable)})"
 
-    def reader(self, columns: Sequence[ColumnSketch]) -> Callable[[Sequence[Value]], tuple[Value, ...]]:
-        readers = [reader(parse_type(column.type)) for column in columns]
-        if not any(readers):
-            return tuple
-        return lambda values: tuple(
-            value if value is None or read is None else read(value) for value, read in zip(values, readers, strict=True)
-        )
+    def reader(self, column: ColumnSketch) -> Callable[[Value], Value] | None:
+        return reader(parse_type(column.type))
 
     def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
         outputs = [f"{_unnested(draft.bind([ordinal for ordinal, _ in seek.rows]), 'INTEGER')} AS ord"]
@@ -86,24 +84,30 @@ class DuckdbDialect:
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
         return ("t.rowid",)
 
+    def row_id(self, sketch: TableSketch) -> tuple[ColumnSketch, ...]:
+        return (_ROW_ID,)
+
     def lock(self, key: Sequence[str]) -> str:
         return ""
 
     def update(self, table: Table, key: Seek, columns: Sequence[ColumnSketch], after: Rows) -> Statement:
         draft = Draft()
-        outputs, conditions = [], []
-        for place, column in enumerate(key.columns):
-            values = draft.bind([row[place] for _, row in key.rows])
-            outputs.append(f"{_cast(_unnested(values, 'VARCHAR'), column, key.match)} AS k{place}")
-            conditions.append(_is_exactly(column, f"n.k{place}"))
-        sets = []
+        keys, sets = _keys(key, draft), []
         for place, column in enumerate(columns):
             values = draft.bind([row[place] for row in after])
-            outputs.append(f"{_unnested(values, 'VARCHAR')} AS a{place}")
+            keys.append(f"{_unnested(values, 'VARCHAR')} AS a{place}")
             sets.append(f"{quote(column.name)} = {_stored(f'n.a{place}', column)}")
         return Statement(
             f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} "  # noqa: S608  # identifiers quoted, values bound
-            f"FROM (SELECT {', '.join(outputs)}) AS n WHERE {' AND '.join(conditions)}",
+            f"FROM (SELECT {', '.join(keys)}) AS n WHERE {_of_key(key)}",
+            draft.parameters,
+        )
+
+    def delete(self, table: Table, key: Seek) -> Statement:
+        draft = Draft()
+        return Statement(
+            f"DELETE FROM {qualified(table)} AS t "  # noqa: S608  # identifiers quoted, values bound
+            f"USING (SELECT {', '.join(_keys(key, draft))}) AS n WHERE {_of_key(key)}",
             draft.parameters,
         )
 
@@ -127,6 +131,19 @@ def _sql(kind: Type) -> str:
 
 def _unnested(placeholder: str, kind: str) -> str:
     return f"unnest(CAST({placeholder} AS {kind}[]))"
+
+
+def _keys(key: Seek, draft: Draft) -> list[str]:
+    """The values of a key as columns k0, k1, … of a relation."""
+    bound = (draft.bind([row[place] for _, row in key.rows]) for place in range(len(key.columns)))
+    return [
+        f"{_cast(_unnested(values, 'VARCHAR'), column, key.match)} AS k{place}"
+        for place, (column, values) in enumerate(zip(key.columns, bound, strict=True))
+    ]
+
+
+def _of_key(key: Seek) -> str:
+    return " AND ".join(_is_exactly(column, f"n.k{place}") for place, column in enumerate(key.columns))
 
 
 def _cast(value: str, column: ColumnSketch, match: Match) -> str:

@@ -77,7 +77,7 @@ class _Batch:
     def _hold(self, places: Sequence[int]) -> Held:
         """What the rows of these changes hold, locked; NeedsHuman when a key finds several rows."""
         outputs = [self.dialect.output(column) for column in self.columns]
-        given = self.dialect.reader(self.columns)
+        readers = [self.dialect.reader(column) for column in self.columns]
         tail = self.dialect.lock(self.table.key)
         held: dict[int, tuple[Value, ...]] = {}
         for statement in compile_select(self.dialect, self.table, outputs, [self._seek(places)], tail):
@@ -87,7 +87,10 @@ class _Batch:
                         f"{self.table.address}: the declared primary_key is not unique in the store",
                         hint="declare the columns that tell rows apart",
                     )
-                held[place] = given(values)
+                held[place] = tuple(
+                    read(value) if read and value is not None else value
+                    for read, value in zip(readers, values, strict=True)
+                )
         return held
 
     def _seek(self, places: Sequence[int]) -> Seek:
