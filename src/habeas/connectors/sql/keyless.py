@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from habeas.connectors.sql.comparing import form_of, forms, readable, same
 from habeas.connectors.sql.dialect import Dialect
-from habeas.connectors.sql.statements import Seek, compile_select, quote, resolve
+from habeas.connectors.sql.statements import Seek, compile_select, resolve
 from habeas.domain.documents import Rewrite, mark
 from habeas.domain.errors import DataFault, Fault, NeedsHuman
 from habeas.domain.ports import Change, Effect, Erasure, Key, Outcome, TableSketch, Value
@@ -55,7 +55,7 @@ class _Batch:
             raise NeedsHuman(
                 f"{self.table.address}: the store cannot tell rows without a key apart", hint="declare a primary_key"
             )
-        self.outputs = [*dialect.locator(sketch), *(f"t.{quote(column.name)}" for column in self.all)]
+        self.outputs = [*dialect.locator(sketch), *map(dialect.output, self.all)]
         self.originals = {place: change.key for place, change in enumerate(self.changes)}
         self.targets = {} if self.deletes else {place: self._target(one) for place, one in enumerate(self.changes)}
 
