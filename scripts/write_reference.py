@@ -111,7 +111,8 @@ def _storages() -> list[str]:
     def rows() -> Iterator[Sequence[str]]:
         for kind in storage_types(Path("packages")):
             details = (f"`{name}`{' (required)' if required else ''}" for name, required in kind.details.items())
-            formats, secrets = (", ".join(f"`{name}`" for name in names) or "–" for names in (kind.formats, kind.secrets))
+            listed = (", ".join(f"`{name}`" for name in names) or "–" for names in (kind.formats, kind.secrets))
+            formats, secrets = listed
             yield f"`{kind.name}`", formats, ", ".join(details), secrets
 
     return _table(("Type", "Formats", "Details", "Secrets"), rows())
