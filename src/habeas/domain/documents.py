@@ -58,6 +58,7 @@ def narrow(value: object, matched: Iterable[Position]) -> tuple[object, tuple[Po
     """The value with arrays cut to the elements that lie on a position, and the positions as they are then.
 
     An element that is an object stays whole but for arrays cut inside it; an array without a position stays whole.
+    Raises LookupError when a position leads to nothing.
     """
     matched = tuple(matched)
     tree = _tree(matched)
@@ -138,12 +139,14 @@ def _tree(paths: Iterable[Position]) -> _Tree:
 
 
 def _narrow(value: object, tree: _Tree) -> object:
-    if isinstance(value, list):
-        indices = sorted(step for step in tree if isinstance(step, int))
-        return [_narrow(value[index], tree[index]) for index in indices] if indices else value
-    if isinstance(value, Mapping):
+    if not tree:
+        return value
+    indices = sorted(step for step in tree if isinstance(step, int))
+    if isinstance(value, list) and len(indices) == len(tree):
+        return [_narrow(value[index], tree[index]) for index in indices]
+    if isinstance(value, Mapping) and tree.keys() <= value.keys():
         return {name: _narrow(item, tree[name]) if name in tree else item for name, item in value.items()}
-    return value
+    raise LookupError("a position leads to nothing")
 
 
 def _renumber(position: Position, tree: _Tree) -> Position:
