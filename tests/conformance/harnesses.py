@@ -1,16 +1,19 @@
 """The places in which the conformance suite meets each driver."""
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
+from psycopg.types.json import Json, set_json_loads
 
-from habeas.connectors.conformance import Column, Kind, TableSpec
+from habeas.connectors.conformance import Column, Kind, Need, TableSpec
 from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
 from habeas.connectors.sql import connect_postgres, connect_sqlite
-from habeas.domain.ports import ColumnSketch, Connector, Limits, TableSketch, Value
+from habeas.domain.ports import ColumnSketch, Connector, ForeignKeySketch, Limits, TableSketch, Value
 from servers.postgres import PostgresServer
 
 LIMITS = Limits(lock_timeout=2.0, statement_timeout=10.0)
@@ -20,8 +23,17 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _reference(column: Column) -> str:
+    if column.references is None:
+        return ""
+    table, name = column.references
+    return f"REFERENCES {_quoted(table)} ({_quoted(name)})"
+
+
 class MemoryHarness:
     """Tables in memory."""
+
+    lacks: Mapping[Need, str] = {}
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -33,11 +45,15 @@ class MemoryHarness:
             columns=tuple(self._column(column) for column in spec.columns),
             primary_key=spec.key,
             unique=tuple((column.name,) for column in spec.columns if column.unique),
+            foreign_keys=tuple(
+                ForeignKeySketch((column.name,), None, column.references[0], (column.references[1],))
+                for column in spec.columns
+                if column.references
+            ),
         )
-        names = [column.name for column in spec.columns]
-        records = [dict(zip(names, row, strict=True)) for row in spec.rows]
         folding = frozenset(column.name for column in spec.columns if column.kind is Kind.FOLDING)
-        self.store.tables[spec.name] = MemoryTable(sketch, records, folding)
+        self.store.tables[spec.name] = MemoryTable(sketch, folding=folding)
+        self.fill(spec, spec.rows)
 
     def connect(self, limits: Limits = LIMITS) -> Connector:
         return MemoryConnector(self.store, limits)
@@ -45,8 +61,15 @@ class MemoryHarness:
     def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
         return [tuple(record.values()) for record in self.store.tables[spec.name].records]
 
+    def fill(self, spec: TableSpec, rows: Sequence[tuple[Value, ...]]) -> None:
+        names = [column.name for column in spec.columns]
+        self.store.tables[spec.name].records[:] = [dict(zip(names, row, strict=True)) for row in rows]
+
     def spoil(self, spec: TableSpec, column: str) -> None:
         self.store.tables[spec.name].triggers = {column: lambda _: "spoiled"}
+
+    def keep(self, spec: TableSpec) -> None:
+        self.store.tables[spec.name].keeps_rows = True
 
     @contextmanager
     def lock(self, spec: TableSpec) -> Iterator[None]:
@@ -58,12 +81,16 @@ class MemoryHarness:
 
     @staticmethod
     def _column(column: Column) -> ColumnSketch:
-        kind = "integer" if column.kind is Kind.INTEGER else "text"
-        return ColumnSketch(column.name, kind, kind == "text", column.nullable, column.length)
+        if column.kind is Kind.DOCUMENT:
+            return ColumnSketch(column.name, "document", False, column.nullable, document=True)
+        kind, array = "integer" if column.kind is Kind.INTEGER else "text", column.kind is Kind.ARRAY
+        return ColumnSketch(column.name, kind, kind == "text", column.nullable, column.length, array=array)
 
 
 class SqliteHarness:
     """A database file."""
+
+    lacks: Mapping[Need, str] = dict.fromkeys((Need.DOCUMENTS, Need.ARRAYS), "no nested values")
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store #1?.db"
@@ -74,10 +101,9 @@ class SqliteHarness:
         parts = [self._column(column) for column in spec.columns]
         if spec.key:
             parts.append(f"PRIMARY KEY ({', '.join(map(_quoted, spec.key))})")
-        marks = ", ".join("?" for _ in spec.columns)
         with closing(self._session()) as session, session:
             session.execute(f"CREATE TABLE {_quoted(spec.name)} ({', '.join(parts)})")
-            session.executemany(f"INSERT INTO {_quoted(spec.name)} VALUES ({marks})", spec.rows)
+        self.fill(spec, spec.rows)
 
     def connect(self, limits: Limits = LIMITS) -> Connector:
         self.connectors.append(connect_sqlite({"path": str(self.path)}, limits))
@@ -87,12 +113,24 @@ class SqliteHarness:
         with closing(self._session()) as session:
             return session.execute(f"SELECT * FROM {_quoted(spec.name)}").fetchall()
 
+    def fill(self, spec: TableSpec, rows: Sequence[tuple[Value, ...]]) -> None:
+        marks = ", ".join("?" for _ in spec.columns)
+        with closing(self._session()) as session, session:
+            session.execute(f"DELETE FROM {_quoted(spec.name)}")
+            session.executemany(f"INSERT INTO {_quoted(spec.name)} VALUES ({marks})", rows)
+
     def spoil(self, spec: TableSpec, column: str) -> None:
         table, name = _quoted(spec.name), _quoted(column)
         with closing(self._session()) as session, session:
             session.execute(
                 f"CREATE TRIGGER spoiler AFTER UPDATE OF {name} ON {table} WHEN NEW.{name} <> 'spoiled' "
                 f"BEGIN UPDATE {table} SET {name} = 'spoiled' WHERE rowid = NEW.rowid; END"
+            )
+
+    def keep(self, spec: TableSpec) -> None:
+        with closing(self._session()) as session, session:
+            session.execute(
+                f"CREATE TRIGGER keeper BEFORE DELETE ON {_quoted(spec.name)} BEGIN SELECT RAISE(IGNORE); END"
             )
 
     @contextmanager
@@ -117,17 +155,19 @@ class SqliteHarness:
             kind = f"VARCHAR({column.length})"
         name = _quoted(column.name)
         parts = [name, kind, "" if column.nullable else "NOT NULL", "UNIQUE" if column.unique else ""]
-        parts.append("COLLATE NOCASE" if column.kind is Kind.FOLDING else "")
+        parts += ["COLLATE NOCASE" if column.kind is Kind.FOLDING else "", _reference(column)]
         parts.append(f"CHECK (length({name}) <= {column.length})" if column.length else "")
         return " ".join(part for part in parts if part)
 
 
 class PostgresHarness:
-    """A database of the session's server. `folding`: how its FOLDING columns fold case."""
+    """A database of the session's server. `folding`: how its FOLDING columns fold case; `document`: json or jsonb."""
 
-    def __init__(self, server: PostgresServer, folding: str) -> None:
+    lacks: Mapping[Need, str] = {}
+
+    def __init__(self, server: PostgresServer, folding: str, document: str) -> None:
         self.server = server
-        self.folding = folding
+        self.kinds = {Kind.INTEGER: "integer", Kind.FOLDING: folding, Kind.DOCUMENT: document, Kind.ARRAY: "text[]"}
         self.connectors: list[Connector] = []
         self.url = server.create_database("conformance")
         self._run("CREATE EXTENSION citext")
@@ -138,9 +178,7 @@ class PostgresHarness:
         if spec.key:
             parts.append(f"PRIMARY KEY ({', '.join(map(_quoted, spec.key))})")
         self._run(f"CREATE TABLE {_quoted(spec.name)} ({', '.join(parts)})")
-        marks = ", ".join("%s" for _ in spec.columns)
-        with psycopg.connect(self.url) as session, session.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO {_quoted(spec.name)} VALUES ({marks})".encode(), spec.rows)
+        self.fill(spec, spec.rows)
 
     def connect(self, limits: Limits = LIMITS) -> Connector:
         self.connectors.append(connect_postgres({"url": self.url}, limits))
@@ -148,7 +186,24 @@ class PostgresHarness:
 
     def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
         with psycopg.connect(self.url) as session:
+            set_json_loads(lambda text: json.loads(text, parse_float=Decimal), session)
             return list(session.execute(f"SELECT * FROM {_quoted(spec.name)}".encode()))
+
+    def fill(self, spec: TableSpec, rows: Sequence[tuple[Value, ...]]) -> None:
+        marks = ", ".join("%s" for _ in spec.columns)
+        documents = [column.kind is Kind.DOCUMENT for column in spec.columns]
+        with psycopg.connect(self.url) as session, session.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {_quoted(spec.name)}".encode())
+            cursor.executemany(
+                f"INSERT INTO {_quoted(spec.name)} VALUES ({marks})".encode(),
+                [
+                    [
+                        Json(value, _dump) if nested and value is not None else value
+                        for value, nested in zip(row, documents, strict=True)
+                    ]
+                    for row in rows
+                ],
+            )
 
     def spoil(self, spec: TableSpec, column: str) -> None:
         self._run(
@@ -156,6 +211,10 @@ class PostgresHarness:
             f"$$ BEGIN NEW.{_quoted(column)} := 'spoiled'; RETURN NEW; END $$"
         )
         self._run(f"CREATE TRIGGER spoiler BEFORE UPDATE ON {_quoted(spec.name)} FOR EACH ROW EXECUTE FUNCTION spoil()")
+
+    def keep(self, spec: TableSpec) -> None:
+        self._run("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+        self._run(f"CREATE TRIGGER keeper BEFORE DELETE ON {_quoted(spec.name)} FOR EACH ROW EXECUTE FUNCTION keep()")
 
     @contextmanager
     def lock(self, spec: TableSpec) -> Iterator[None]:
@@ -172,11 +231,20 @@ class PostgresHarness:
             session.execute(statement.encode())
 
     def _column(self, column: Column) -> str:
-        if column.kind is Kind.INTEGER:
-            kind = "integer"
-        elif column.kind is Kind.FOLDING:
-            kind = self.folding
-        else:
-            kind = f"varchar({column.length})" if column.length else "text"
+        kind = self.kinds.get(column.kind) or (f"varchar({column.length})" if column.length else "text")
         parts = [_quoted(column.name), kind, "" if column.nullable else "NOT NULL", "UNIQUE" if column.unique else ""]
-        return " ".join(part for part in parts if part)
+        return " ".join(part for part in [*parts, _reference(column)] if part)
+
+
+def _dump(value: Value) -> str:
+    """JSON whose decimals keep their digits."""
+    marks: list[str] = []
+
+    def mark(number: object) -> str:
+        marks.append(str(number))
+        return f"decimal {len(marks) - 1} of the harness"
+
+    text = json.dumps(value, default=mark)
+    for place, number in enumerate(marks):
+        text = text.replace(f'"decimal {place} of the harness"', number)
+    return text
