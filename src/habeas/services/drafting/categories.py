@@ -105,7 +105,7 @@ def _find(words: Words, kind: Kind, around: Surroundings) -> Proposal | None:
     for before, phrase, after in _readings(words, around.subject):
         for rule in RULES.get(phrase, ()):
             if around.allow(rule, kind, before):
-                return Proposal(rule.category, " ".join(phrase), before, after)
+                return Proposal(rule.category, " ".join(dict.fromkeys(phrase)), before, after)
     return None
 
 

@@ -18,14 +18,16 @@ from habeas.services.drafting.links import Key, Ruling
 class FieldDraft:
     """A column, or a member of a nested one. `path` are its names from the column down.
 
-    `field` is what is loaded, with the references that are followed; `rulings` are those shown beside it. `link`:
-    it is part of a key, so that it needs no category. `opaque`: it holds more than the store tells.
+    `field` is what is loaded, with the references that are followed; `rulings` are those shown beside it. `withheld`:
+    the proposal is only shown, because the person may be another than the one who asks. `link`: it is part of a key,
+    so that it needs no category. `opaque`: it holds more than the store tells.
     """
 
     field: Field
     path: tuple[str, ...]
     type: str
     proposal: Proposal | None = None
+    withheld: bool = False
     identity: IdentityProposal | None = None
     rulings: tuple[Ruling, ...] = ()
     link: bool = False
@@ -35,7 +37,8 @@ class FieldDraft:
     @property
     def undecided(self) -> bool:
         """Whether a person must say what it is."""
-        return self.proposal is None and not self.link and not self.parts
+        known = self.proposal is not None or self.link or self.rulings or self.parts
+        return self.withheld or not known
 
     @property
     def candidate(self) -> bool:

@@ -52,8 +52,10 @@ class _Drafter:
         self._around = {table.name: survey_table(table) for table in tables}
         self._proposals = {table.name: self._propose(table) for table in tables}
         self._identities = {table.name: self._identify(table) for table in tables}
-        rulings = direct_keys(self._keys.followable, self._find_roots())
+        roots = self._find_roots()
+        rulings = direct_keys(self._keys.followable, roots)
         self._shared = find_shared(rulings)
+        self._others = self._find_others(roots, rulings)
         self._rulings = group_by(rulings, lambda ruling: (ruling.key.child, ruling.key.column))
         self._types = self._choose_types(rulings)
 
@@ -73,33 +75,25 @@ class _Drafter:
 
     def _draft_column(self, table: TableSketch, column: ColumnSketch) -> FieldDraft:
         place = (table.name, column.name)
-        proposal = self._proposals[table.name].get(column.name)
         identity = self._identities[table.name].get(column.name)
-        rulings = self._rulings.get(place, ())
-        parts = _draft_members(column, (column.name,), self._around[table.name])
-        data_type = self._types[place]
-        field = Field(
-            column.name,
-            categories=(proposal.category,) if proposal is not None else (),
-            data_type=data_type,
-            length=column.length,
-            primary_key=column.name in table.primary_key,
-            identity=identity.kind if identity is not None and not identity.candidate else None,
-            references=tuple(self._refer(ruling) for ruling in rulings if ruling.followed),
-            array=column.array and data_type is not None,
-            fields=tuple(part.field for part in parts),
+        rulings = tuple(self._rulings.get(place, ()))
+        bare = _draft_bare(column, (column.name,), self._proposals[table.name].get(column.name), self._types[place])
+        members = _draft_members(column, bare.path, self._around[table.name])
+        draft = replace(
+            bare,
+            identity=identity,
+            rulings=rulings,
+            link=column.name in table.primary_key or column.name in self._keys.columns(table.name),
+            parts=members,
+            field=replace(
+                bare.field,
+                primary_key=column.name in table.primary_key,
+                identity=identity.kind if identity is not None and not identity.candidate else None,
+                references=tuple(self._refer(ruling) for ruling in rulings if ruling.followed),
+                fields=tuple(member.field for member in members),
+            ),
         )
-        return FieldDraft(
-            field,
-            (column.name,),
-            spell_type(column),
-            proposal,
-            identity,
-            tuple(rulings),
-            link=field.primary_key or column.name in self._keys.columns(table.name),
-            opaque=is_opaque(column),
-            parts=parts,
-        )
+        return _withhold(draft) if table.name in self._others else draft
 
     def _refer(self, ruling: Ruling) -> Reference:
         return Reference(Address(self._dataset, ruling.key.parent), ruling.key.target, ruling.direction)
@@ -135,6 +129,16 @@ class _Drafter:
         roots = {table.name for table in self.tables if has_identity(table) and not _is_blind(table)}
         return Roots(roots, staff, people - staff)
 
+    def _find_others(self, roots: Roots, rulings: Sequence[Ruling]) -> set[str]:
+        """Tables of people who are seldom the ones who ask: looked up from another's rows, or staff without a way in.
+
+        Categories are not proposed there: an erasure would mask the clerk along with the customer.
+        """
+        owned = {ruling.key.child for ruling in rulings if ruling.verdict is Verdict.DOWN}
+        staff = {table.name for table in self.tables if is_of_staff(self._around[table.name].subject)}
+        people = {table.name for table in self.tables if is_of_people(self._around[table.name].subject)}
+        return (people & set(self._shared)) | (staff - owned - set(roots.tables))
+
     def _choose_types(self, rulings: Sequence[Ruling]) -> dict[tuple[str, str], DataType | None]:
         """Declared types by table and column; none at keys between columns of different types: no cast, no loss."""
         linked = {end for ruling in rulings if ruling.followed for end in _ends(ruling)}
@@ -157,25 +161,43 @@ def _ends(ruling: Ruling) -> tuple[tuple[str, str], tuple[str, str]]:
 def _draft_members(column: ColumnSketch, path: tuple[str, ...], around: Surroundings) -> tuple[FieldDraft, ...]:
     """Fields of the members of a nested column. People are found by them only when a person says so."""
     within = inside(column, around)
-    return tuple(
-        _draft_member(member, (*path, member.name), within) for member in sorted(column.fields, key=attrgetter("name"))
-    )
+    members = sorted(column.fields, key=attrgetter("name"))
+    return tuple(_draft_member(member, (*path, member.name), within) for member in members)
 
 
 def _draft_member(member: ColumnSketch, path: tuple[str, ...], around: Surroundings) -> FieldDraft:
     proposal = propose_category(member, around)
-    parts = _draft_members(member, path, around)
-    data_type = data_type_of(member, linked=False)
+    bare = _draft_bare(member, path, proposal, data_type_of(member, linked=False))
+    members = _draft_members(member, path, around)
+    return replace(
+        bare,
+        identity=propose_identity_inside(member, proposal),
+        parts=members,
+        field=replace(bare.field, fields=tuple(part.field for part in members)),
+    )
+
+
+def _draft_bare(
+    column: ColumnSketch, path: tuple[str, ...], proposal: Proposal | None, data_type: DataType | None
+) -> FieldDraft:
+    """What is said of a column alone."""
     field = Field(
-        member.name,
+        column.name,
         categories=(proposal.category,) if proposal is not None else (),
         data_type=data_type,
-        length=member.length,
-        array=member.array and data_type is not None,
-        fields=tuple(part.field for part in parts),
+        length=column.length or None,
+        array=column.array and data_type is not None,
     )
-    identity = propose_identity_inside(member, proposal)
-    return FieldDraft(field, path, spell_type(member), proposal, identity, opaque=is_opaque(member), parts=parts)
+    return FieldDraft(field, path, spell_type(column), proposal, opaque=is_opaque(column))
+
+
+def _withhold(draft: FieldDraft) -> FieldDraft:
+    """The same without categories that speak of a person, at every depth."""
+    parts = tuple(map(_withhold, draft.parts))
+    field = replace(draft.field, fields=tuple(part.field for part in parts))
+    if draft.proposal is None or not draft.proposal.category.startswith("user"):
+        return replace(draft, field=field, parts=parts)
+    return replace(draft, field=replace(field, categories=()), withheld=True, parts=parts)
 
 
 def _is_blind(table: TableSketch) -> bool:

@@ -11,8 +11,10 @@ from habeas.services.drafting.kinds import Kind, kind_of
 from habeas.services.drafting.links import Key
 from habeas.services.drafting.names import (
     is_key_name,
+    is_of_staff,
     names_an_actor,
     names_its_target,
+    names_staff,
     subject_of,
     target_of,
 )
@@ -72,7 +74,7 @@ class _Reader:
             parent = self._find(table, sketch)
             columns = _spell(table, sketch.columns)
             targets = _spell(parent, sketch.target_columns) if parent is not None else None
-            if parent is None or columns is None or targets is None:
+            if parent is None or columns is None or targets is None or len(columns) != len(targets):
                 stray = Stray(sketch.columns, sketch.target_schema, sketch.target_table, sketch.target_columns)
                 self.others.setdefault(table.name, []).append(stray)
             elif len(columns) == 1:
@@ -101,9 +103,18 @@ class _Reader:
 
 def make_key(child: TableSketch, column: str, parent: TableSketch, target: str, *, guessed: bool = False) -> Key:
     """A key with what its names and constraints say of it."""
-    unique = (column,) in (child.primary_key, *child.unique)
-    named = names_its_target(column, subject_of(parent.name))
-    return Key(child.name, column, parent.name, target, named, unique, names_an_actor(column), guessed)
+    subject = subject_of(parent.name)
+    named = names_its_target(column, subject) or column == target
+    return Key(
+        child=child.name,
+        column=column,
+        parent=parent.name,
+        target=target,
+        named=named,
+        unique=(column,) in (child.primary_key, *child.unique),
+        actor=names_an_actor(column) or (not named and (is_of_staff(subject) or names_staff(column))),
+        guessed=guessed,
+    )
 
 
 def _spell(table: TableSketch, columns: Sequence[str]) -> tuple[str, ...] | None:

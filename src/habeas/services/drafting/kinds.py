@@ -44,6 +44,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
 """The first that a type's name holds counts."""
 
 _WORDED = re.compile(r"enum|set")
+_ARRAY = re.compile(r"\[\d*\]$")
 
 _DATA_TYPES = {
     Kind.TEXT: DataType.STRING,
@@ -62,6 +63,8 @@ def kind_of(column: ColumnSketch) -> Kind:
     if column.text:
         return Kind.TEXT
     spelled = column.type.lower()
+    if not column.array and _ARRAY.search(spelled):
+        return Kind.DOCUMENT
     if _WORDED.match(spelled):
         return Kind.OTHER  # the words of an enumeration are no part of its type's name
     return next((kind for kind, pattern in _KINDS if re.search(pattern, spelled)), Kind.OTHER)
@@ -83,8 +86,8 @@ def data_type_of(column: ColumnSketch, *, linked: bool) -> DataType | None:
 
 
 def is_opaque(column: ColumnSketch) -> bool:
-    """Whether the column holds more than the store tells of: documents of free form, and what no reader knows."""
-    return not column.fields and kind_of(column) in (Kind.DOCUMENT, Kind.BINARY, Kind.PLACE)
+    """Whether the column holds more than the store tells of: documents, maps and arrays of free form."""
+    return not column.fields and kind_of(column) is Kind.DOCUMENT
 
 
 def spell_type(column: ColumnSketch) -> str:

@@ -31,7 +31,7 @@ class Key:
     """A foreign key of one column: `child`.`column` holds values of `parent`.`target`.
 
     `named`: the column is called after the parent. `unique`: no two rows hold the same. `actor`: it says who worked
-    on the row. `guessed`: by its name alone; the store declares no such key.
+    on the row, not whom it is about. `guessed`: by its name alone; the store declares no such key.
     """
 
     child: str
@@ -59,7 +59,7 @@ class Verdict(StrEnum):
     DOWN = "rows of {parent} find these"
     OWN = "a row here and the one of {parent} it points to are one person's"
     UP = "these look up rows of {parent}"
-    SHARED = "{parent} may be shared by many people and so finds nothing here; if it is not, write from"
+    SHARED = "{parent} may be shared by many people, so its rows find nothing here"
     OPEN = "no identity leads to {child} or {parent}, so the direction is open"
     SELF = "within one table, a key may lead from one person's rows to another's"
     ACTOR = "who worked on a row is seldom the one whom it is about"

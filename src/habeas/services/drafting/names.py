@@ -33,12 +33,13 @@ STAFF = listed("""
 """Words for those who work for the company. They are people too, but seldom the ones whom a row is about."""
 
 THINGS = listed("""
-    airport app article batch branch brand bucket campaign category channel city class clinic column company config
-    configuration country course currency database department dictionary event facility feature field file film
-    gateway hospital host hotel integration inventory job language library market menu merchant migration module
-    movie organisation organization page parameter permission plan plant plugin product property province queue
-    region restaurant role room route school scheduler server service setting shop site smtp state station stock
-    store supplier system tag team template theme translation vendor venue version warehouse website widget
+    agency airport app article bank batch branch brand bucket campaign carrier category channel city class clinic
+    column company config configuration country course currency database department dictionary event facility
+    feature field file film gateway hospital host hotel integration inventory job language library manufacturer
+    market menu merchant migration module movie organisation organization page parameter permission plan plant
+    plugin product property province publisher queue region restaurant role room route school scheduler server
+    service setting shipper shop site smtp state station stock store supplier system tag team template theme
+    translation vendor venue version warehouse website widget
 """)
 """Words for what is no person: an address or a name there is the thing's own."""
 
@@ -52,6 +53,9 @@ _WRAPPERS = listed("""
     archive backup bak data detail info information master old table tbl tmp
 """)
 _IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman"}
+_SHORTEST = 3
+"""Letters of an abbreviation: `cust` for a customer."""
+
 _NOT_PLURAL = ("ss", "us", "is")
 
 
@@ -99,6 +103,11 @@ def names_an_actor(column: str) -> bool:
     return words[-1:] == ("by",) or not ACTORS.isdisjoint(words)
 
 
+def names_staff(column: str) -> bool:
+    """Whether a key column speaks of someone who works for the company: `sales_rep_id`."""
+    return not STAFF.isdisjoint(target_of(column))
+
+
 def target_of(column: str) -> Words:
     """What a key column points to, in the singular: `customer_id` to `customer`; empty for `id` alone."""
     words = split_words(column)
@@ -113,6 +122,10 @@ def is_key_name(column: str) -> bool:
 
 
 def names_its_target(column: str, subject: Words) -> bool:
-    """Whether a key column is called after the table it leads to: `user_id` to `auth_users`; so is `id` alone."""
+    """Whether a key column is called after its table: `user_id` after `auth_users`, `cust_no` after `customers`."""
     words = target_of(column)
-    return subject[len(subject) - len(words) :] == words if len(words) <= len(subject) else False
+    if not words or not subject:
+        return not words
+    if subject[len(subject) - len(words) :] == words:
+        return len(words) <= len(subject)
+    return len(words) == 1 and len(words[0]) >= _SHORTEST and subject[-1].startswith(words[0])

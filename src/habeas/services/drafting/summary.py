@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from habeas.services.drafting.draft import CollectionDraft, Draft, FieldDraft
 from habeas.services.drafting.links import Ruling, is_decided
-from habeas.services.drafting.text import explain, explain_outside, scalar, show_path
+from habeas.services.drafting.text import explain, explain_outside, show
 
 Entry: TypeAlias = tuple[str, str]
 """A name, and what is said of it."""
@@ -35,20 +35,20 @@ def _sections(draft: Draft) -> Iterator[tuple[str, Sequence[Entry]]]:
     rulings = [ruling for _, item in seen for ruling in item.rulings]
 
     def tables(chosen: Callable[[CollectionDraft], object]) -> list[Entry]:
-        return [(scalar(table.name), "") for table in collections if chosen(table)]
+        return [(show(table.name), "") for table in collections if chosen(table)]
 
     yield "identities proposed", [_identity(*pair) for pair in seen if pair[1].field.identity is not None]
     yield "identities undecided", [_identity(*pair) for pair in seen if pair[1].candidate]
-    yield "categories proposed", [(_path(*pair), pair[1].field.categories[0]) for pair in seen if pair[1].proposal]
+    yield "categories proposed", [(_path(*pair), category) for pair in seen for category in pair[1].field.categories]
     yield "columns undecided", [(_path(*pair), "") for pair in seen if pair[1].undecided]
     yield (
         "columns of which the store does not tell what is inside",
-        [(_path(*pair), scalar(pair[1].type)) for pair in seen if pair[1].opaque],
+        [(_path(*pair), show(pair[1].type)) for pair in seen if pair[1].opaque],
     )
     yield "references undecided", [_ruling(ruling) for ruling in rulings if not is_decided(ruling)]
     yield (
         "keys that no reference can follow",
-        [(scalar(table.name), explain_outside(other)) for table in collections for other in table.outside],
+        [(show(table.name), explain_outside(other)) for table in collections for other in table.outside],
     )
     yield (
         "tables that nothing leads to: reach them or skip them, or requests will fail",
@@ -61,25 +61,25 @@ def _sections(draft: Draft) -> Iterator[tuple[str, Sequence[Entry]]]:
     yield "left out: names that a dataset cannot hold", [*_left_out(draft)]
     yield (
         "other schemas: name one with --schema",
-        [(scalar(schema), f"{count} tables") for schema, count in draft.elsewhere.items()],
+        [(show(schema), f"{count} tables") for schema, count in draft.elsewhere.items()],
     )
 
 
 def _path(table: CollectionDraft, item: FieldDraft) -> str:
-    return show_path(table.name, *item.path)
+    return show(table.name, *item.path)
 
 
 def _identity(table: CollectionDraft, item: FieldDraft) -> Entry:
     assert item.identity is not None  # the caller chose these
-    return _path(table, item), f"{scalar(item.identity.kind)}: {item.identity.reason}"
+    return _path(table, item), f"{show(item.identity.kind)}: {item.identity.reason}"
 
 
 def _ruling(ruling: Ruling) -> Entry:
     key = ruling.key
-    return f"{show_path(key.child, key.column)} -> {show_path(key.parent, key.target)}", explain(ruling)
+    return f"{show(key.child, key.column)} -> {show(key.parent, key.target)}", explain(ruling)
 
 
 def _left_out(draft: Draft) -> Iterator[Entry]:
-    yield from ((scalar(name), "table") for name in draft.left_out)
+    yield from ((show(name), "table") for name in draft.left_out)
     for collection in draft.collections:
-        yield from ((show_path(collection.name, *path), "column") for path in collection.left_out)
+        yield from ((show(collection.name, *path), "column") for path in collection.left_out)

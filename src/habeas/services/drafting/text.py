@@ -30,33 +30,35 @@ _HEAD = """\
 
 def write_draft(draft: Draft, connection: str) -> str:
     """The whole document, ending with a line break; equal drafts give equal text."""
-    head = _HEAD.format(connection=scalar(connection))
+    head = _HEAD.format(connection=show(connection))
     return head + "".join(f"{line}\n" for line in _document(draft))
 
 
 def scalar(text: str) -> str:
-    """Text on one line as YAML reads it back, also within `[]` and `{}` and in a comment."""
-    dumped = yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=10**9)
+    """Text on one line as YAML reads it back, also within `[]` and `{}`."""
+    plain = text.isprintable()
+    style = None if plain else '"'
+    dumped = yaml.safe_dump([text], default_flow_style=True, default_style=style, allow_unicode=plain, width=10**9)
     return dumped.strip()[1:-1]
 
 
-def show_path(*parts: str) -> str:
-    """Names joined by dots, for people."""
-    return ".".join(map(scalar, parts))
+def show(*path: str) -> str:
+    """A name, or names joined by dots, for people and for comments."""
+    return ".".join(name if name.isprintable() else scalar(name) for name in path)
 
 
 def explain(ruling: Ruling) -> str:
     """What is said of a key, in words."""
     key = ruling.key
-    return ruling.verdict.format(child=scalar(key.child), parent=scalar(key.parent))
+    return ruling.verdict.format(child=show(key.child), parent=show(key.parent))
 
 
 def explain_outside(other: Composite | Stray) -> str:
     """Why no reference follows a key."""
-    here, there = ", ".join(map(scalar, other.columns)), ", ".join(map(scalar, other.targets))
+    here, there = ", ".join(map(show, other.columns)), ", ".join(map(show, other.targets))
     if isinstance(other, Composite):
-        return f"key ({here}) to {scalar(other.parent)} ({there}) has several columns, and a reference follows one"
-    parent = show_path(other.parent) if other.schema is None else show_path(other.schema, other.parent)
+        return f"key ({here}) to {show(other.parent)} ({there}) has several columns, and a reference follows one"
+    parent = show(other.parent) if other.schema is None else show(other.schema, other.parent)
     return f"key ({here}) to {parent} ({there}) leads out of this dataset"
 
 
@@ -76,7 +78,7 @@ def _document(draft: Draft) -> Iterator[str]:
     if draft.schema is not None:
         yield f"    fides_meta: {{namespace: {{schema: {scalar(draft.schema)}}}}}"
     for name in draft.left_out:
-        yield f"    # left out: table {scalar(name)} has a name that no collection can have"
+        yield f"    # left out: table {show(name)} has a name that no collection can have"
     yield "    collections:" if draft.collections else "    collections: []"
     for number, collection in enumerate(draft.collections):
         if number:
@@ -97,7 +99,7 @@ def _collection(draft: CollectionDraft, dataset: str) -> Iterator[_Line]:
         yield _Line(f"        # {remark}")
     if draft.blind:
         yield _Line("        fides_meta: {skip_processing: true}")
-    elif not draft.reached:
+    elif draft.shared or not draft.reached:
         yield _Line("        # fides_meta: {skip_processing: true}")
     yield _Line("        fields:" if draft.fields else "        fields: []")
     for item in draft.fields:
@@ -110,20 +112,20 @@ def remarks_on(draft: CollectionDraft) -> Iterator[str]:
         yield "undecided: its rows cannot be told apart without a key, so it is skipped until you set primary_key: true"
     elif draft.keyless:
         yield "it has no primary key: its rows are told apart by all their values"
-    if not draft.reached:
-        yield "undecided: no identity or reference leads here; give it one, or skip it when it is not about people:"
-    if draft.shared:
-        yield f"shared by many? its rows are only looked up, from {_list(draft.shared)}"
     if draft.ambiguous:
         yield f"found in several ways, each of them enough: {_list(draft.found_by)}; are all the same person's?"
     for other in draft.outside:
         yield f"undecided: {explain_outside(other)}"
     for path in draft.left_out:
-        yield f"left out: column {show_path(*path)} has a name that no field can have"
+        yield f"left out: column {show(*path)} has a name that no field can have"
+    if draft.shared:
+        yield f"shared by many? it is only looked up, from {_list(draft.shared)}; skip it when it is not about people:"
+    if not draft.reached:
+        yield "undecided: no identity or reference leads here; give it one, or skip it when it is not about people:"
 
 
 def _list(keys: Iterable[Key], most: int = 2) -> str:
-    names = [show_path(key.child, key.column) for key in keys]
+    names = [show(key.child, key.column) for key in keys]
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
@@ -131,9 +133,11 @@ def _list(keys: Iterable[Key], most: int = 2) -> str:
 def _field(draft: FieldDraft, indent: str, dataset: str) -> Iterator[_Line]:
     yield _Line(f"{indent}- name: {scalar(draft.field.name)}", _undecided(draft))
     if draft.proposal is not None:
-        yield _Line(
-            f"{indent}  data_categories: [{draft.proposal.category}]", _proposed(draft.field.name, draft.proposal)
-        )
+        line = f"data_categories: [{draft.proposal.category}]"
+        if draft.withheld:
+            yield _Line(f"{indent}  # {line}", "undecided: another person's?")
+        else:
+            yield _Line(f"{indent}  {line}", _proposed(draft.field.name, draft.proposal))
     if draft.opaque and not draft.undecided:
         yield _Line(f"{indent}  # undecided: {_what_is_inside(draft)}")
     yield from _meta(draft, f"{indent}  ", dataset)
@@ -146,17 +150,17 @@ def _field(draft: FieldDraft, indent: str, dataset: str) -> Iterator[_Line]:
 def _proposed(name: str, proposal: Proposal) -> str:
     """What spoke for the category, unless it is the name as it stands."""
     same = proposal.phrase == " ".join(split_words(name))
-    return "proposed" if same else f"proposed: reads as {scalar(proposal.phrase)}"
+    return "proposed" if same else f"proposed: reads as {show(proposal.phrase)}"
 
 
 def _undecided(draft: FieldDraft) -> str:
-    if not draft.undecided:
+    if not draft.undecided or draft.withheld:
         return ""
     return f"undecided: {_what_is_inside(draft)}" if draft.opaque else "undecided: no category known for this name"
 
 
 def _what_is_inside(draft: FieldDraft) -> str:
-    return f"the store does not tell what its {scalar(draft.type)} holds"
+    return f"the store does not tell what its {show(draft.type)} holds"
 
 
 def _meta(draft: FieldDraft, indent: str, dataset: str) -> Iterator[_Line]:
