@@ -25,10 +25,8 @@ from habeas.services.drafting.vocabulary import RULES, Rule, Where
 
 EMAIL, PHONE, ID = "user.contact.email", "user.contact.phone_number", "user.unique_id"
 
-_OF_A_PERSON = frozenset(
-    {"user.name.first", "user.name.last", "user.demographic.date_of_birth", "user.authorization.password"}
-)
-"""A table with a column of these is of people whatever it is called."""
+_OF_A_PERSON = frozenset({"user.name.first", "user.name.last", "user.demographic.date_of_birth"})
+"""A table with a column of these tells of people whatever it is called."""
 
 _OF_AN_ADDRESS = frozenset(f"user.contact.address.{part}" for part in ("street", "city", "postal_code"))
 
@@ -53,7 +51,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What stands around a column: what a row is, whether that is a person, and what parts of addresses begin with."""
+    """What stands around a column: what a row is, whether it tells of people, and how parts of addresses begin."""
 
     subject: Words
     people: bool
@@ -85,7 +83,10 @@ def survey_table(table: TableSketch) -> Surroundings:
 def propose_category(column: ColumnSketch, around: Surroundings) -> Proposal | None:
     """The category that speaks out of a column; None when none does, or when it would be a thing's and no person's."""
     kind = kind_of(column)
-    proposal = _find(split_words(column.name), kind, around)
+    words = split_words(column.name)
+    if words and around.subject[-len(words) :] == tuple(map(singular, words)):
+        words = around.subject  # the fuller name of the same: `address` in `email_addresses`
+    proposal = _find(words, kind, around)
     if proposal is None and kind in _BY_TYPE:
         proposal = Proposal(_BY_TYPE[kind], column.type)
     if proposal is None or not proposal.category:

@@ -5,7 +5,7 @@ end the planner's own answer to what is reached.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
@@ -19,7 +19,7 @@ from habeas.services.drafting.draft import CollectionDraft, Draft, FieldDraft
 from habeas.services.drafting.identities import IdentityProposal, propose_identity, propose_identity_inside
 from habeas.services.drafting.keys import find_keys
 from habeas.services.drafting.kinds import data_type_of, is_opaque, spell_type
-from habeas.services.drafting.links import Roots, Ruling, Verdict, direct_keys, find_shared, group_by
+from habeas.services.drafting.links import Roots, Ruling, Verdict, direct_keys, find_owned, find_shared, group_by
 from habeas.services.drafting.names import is_of_people, is_of_staff
 
 
@@ -52,7 +52,8 @@ class _Drafter:
         self._around = {table.name: survey_table(table) for table in tables}
         self._proposals = {table.name: self._propose(table) for table in tables}
         self._identities = {table.name: self._identify(table) for table in tables}
-        roots = self._find_roots()
+        self._withdraw_weak()
+        roots = self._find_roots(lambda identity: not identity.candidate)
         rulings = direct_keys(self._keys.followable, roots)
         self._shared = find_shared(rulings)
         self._others = self._find_others(roots, rulings)
@@ -119,9 +120,21 @@ class _Drafter:
                 found[column.name] = identity
         return found
 
-    def _find_roots(self) -> Roots:
+    def _withdraw_weak(self) -> None:
+        """Weak identities go where a key finds the rows: those of an address book are other people's."""
+        strong = self._find_roots(lambda identity: not identity.candidate and not identity.weak)
+        owned = find_owned(self._keys.followable, strong)
+        for table in owned:
+            for column, identity in self._identities[table].items():
+                if identity.weak:
+                    withdrawn = identity.withdraw("the row is found by a key already, and this may be another person's")
+                    self._identities[table][column] = withdrawn
+
+    def _find_roots(self, counts: Callable[[IdentityProposal], bool]) -> Roots:
+        """Tables with an identity that counts."""
+
         def has_identity(table: TableSketch) -> bool:
-            return any(not item.candidate for item in self._identities[table.name].values())
+            return any(map(counts, self._identities[table.name].values()))
 
         subjects = {table.name: self._around[table.name].subject for table in self.tables}
         staff = {name for name, subject in subjects.items() if is_of_staff(subject)}

@@ -4,13 +4,13 @@ Only e-mail addresses and phone numbers are proposed, where a row is a person or
 an identity in the wrong place finds other people's rows. What else might do is a candidate for a person to judge.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from habeas.domain.identity import EMAIL, PHONE
 from habeas.domain.ports import ColumnSketch, TableSketch
 from habeas.services.drafting import categories
 from habeas.services.drafting.categories import Proposal, Surroundings
-from habeas.services.drafting.names import listed
+from habeas.services.drafting.names import is_of_people, listed
 
 _KINDS = {categories.EMAIL: EMAIL, categories.PHONE: PHONE}
 
@@ -23,11 +23,16 @@ _OWN = listed("""
 
 @dataclass(frozen=True, slots=True)
 class IdentityProposal:
-    """An identity kind and why; a `candidate` is not proposed, only shown."""
+    """An identity kind and why. `weak`: only as long as no key finds the row. `candidate`: not proposed, only shown."""
 
     kind: str
     reason: str
+    weak: bool = False
     candidate: bool = False
+
+    def withdraw(self, reason: str) -> "IdentityProposal":
+        """The same as a candidate."""
+        return replace(self, reason=reason, candidate=True)
 
 
 def propose_identity(
@@ -43,10 +48,12 @@ def propose_identity(
         return IdentityProposal(column.name, "unique here", candidate=True) if known_by else None
     if not _OWN.union(around.subject).issuperset((*proposal.before, *proposal.after)):
         return IdentityProposal(kind, "may be another person's", candidate=True)
-    if around.people:
+    if is_of_people(around.subject):
         return IdentityProposal(kind, "a row is a person here")
     if unique:
         return IdentityProposal(kind, "unique here")
+    if around.people:
+        return IdentityProposal(kind, "it stands beside a person's name or birth date", weak=True)
     return IdentityProposal(kind, "not unique, and a row may be no person here", candidate=True)
 
 

@@ -93,6 +93,11 @@ def direct_keys(keys: Sequence[Key], roots: Roots) -> list[Ruling]:
     return [_suppose(supposed.rule(key)) if key.guessed else declared.rule(key) for key in keys]
 
 
+def find_owned(keys: Iterable[Key], roots: Roots) -> frozenset[str]:
+    """Tables whose rows are found from the roots as the same person's own, the roots among them."""
+    return frozenset(_Walk([key for key in keys if not key.guessed], roots).owned)
+
+
 def find_shared(rulings: Iterable[Ruling]) -> dict[str, list[Key]]:
     """Tables that are only looked up, with the keys that lead to them."""
     return group_by((ruling.key for ruling in rulings if ruling.verdict is Verdict.UP), attrgetter("parent"))
@@ -109,7 +114,8 @@ class _Walk:
         self._roots = roots
         self._below = group_by(keys, attrgetter("parent"))
         self._above = group_by(keys, attrgetter("child"))
-        self._way: dict[str, int] = {}
+        self.owned: dict[str, int] = {}
+        """Tables of a person's own rows, with how far they are from an identity."""
         self._up: set[Key] = set()
         self._walk_owned()
         self._shared = self._walk_shared()
@@ -119,7 +125,7 @@ class _Walk:
             return Ruling(key, Verdict.SELF, followed=False)
         if key.actor:
             return Ruling(key, Verdict.ACTOR, followed=False)
-        child, parent = self._way.get(key.child), self._way.get(key.parent)
+        child, parent = self.owned.get(key.child), self.owned.get(key.parent)
         if parent is None:
             return self._rule_to_unowned(key, owned=child is not None)
         assert child is not None  # rows that point to a person's are the person's
@@ -144,9 +150,9 @@ class _Walk:
         heapq.heapify(heap)
         while heap:
             way, table, climbed = heapq.heappop(heap)
-            if table in self._way:
+            if table in self.owned:
                 continue
-            self._way[table] = way
+            self.owned[table] = way
             self._up.update(climbed)
             for key in filter(_may_lead, self._below.get(table, ())):
                 heapq.heappush(heap, (way + _length(key), key.child, ()))
@@ -161,10 +167,10 @@ class _Walk:
 
     def _walk_shared(self) -> set[str]:
         shared: set[str] = set()
-        waiting = list(self._way)
+        waiting = list(self.owned)
         while waiting:
             for key in self._above.get(waiting.pop(), ()):
-                if key.parent not in self._way and key.parent not in shared and not key.actor:
+                if key.parent not in self.owned and key.parent not in shared and not key.actor:
                     shared.add(key.parent)
                     waiting.append(key.parent)
         return shared

@@ -28,7 +28,8 @@ PEOPLE = listed("""
 
 STAFF = listed("""
     admin administrator agent clerk coach consultant doctor driver employee instructor lawyer manager nurse officer
-    operator physician practitioner rep representative seller staff teacher technician therapist tutor worker
+    operator physician practitioner rep representative salesman salesperson seller staff teacher technician
+    therapist tutor worker
 """)
 """Words for those who work for the company. They are people too, but seldom the ones whom a row is about."""
 
@@ -44,13 +45,14 @@ THINGS = listed("""
 """Words for what is no person: an address or a name there is the thing's own."""
 
 ACTORS = listed("""
-    approver assigned assignee creator deleter editor handler moderator modifier reviewer updater verifier
+    approver assigned assignee create creator delete deleter editor handler moderator modifier modify reviewer
+    update updater verifier write
 """)
 """Words of columns that say who worked on a row, beside those that end in `by`."""
 
 _KEY_WORDS = listed("code fk guid id key no nr num number ref uid uuid")
 _WRAPPERS = listed("""
-    archive backup bak data detail info information master old table tbl tmp
+    archive backup bak data detail entity info information master old table tbl tmp
 """)
 _IRREGULAR = {"people": "person", "children": "child", "men": "man", "women": "woman"}
 _SHORTEST = 3
@@ -90,7 +92,8 @@ def is_of_people(subject: Words) -> bool:
 
 
 def is_of_staff(subject: Words) -> bool:
-    return subject[-1:] != () and subject[-1] in STAFF
+    """Whether one row is someone who works here: `employees`, but also `admin_users`."""
+    return is_of_people(subject) and not STAFF.isdisjoint(subject)
 
 
 def is_of_things(subject: Words) -> bool:

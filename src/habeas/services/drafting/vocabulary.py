@@ -72,9 +72,9 @@ user.name.first: text
 user.name.last: text
     last name, lastname, lname, surname, family name, maiden name
 user.name: text
-    full name, fullname, middle name, display name, displayname, preferred name, legal name, @person name, author name,
-    owner name, reviewer name, comment author, post author, message author, review author, name on card, card holder,
-    card name, cardholder, billing name, bill name, shipping name, ship name, delivery name, invoice name
+    full name, fullname, middle name, middlename, display name, displayname, preferred name, legal name, @person name,
+    author name, owner name, reviewer name, comment author, post author, message author, review author, name on card,
+    card holder, card name, cardholder, billing name, bill name, shipping name, ship name, delivery name, invoice name
 user.name: text of people
     name
 user.account.username: text
@@ -92,7 +92,7 @@ user.demographic.age_range: number
     age range, age group, age bracket
 user.demographic.age_range: number of people
     age
-user.demographic.gender: text
+user.demographic.gender: number
     gender, gender code, gender identity, sex
 user.demographic.sexual_orientation: text
     sexual orientation
