@@ -15,6 +15,9 @@ from habeas.services.drafting.drafter import draft_dataset
 from habeas.services.drafting.summary import summarise
 from habeas.services.drafting.text import write_draft
 
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.\-<>]")
+"""What no dataset key may hold (data-plane §1.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class GeneratedDataset:
@@ -31,7 +34,8 @@ def generate_dataset(
     """Propose a dataset for a connection's store as it is now.
 
     `key` defaults to the connection's, with `schema` appended when one is named. Raises NotFound for the connection,
-    InputError when it has no secrets or its store cannot say or has no tables, and what the connector raises.
+    InputError when it has no secrets, when the key is malformed, when the store cannot say or has no tables, and what
+    the connector raises.
     """
     with context.ledger.read() as connection:
         record = get_record(connection, connection_key)
@@ -40,6 +44,8 @@ def generate_dataset(
             f"connection {connection_key!r} has no secrets yet", hint=f"PUT /api/v1/connection/{connection_key}/secret"
         )
     chosen = key or make_dataset_key(connection_key, schema)
+    if _FOREIGN.search(chosen):
+        raise InputError(f"{chosen!r} is no dataset key", hint="use letters, digits and _ . - < > only")
     draft = draft_dataset(_describe(context, connection_key), chosen, record.name, schema)
     return GeneratedDataset(draft, write_draft(draft, connection_key), summarise(draft))
 
@@ -47,7 +53,7 @@ def generate_dataset(
 def make_dataset_key(connection_key: str, schema: str | None) -> str:
     """A dataset key after a connection and the schema that was asked for."""
     parts = (connection_key, schema) if schema else (connection_key,)
-    return re.sub(r"[^A-Za-z0-9_.\-<>]", "_", "_".join(parts))
+    return _FOREIGN.sub("_", "_".join(parts))
 
 
 def _describe(context: Context, connection_key: str) -> Sketch:

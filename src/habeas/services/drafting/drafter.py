@@ -36,7 +36,7 @@ def draft_dataset(sketch: Sketch, key: str, name: str, schema: str | None = None
     left_out = sorted(table.name for table in here if not _can_be_collection(table.name))
     drafter = _Drafter([_without_unnameable(table) for table in named], key)
     collections = tuple(
-        replace(drafter.draft(table), left_out=tuple(_find_unnameable(original.columns)))
+        replace(drafter.draft(table), left_out=tuple(sorted(_find_unnameable(original.columns))))
         for table, original in zip(drafter.tables, named, strict=True)
     )
     return _ask_planner(Draft(key, name, schema, collections, tuple(left_out), dict(sorted(elsewhere.items()))))
@@ -71,7 +71,9 @@ class _Drafter:
             blind=_is_blind(table),
             shared=tuple(self._shared.get(table.name, ())),
             found_by=tuple(found_by),
-            outside=tuple(self._keys.others.get(table.name, ())),
+            outside=tuple(
+                sorted(self._keys.others.get(table.name, ()), key=attrgetter("columns", "parent", "targets"))
+            ),
         )
 
     def _draft_column(self, table: TableSketch, column: ColumnSketch) -> FieldDraft:

@@ -50,10 +50,7 @@ def _sections(draft: Draft) -> Iterator[tuple[str, Sequence[Entry]]]:
         "keys that no reference can follow",
         [(show(table.name), explain_outside(other)) for table in collections for other in table.outside],
     )
-    yield (
-        "tables that nothing leads to: reach them or skip them, or requests will fail",
-        tables(lambda t: not t.reached),
-    )
+    yield "tables that nothing leads to: requests fail until you reach or skip them", tables(lambda t: not t.reached)
     yield "tables only looked up: shared by many people?", tables(lambda t: t.shared)
     yield "tables found in several ways: all the same person's?", tables(lambda t: t.ambiguous)
     yield "tables without a key: rows are told apart by all their values", tables(lambda t: t.keyless and not t.blind)

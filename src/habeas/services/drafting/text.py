@@ -1,7 +1,7 @@
 """A draft as YAML that people edit: what is certain as it is, what is proposed or undecided with a comment beside it.
 
 The text without its comments is what `Draft.dataset` holds. Names are quoted where YAML would take them for something
-else, in comments too: there a line break would end the comment.
+else; in comments those that a terminal or a line break would betray.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from habeas.domain.dataset import Field
 from habeas.services.drafting.categories import Proposal
 from habeas.services.drafting.draft import CollectionDraft, Draft, FieldDraft
 from habeas.services.drafting.keys import Composite, Stray
@@ -95,7 +94,7 @@ def _aligned(lines: Sequence[_Line]) -> Iterator[str]:
 
 def _collection(draft: CollectionDraft, dataset: str) -> Iterator[_Line]:
     yield _Line(f"      - name: {scalar(draft.name)}")
-    for remark in remarks_on(draft):
+    for remark in _remarks(draft):
         yield _Line(f"        # {remark}")
     if draft.blind:
         yield _Line("        fides_meta: {skip_processing: true}")
@@ -106,7 +105,7 @@ def _collection(draft: CollectionDraft, dataset: str) -> Iterator[_Line]:
         yield from _field(item, " " * 10, dataset)
 
 
-def remarks_on(draft: CollectionDraft) -> Iterator[str]:
+def _remarks(draft: CollectionDraft) -> Iterator[str]:
     """What a reader should know of a table before its fields."""
     if draft.blind:
         yield "undecided: its rows cannot be told apart without a key, so it is skipped until you set primary_key: true"
@@ -165,34 +164,38 @@ def _what_is_inside(draft: FieldDraft) -> str:
 
 def _meta(draft: FieldDraft, indent: str, dataset: str) -> Iterator[_Line]:
     """`fides_meta` on one line, or on several when a person has something to choose in it."""
-    entries = [f"{name}: {value}" for name, value in _entries(draft.field)]
-    identity = draft.identity
-    if identity is not None and draft.candidate:
-        shown = [_Line(f"# identity: {scalar(identity.kind)}", f"undecided: {identity.reason}")]
-    else:
-        shown = []
-    shown += _references(draft.rulings, dataset)
+    entries = list(_entries(draft))
+    shown = [*_candidate(draft), *_references(draft.rulings, dataset)]
     if not shown:
-        comment = f"proposed identity: {identity.reason}" if identity is not None else ""
-        yield from [_Line(f"{indent}fides_meta: {{{', '.join(entries)}}}", comment)] if entries else []
+        if entries:
+            comment = "".join(entry.comment for entry in entries)
+            yield _Line(f"{indent}fides_meta: {{{', '.join(entry.text for entry in entries)}}}", comment)
         return
-    loaded = entries or any(not line.text.startswith("#") for line in shown)
-    yield _Line(f"{indent}fides_meta:" if loaded else f"{indent}# fides_meta:")
-    yield from (_Line(f"{indent}  {entry}") for entry in entries)
-    for line in shown:
-        text = f"{indent}  {line.text}" if loaded else f"{indent}#   {line.text.removeprefix('# ')}"
-        yield replace(line, text=text)
+    if entries or any(not line.text.startswith("#") for line in shown):
+        yield _Line(f"{indent}fides_meta:")
+        yield from (replace(line, text=f"{indent}  {line.text}") for line in (*entries, *shown))
+    else:
+        yield _Line(f"{indent}# fides_meta:")
+        yield from (replace(line, text=f"{indent}#   {line.text.removeprefix('# ')}") for line in shown)
 
 
-def _entries(field: Field) -> Iterator[tuple[str, str]]:
+def _entries(draft: FieldDraft) -> Iterator[_Line]:
+    field = draft.field
     if field.primary_key:
-        yield "primary_key", "true"
-    if field.identity is not None:
-        yield "identity", scalar(field.identity)
+        yield _Line("primary_key: true")
+    if field.identity is not None and draft.identity is not None:
+        yield _Line(f"identity: {scalar(field.identity)}", f"proposed identity: {draft.identity.reason}")
     if field.data_type is not None:
-        yield "data_type", f"{field.data_type}{'[]' if field.array else ''}"
+        data_type = f"{field.data_type}[]" if field.array else field.data_type.value
+        yield _Line(f"data_type: {scalar(data_type)}")
     if field.length is not None:
-        yield "length", str(field.length)
+        yield _Line(f"length: {field.length}")
+
+
+def _candidate(draft: FieldDraft) -> Iterator[_Line]:
+    """An identity that is only shown."""
+    if draft.identity is not None and draft.candidate:
+        yield _Line(f"# identity: {scalar(draft.identity.kind)}", f"undecided: {draft.identity.reason}")
 
 
 def _references(rulings: Sequence[Ruling], dataset: str) -> Iterator[_Line]:
