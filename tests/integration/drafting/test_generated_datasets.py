@@ -133,6 +133,17 @@ def test_no_value_of_a_row_is_in_the_output(engine: Engine, store: str) -> None:
             assert value not in text
 
 
+def test_it_needs_no_right_to_read_a_row(engine: Engine, postgres_server: PostgresServer) -> None:
+    name = f"store_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_server.create_database(name), autocommit=True) as database:
+        database.execute(SCHEMA.encode())
+        database.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'draft-password'".encode())
+    secrets = postgres_server.secrets(name) | {"username": name, "password": "draft-password"}
+    engine.connect("store", "postgres", secrets)
+    generated = generate_dataset(engine.context, "store")
+    assert {table.name for table in generated.draft.collections} == {*REACHED, "customer_list"}
+
+
 def test_the_same_store_gives_the_same_text(engine: Engine, store: str) -> None:
     first = generate_dataset(engine.context, store)
     assert generate_dataset(engine.context, store).text == first.text

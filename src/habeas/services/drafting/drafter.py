@@ -86,7 +86,7 @@ class _Drafter:
             bare,
             identity=identity,
             rulings=rulings,
-            link=column.name in table.primary_key or column.name in self._keys.columns(table.name),
+            link=column.name in table.primary_key or column.name in self._keys.columns[table.name],
             parts=members,
             field=replace(
                 bare.field,
@@ -103,7 +103,7 @@ class _Drafter:
 
     def _propose(self, table: TableSketch) -> dict[str, Proposal]:
         """Categories by column. A column that points to another table is a link, not an id of this row's person."""
-        around, links = self._around[table.name], self._keys.columns(table.name)
+        around, links = self._around[table.name], self._keys.columns[table.name]
         found = {}
         for column in table.columns:
             proposal = propose_category(column, around)

@@ -10,10 +10,12 @@ from habeas.domain.ports import ColumnSketch, ForeignKeySketch, TableSketch
 from habeas.services.drafting.kinds import Kind, kind_of
 from habeas.services.drafting.links import Key
 from habeas.services.drafting.names import (
+    Words,
     is_key_name,
     is_of_staff,
     names_an_actor,
     names_its_target,
+    names_of_keys,
     names_staff,
     subject_of,
     target_of,
@@ -45,11 +47,8 @@ class Keys:
 
     followable: tuple[Key, ...]
     others: Mapping[str, Sequence[Composite | Stray]] = field(default_factory=dict)
-
-    def columns(self, table: str) -> frozenset[str]:
-        """Columns of a table that the store declares to point elsewhere."""
-        single = {key.column for key in self.followable if key.child == table and not key.guessed}
-        return frozenset(single.union(*(other.columns for other in self.others.get(table, ()))))
+    columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By table its columns that the store declares to point elsewhere."""
 
 
 def find_keys(tables: Sequence[TableSketch]) -> Keys:
@@ -57,7 +56,9 @@ def find_keys(tables: Sequence[TableSketch]) -> Keys:
     reader = _Reader(tables)
     declared = {key for table in tables for key in reader.read(table)}
     declared -= reader.parts_of_composites(declared)
-    return Keys(tuple(sorted({*declared, *_guess(tables)})), reader.others)
+    columns = {table.name: _pointing_columns(table) for table in tables}
+    guessed = _Guesser(tables).guess_all(columns)
+    return Keys(tuple(sorted({*declared, *guessed})), reader.others, columns)
 
 
 class _Reader:
@@ -125,31 +126,43 @@ def _spell(table: TableSketch, columns: Sequence[str]) -> tuple[str, ...] | None
     return None if None in found else tuple(name for name in found if name is not None)
 
 
-def _guess(tables: Sequence[TableSketch]) -> Iterator[Key]:
-    """`customer_id` looks like the key of `customers`, when that has one of the same kind."""
-    parents = [table for table in tables if len(table.primary_key) == 1]
-    for child in tables:
-        declared = {name.casefold() for key in child.foreign_keys for name in key.columns}
-        for column in child.columns:
-            if (column.name,) == child.primary_key or column.name.casefold() in declared:
-                continue
-            parent = _guess_parent(child, column, parents) if is_key_name(column.name) else None
-            if parent is not None:
-                yield make_key(child, column.name, parent, parent.primary_key[0], guessed=True)
+def _pointing_columns(table: TableSketch) -> frozenset[str]:
+    """Columns of its foreign keys, as the table spells them."""
+    found = (_spell(table, [column]) for key in table.foreign_keys for column in key.columns)
+    return frozenset(name for names in found if names is not None for name in names)
 
 
-def _guess_parent(child: TableSketch, column: ColumnSketch, parents: Sequence[TableSketch]) -> TableSketch | None:
-    """The one table that a column is called after, an exact name before one that ends so."""
-    fitting = [
-        parent
-        for parent in parents
-        if parent.name != child.name
-        and names_its_target(column.name, subject_of(parent.name))
-        and kind_of(column) is _kind_of_key(parent)
-    ]
-    exact = [parent for parent in fitting if subject_of(parent.name) == target_of(column.name)]
-    best = exact or fitting
-    return best[0] if len(best) == 1 else None
+class _Guesser:
+    """Keys that a store does not declare: `customer_id` looks like that of `customers`, when both are of one kind."""
+
+    def __init__(self, tables: Sequence[TableSketch]) -> None:
+        self._tables = tables
+        self._parents: dict[Words, list[TableSketch]] = {}
+        for table in tables:
+            if len(table.primary_key) == 1:
+                for target in names_of_keys(subject_of(table.name)):
+                    self._parents.setdefault(target, []).append(table)
+
+    def guess_all(self, declared: Mapping[str, frozenset[str]]) -> Iterator[Key]:
+        for child in self._tables:
+            for column in child.columns:
+                if (column.name,) == child.primary_key or column.name in declared[child.name]:
+                    continue
+                parent = self._guess(child, column) if is_key_name(column.name) else None
+                if parent is not None:
+                    yield make_key(child, column.name, parent, parent.primary_key[0], guessed=True)
+
+    def _guess(self, child: TableSketch, column: ColumnSketch) -> TableSketch | None:
+        """The one table that a column is called after, an exact name before one that ends or begins so."""
+        target = target_of(column.name)
+        fitting = [
+            parent
+            for parent in self._parents.get(target, ())
+            if parent.name != child.name and kind_of(column) is _kind_of_key(parent)
+        ]
+        exact = [parent for parent in fitting if subject_of(parent.name) == target]
+        best = exact or fitting
+        return best[0] if len(best) == 1 else None
 
 
 def _kind_of_key(table: TableSketch) -> Kind | None:

@@ -4,6 +4,7 @@ English only: a name in another language says nothing here, and nothing is then 
 """
 
 import re
+from collections.abc import Iterator
 from typing import TypeAlias
 
 Words: TypeAlias = tuple[str, ...]
@@ -124,11 +125,14 @@ def is_key_name(column: str) -> bool:
     return 0 < len(target_of(column)) < len(split_words(column))
 
 
+def names_of_keys(subject: Words) -> Iterator[Words]:
+    """What columns that point to such a table are called, without words like `id`: `user`, `use` for `auth_users`."""
+    yield from (subject[start:] for start in range(len(subject)))
+    last = subject[-1] if subject else ""
+    yield from ((last[:length],) for length in range(_SHORTEST, len(last)))
+
+
 def names_its_target(column: str, subject: Words) -> bool:
     """Whether a key column is called after its table: `user_id` after `auth_users`, `cust_no` after `customers`."""
-    words = target_of(column)
-    if not words or not subject:
-        return not words
-    if subject[len(subject) - len(words) :] == words:
-        return len(words) <= len(subject)
-    return len(words) == 1 and len(words[0]) >= _SHORTEST and subject[-1].startswith(words[0])
+    target = target_of(column)
+    return not target or target in names_of_keys(subject)
