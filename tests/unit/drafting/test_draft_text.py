@@ -339,6 +339,12 @@ def test_one_schema_is_drafted_and_the_others_are_named() -> None:
         ("jsonb", False, None),
         ("enum('int','text')", False, None),
         ("bytea", False, None),
+        ("hint_level", False, None),
+        ("MAP(VARCHAR, INTEGER)", False, None),
+        ("UBIGINT", False, "integer"),
+        ("unsigned big int", False, "integer"),
+        ("TIMESTAMP_S", False, None),
+        ("real", False, "float"),
     ],
 )
 def test_the_declared_type_is_that_of_the_column(type_: str, is_text: bool, declared: str | None) -> None:
@@ -396,3 +402,44 @@ def test_explanations_do_not_move_with_long_lines() -> None:
     customers = lines[lines.index("      - name: customers") : lines.index("      - name: orders")]
     columns = {line.index("# ") for line in customers if "# " in line}
     assert len(columns) == 1
+
+
+# other people's rows
+
+
+def test_no_category_is_proposed_for_the_clerk_whom_a_customer_leads_to() -> None:
+    """An erasure of the customer would mask the clerk along."""
+    agents = table("agents", text("name"))
+    customers = table("customers", text("email"), number("agent_no"), keys=(points_to("agents", "agent_no"),))
+    draft = draft_dataset(Sketch((agents, customers)), "shop_db", "Shop")
+    fields = {item.name: item for item in draft.dataset().collections[0].fields}
+    assert fields["name"].categories == ()
+    assert "# data_categories: [user.name]" in write_draft(draft, "shop")
+    assert "columns undecided (2)\n  agents.id\n  agents.name\n" in summarise(draft)
+
+
+def test_another_persons_number_is_no_identity() -> None:
+    people = table(
+        "employees", text("email"), text("emergency_contact_phone"), text("manager_email"), text("email_hash")
+    )
+    (collection,) = draft_dataset(Sketch((people,)), "hr", "HR").dataset().collections
+    assert {item.name for item in collection.fields if item.identity} == {"email"}
+
+
+@pytest.mark.parametrize(
+    ("column", "category"),
+    [
+        (ColumnSketch("email", "boolean", text=False), None),
+        (ColumnSketch("email", "timestamp", text=False), None),
+        (ColumnSketch("phone", "bigint", text=False), "user.contact.phone_number"),
+        (ColumnSketch("seen_from", "inet", text=False), "user.device.ip_address"),
+        (ColumnSketch("birth_date", "date", text=False), "user.demographic.date_of_birth"),
+        (ColumnSketch("birth_date", "boolean", text=False), None),
+        (ColumnSketch("gender", "enum('f','m')", text=False), "user.demographic.gender"),
+    ],
+)
+def test_the_type_must_fit_the_category(column: ColumnSketch, category: str | None) -> None:
+    (collection,) = draft_dataset(Sketch((table("people", column),)), "db", "DB").dataset().collections
+    (field,) = (item for item in collection.fields if item.name == column.name)
+    assert field.categories == ((category,) if category else ())
+    assert field.identity is None

@@ -56,7 +56,7 @@ class _Drafter:
         roots = self._find_roots(lambda identity: not identity.candidate)
         rulings = direct_keys(self._keys.followable, roots)
         self._shared = find_shared(rulings)
-        self._others = self._find_others(roots, rulings)
+        self._others = self._find_others(roots)
         self._rulings = group_by(rulings, lambda ruling: (ruling.key.child, ruling.key.column))
         self._types = self._choose_types(rulings)
 
@@ -144,15 +144,14 @@ class _Drafter:
         roots = {table.name for table in self.tables if has_identity(table) and not _is_blind(table)}
         return Roots(roots, staff, people - staff)
 
-    def _find_others(self, roots: Roots, rulings: Sequence[Ruling]) -> set[str]:
+    def _find_others(self, roots: Roots) -> set[str]:
         """Tables of people who are seldom the ones who ask: looked up from another's rows, or staff without a way in.
 
         Categories are not proposed there: an erasure would mask the clerk along with the customer.
         """
-        owned = {ruling.key.child for ruling in rulings if ruling.verdict is Verdict.DOWN}
         staff = {table.name for table in self.tables if is_of_staff(self._around[table.name].subject)}
         people = {table.name for table in self.tables if is_of_people(self._around[table.name].subject)}
-        return (people & set(self._shared)) | (staff - owned - set(roots.tables))
+        return (people & set(self._shared)) | (staff - find_owned(self._keys.followable, roots))
 
     def _choose_types(self, rulings: Sequence[Ruling]) -> dict[tuple[str, str], DataType | None]:
         """Declared types by table and column; none at keys between columns of different types: no cast, no loss."""

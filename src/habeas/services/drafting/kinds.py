@@ -28,22 +28,25 @@ class Kind(Enum):
     OTHER = auto()
 
 
-_KINDS: tuple[tuple[Kind, str], ...] = (
-    (Kind.BOOLEAN, r"bool|tinyint\(1\)"),
-    (Kind.TIME, r"date|time|interval|year"),
-    (Kind.PLACE, r"point|geometry|geography|polygon|linestring"),
-    (Kind.INTEGER, r"int|serial"),
-    (Kind.FLOAT, r"real|double|float"),
-    (Kind.DECIMAL, r"decimal|numeric|money|number"),
-    (Kind.UUID, r"uuid|uniqueidentifier"),
-    (Kind.NETWORK, r"inet|cidr"),
-    (Kind.HARDWARE, r"macaddr"),
-    (Kind.DOCUMENT, r"json|xml|hstore|map\b|struct\b|union\b|variant|bson"),
-    (Kind.BINARY, r"bytea|blob|binary|\bbit\b"),
+_KINDS: tuple[tuple[Kind, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern))
+    for kind, pattern in (
+        (Kind.OTHER, r"^(enum|set)\("),
+        (Kind.DOCUMENT, r"^(jsonb?|xml|hstore|bson|variant|map|struct|union)\b"),
+        (Kind.BOOLEAN, r"\bbool(ean)?\b|^tinyint\(1\)"),
+        (Kind.TIME, r"\b(date|(small)?datetime\w*|timestamp\w*|time\w*|interval|year)\b"),
+        (Kind.PLACE, r"\b(point|geometry|geography|polygon|linestring)\b"),
+        (Kind.INTEGER, r"\b(u?(tiny|small|medium|big|huge)?int(eger)?\d*|(small|big)?serial)\b"),
+        (Kind.FLOAT, r"\b(real|double|float\d*)\b"),
+        (Kind.DECIMAL, r"\b(decimal|numeric|money|number)\b"),
+        (Kind.UUID, r"\b(uuid|uniqueidentifier)\b"),
+        (Kind.NETWORK, r"\b(inet[46]?|cidr)\b"),
+        (Kind.HARDWARE, r"\bmacaddr8?\b"),
+        (Kind.BINARY, r"\b(bytea|(tiny|medium|long)?blob|(var)?binary|bit)\b"),
+    )
 )
-"""The first that a type's name holds counts."""
+"""The first that fits a type's name counts; the words of an enumeration and of what is nested are no part of it."""
 
-_WORDED = re.compile(r"enum|set")
 _ARRAY = re.compile(r"\[\d*\]$")
 
 _DATA_TYPES = {
@@ -65,9 +68,7 @@ def kind_of(column: ColumnSketch) -> Kind:
     spelled = column.type.lower()
     if not column.array and _ARRAY.search(spelled):
         return Kind.DOCUMENT
-    if _WORDED.match(spelled):
-        return Kind.OTHER  # the words of an enumeration are no part of its type's name
-    return next((kind for kind, pattern in _KINDS if re.search(pattern, spelled)), Kind.OTHER)
+    return next((kind for kind, pattern in _KINDS if pattern.search(spelled)), Kind.OTHER)
 
 
 def data_type_of(column: ColumnSketch, *, linked: bool) -> DataType | None:

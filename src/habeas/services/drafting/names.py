@@ -98,6 +98,7 @@ def is_of_staff(subject: Words) -> bool:
 
 
 def is_of_things(subject: Words) -> bool:
+    """Whether one row is a thing, whose name or address is its own."""
     return subject[-1:] != () and subject[-1] in THINGS
 
 
