@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from habeas import bootstrap
 from habeas.cli.main import app as commands
 from habeas.connectors.sql import connection_types
-from habeas.delivery.local import storage_types
+from habeas.delivery.destinations import storage_types
 from habeas.domain.category import DEFAULT_CATEGORIES
 from habeas.domain.errors import Fault, HabeasError, LeaseLost, Unreachable
 from habeas.domain.request import TRANSITIONS, AuditAction, LogStatus

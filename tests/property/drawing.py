@@ -37,7 +37,11 @@ CATEGORIES = (
     *("user", "user.contact.email", "user.contact", "user.content", "user.content.private", "user.device.cookie"),
     *("user.device.cookie_id", "user.name", "system.operations", None),
 )
-OVERRIDES: tuple[tuple[str, dict[str, Any]], ...] = (("null_rewrite", {}), ("string_rewrite", {"rewrite_value": "own"}))
+OVERRIDES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("null_rewrite", {}),
+    ("string_rewrite", {"rewrite_value": "own"}),
+    ("preserve", {}),
+)
 KEYS = ((INTEGER,), (TEXT,), (INTEGER, TEXT), (TEXT, INTEGER), (INTEGER, INTEGER), ())
 LINKED = (*(INTEGER, TEXT) * 3, REAL)
 IDENTITIES = {"mail": "email", "phone": "phone_number", "card": "card"}
@@ -131,7 +135,7 @@ def _draw_column(random: Random, name: str, *, rooted: bool) -> Column:
         length=40 if limited else None,
         category=random.choice(CATEGORIES) if not (rooted and noted) else "user.content",
         data_type="integer" if kind == TEXT and one_in(random, 15) else truthful if one_in(random, 3) else None,
-        declared_length=random.choice((3, 12)) if name in ("note", "p") and not unique and one_in(random, 3) else None,
+        declared_length=random.choice((3, 12, 30)) if name in ("note", "p") and one_in(random, 3) else None,
         identity=identity,
         match=widened if one_in(random, 2) else None,
         read_only=one_in(random, 12),

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 
-from habeas.connectors.sql.dialect import Engines, Rows
+from habeas.connectors.sql.dialect import Dialect, Engines, Rows
 from habeas.connectors.sql.failures import Condition, Diagnosis
 from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
 from habeas.connectors.sql.values import PHONE_NOISE, matched_form, sqlite_form
@@ -53,7 +53,7 @@ _FOREIGN = """
 SELECT id, "table", "from", "to", on_update FROM pragma_foreign_key_list(:name) ORDER BY id, seq"""
 
 
-class SqliteDialect:
+class SqliteDialect(Dialect):
     """The secret is `path`. Not fenced: SQLite has no statement time-out of its own."""
 
     fenced = False
@@ -96,18 +96,27 @@ class SqliteDialect:
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
         return (f"t.{_row_id(column.name for column in sketch.columns)}",)
 
+    def row_id(self, sketch: TableSketch) -> tuple[ColumnSketch, ...]:
+        name = _row_id(column.name for column in sketch.columns)
+        return (ColumnSketch(name, "INTEGER", text=False, nullable=False),) if name else ()
+
     def lock(self, key: Sequence[str]) -> str:
         return ""
 
     def update(self, table: Table, key: Seek, columns: Sequence[ColumnSketch], after: Rows) -> Statement:
         sets = [f"{quote(column.name)} = :a{place}" for place, column in enumerate(columns)]
-        keys = [f"t.{quote(column.name)} = :k{place}" for place, column in enumerate(key.columns)]
         return Statement(
-            f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} WHERE {' AND '.join(keys)}",  # noqa: S608  # identifiers quoted, values bound
+            f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} WHERE {_of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
             [
                 {f"a{n}": value for n, value in enumerate(new)} | {f"k{n}": value for n, value in enumerate(values)}
                 for (_, values), new in zip(key.rows, after, strict=True)
             ],
+        )
+
+    def delete(self, table: Table, key: Seek) -> Statement:
+        return Statement(
+            f"DELETE FROM {qualified(table)} AS t WHERE {_of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
+            [{f"k{n}": value for n, value in enumerate(values)} for _, values in key.rows],
         )
 
     def settle(self, connection: Connection) -> None:
@@ -132,6 +141,10 @@ class SqliteDialect:
             return Diagnosis(Condition.DATA, "invalid UTF-8 in text")
         family = "_".join(name.split("_")[:2])
         return Diagnosis(_CONDITIONS.get(family, Condition.OTHER), name)
+
+
+def _of_key(key: Seek) -> str:
+    return " AND ".join(f"t.{quote(column.name)} = :k{place}" for place, column in enumerate(key.columns))
 
 
 def _engine(uri: str, begin: str, limits: Limits) -> Engine:

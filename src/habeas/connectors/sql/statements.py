@@ -5,7 +5,7 @@ ordinal, more are one bound relation joined to the table, alternatives are branc
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from sqlalchemy import text
@@ -32,12 +32,25 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """Where a nested look-up leads: the names below a column, through every array on the way."""
+
+    column: ColumnSketch
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Seek:
-    """Rows of a table whose `columns` equal the values of one of `rows`: (ordinal, values in bound form)."""
+    """Rows of a table whose `columns` equal the values of one of `rows`: (ordinal, values in bound form).
+
+    `nulls` are columns that hold null besides. With `inside` the one column is a sketch of what stands there.
+    """
 
     columns: tuple[ColumnSketch, ...]
     rows: Sequence[tuple[int, tuple[Value, ...]]]
     match: Match = Match.EXACT
+    nulls: tuple[ColumnSketch, ...] = ()
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""').replace(":", "\\:") + '"'
 
 
+def literal(words: str) -> str:
+    """A standard SQL text literal for names that are part of a statement, never for values."""
+    return "'" + words.replace("'", "''").replace(":", "\\:") + "'"
+
+
 def qualified(table: Table) -> str:
     """The quoted name of a table, with its schema when the dataset names one."""
     return ".".join(quote(name) for name in (table.schema, table.name) if name)
@@ -112,27 +130,28 @@ def compile_select(
 
     A row comes once for every value it matches: de-duplicate on the ordinal and what identifies the row.
     """
-    parts = [part for seek in seeks for part in _parts(grammar, seek)]
+    parts = [part for seek in seeks for part in parts_of(grammar, seek)]
     chunks = (parts[start : start + MAX_BRANCHES] for start in range(0, len(parts), MAX_BRANCHES))
     return [_union(grammar, qualified(table), outputs, chunk, tail) for chunk in chunks]
 
 
-def _parts(grammar: Grammar, seek: Seek) -> list[Seek]:
+def parts_of(grammar: Grammar, seek: Seek) -> list[Seek]:
     """Cut a seek into what becomes one branch each: one row alone, or many rows joined."""
     joined = [row for row in seek.rows if grammar.joins(row[1])]
     alone = [row for row in seek.rows if not grammar.joins(row[1])]
     groups = [joined] if joined else []
-    return [Seek(seek.columns, rows, seek.match) for rows in [*groups, *([row] for row in alone)]]
+    return [replace(seek, rows=rows) for rows in [*groups, *([row] for row in alone)]]
 
 
 def _union(grammar: Grammar, table: str, outputs: Sequence[str], parts: Sequence[Seek], tail: str) -> Statement:
     draft = Draft()
-    branches = [_branch(grammar, table, outputs, part, f"habeas_k{place}", draft) for place, part in enumerate(parts)]
+    branches = [branch_of(grammar, table, outputs, part, f"habeas_k{place}", draft) for place, part in enumerate(parts)]
     leading = f"WITH {', '.join(draft.relations)} " if draft.relations else ""
     return Statement(leading + " UNION ALL ".join(branches) + tail, draft.parameters)
 
 
-def _branch(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, alias: str, draft: Draft) -> str:
+def branch_of(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, alias: str, draft: Draft) -> str:
+    """The SELECT of one part: (ordinal, *outputs) of the rows that equal its values."""
     if len(part.rows) == 1:
         ordinal, row = part.rows[0]
         source, place = f"{table} AS t", str(ordinal)
@@ -144,7 +163,7 @@ def _branch(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, al
         relation = grammar.relation(part, alias, draft)
         source, place = f"{relation.source} CROSS JOIN {table} AS t", relation.ordinal
         values = list(relation.values)
-    conditions = (
+    conditions = [
         grammar.condition(column, value, part.match) for column, value in zip(part.columns, values, strict=True)
-    )
+    ] + [f"t.{quote(column.name)} IS NULL" for column in part.nulls]
     return f"SELECT {', '.join([place, *outputs])} FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608  # identifiers quoted, values bound
