@@ -43,8 +43,8 @@ class Inside:
 class Seek:
     """Rows of a table whose `columns` equal the values of one of `rows`: (ordinal, values in bound form).
 
-    `key`: they are a key, whose values no collation may take for another. `nulls` are columns that hold null
-    besides. With `inside` the one column is a sketch of what stands there.
+    `key`: they are a key, whose values no collation may take for another. `nulls` are columns that hold null besides.
+    With `inside` the one column is a sketch of what stands there.
     """
 
     columns: tuple[ColumnSketch, ...]
