@@ -168,8 +168,8 @@ NESTED = [
     ("struct(b timestamp_ns)[]", "[{'b': '2024-01-01 00:00:00.000000001'}]", [{"b": "2024-01-01 00:00:00.000000001"}]),
     ("struct(t timestamptz, d date)", "{'t': '2024-01-01 00:00+00', 'd': 'infinity'}",
      {"t": dt.datetime(2024, 1, 1, tzinfo=dt.UTC), "d": "infinity"}),
-    ("struct(m map(varchar, integer), j json)", "{'m': map {'k=,': 1}, 'j': '[1.1,12345678901234567890.5]'}", None),
-    ("json", "'{\"b\":[1,1.5,null],\"a\":{}}'", {"b": [1, 1.5, None], "a": {}}),
+    ("struct(m map(varchar, integer), j json)", "{'m': map {'k=,': 1}, 'j': '[1.1, 12345678901234567890.5]'}", None),
+    ("json", "'{\"b\": [1, 1.5, null], \"a\": {}}'", {"b": [1, 1.5, None], "a": {}}),
     ("json", "'\"text\"'", "text"),
 ]  # fmt: skip
 
@@ -186,11 +186,10 @@ def test_nested_values_come_and_go_without_loss(
     assert value is None or held == value
     batch = Erasure(table, ("held",), [Change((2,), (None,), (held,)), Change((1,), (held,), (None,))])
     assert outcomes(connector, batch) == [Outcome.CHANGED, Outcome.CHANGED]
-    same = "held::json = t.literal::json" if kind == "json" else "held = t.literal"
     told = (
-        f"SELECT id, held IS NULL, {same} FROM (SELECT *, CAST({literal} AS {kind}) AS literal FROM t) AS t ORDER BY id"
+        f"SELECT id, held IS NULL, held = t.literal FROM (SELECT *, CAST({literal} AS {kind}) AS literal FROM t) AS t"
     )
-    assert run(told) == [(1, True, None), (2, False, True)]
+    assert sorted(run(told)) == [(1, True, None), (2, False, True)]
 
 
 def test_describes_nested_columns_by_their_members(run: Run, connector: Connector) -> None:

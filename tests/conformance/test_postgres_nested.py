@@ -1,8 +1,10 @@
 """PostgreSQL's own traps below columns: views, partitions, json that jsonb refuses, array dimensions, plans."""
 
+import resource
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -216,6 +218,32 @@ def test_many_values_are_joined_at_once_and_rows_fetched_by_their_ids(
     rows = read_all(connector, Lookup(place("t", "id", "id"), (Entry("doc", pairs, inside=("notes", "by")),)))
     expected = {((n,), (n if n <= 5000 else n - 5000,), (("doc", "notes", n > 5000, "by"),)) for n, _ in pairs}
     assert {(row.ordinals, row.key, row.matched) for row in rows} == expected
+
+
+def test_fifty_thousand_documents_are_streamed(run: Run, postgres_server: PostgresServer) -> None:
+    """Of 100 MB of documents, every one found at three places, only a batch is in memory at a time."""
+    run("CREATE TABLE t (id int PRIMARY KEY, doc jsonb)")
+    run(
+        "INSERT INTO t SELECT n, jsonb_build_object('tags', CAST(%s AS jsonb), 'text', repeat(md5(n::text), 60)) "
+        "FROM generate_series(1, 50000) AS n",
+        Json(["x", "x", "x"]),
+    )
+    connector = connect_postgres(postgres_server.secrets(DATABASE), Limits(batch_rows=500, statement_timeout=60.0))
+    what = Lookup(place("t", "doc id", "id"), (Entry("doc", [(0, "x"), (1, "y")], inside=("tags",)),))
+    assert connector.count(what) == 50_000
+    rows, resident, before = 0, 0, _resident()
+    for batch in connector.read(what):
+        assert len(batch) <= 500 and len(batch[0].matched) == 3
+        rows += len(batch)
+        resident = max(resident, _resident())
+    connector.close()
+    assert rows == 50_000
+    assert resident - before < 40 * 2**20, f"{(resident - before) / 2**20:.0f} MB"
+
+
+def _resident() -> int:
+    """Bytes of memory the process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_a_document_cannot_be_a_key(run: Run, connector: Connector) -> None:

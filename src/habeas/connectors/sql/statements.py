@@ -85,6 +85,10 @@ class Grammar(Protocol):
         """The column as an item of a SELECT, so that the driver gives its values without loss."""
         return f"t.{quote(column.name)}"
 
+    def spelling(self, column: ColumnSketch) -> str:
+        """`t.column` of an identity, so that nothing else equals it than what the store's keys take for the same."""
+        return f"t.{quote(column.name)}"
+
     def joins(self, values: tuple[Value, ...]) -> bool:
         """True when these bound values pass through a bound relation unchanged."""
         ...
