@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from habeas.domain.dataset import Direction
@@ -19,17 +19,46 @@ from habeas.services.drafting.text import scalar, write_draft
 
 SAID = ("customers", "users", "employees", "orders", "addresses", "products", "logs", "profile", "Order Details")
 COLUMNS = ("id", "email", "first_name", "customer_id", "user_id", "created_by", "order_id", "phone", "address", "no")
-TYPES = ("text", "integer", "varchar(20)", "numeric", "boolean", "date", "uuid", "jsonb", "bytea", "int[]", "")
+TYPES = (
+    "text",
+    "integer",
+    "varchar(20)",
+    "numeric",
+    "boolean",
+    "date",
+    "uuid",
+    "jsonb",
+    "bytea",
+    "int[]",
+    "struct",
+    "",
+)
 ODD = some.text(min_size=0, max_size=6)
+unhurried = settings(deadline=None)
+NAMES = some.sampled_from(COLUMNS) | ODD
+
+
+@some.composite
+def any_column(draw: some.DrawFn, name: str, depth: int) -> ColumnSketch:
+    kind = draw(some.sampled_from(TYPES))
+    inner = draw(some.lists(NAMES, unique=True, max_size=2)) if kind == "struct" and depth else []
+    members = tuple(draw(any_column(member, depth - 1)) for member in inner)
+    textual = not members and kind in ("text", "varchar(20)", "")
+    return ColumnSketch(
+        name,
+        kind,
+        textual,
+        length=draw(some.sampled_from([None, 0, 20])) if textual else None,
+        array=draw(some.integers(0, 5)) == 0,
+        document=not members and not textual and kind == "jsonb",
+        fields=members,
+    )
 
 
 @some.composite
 def any_table(draw: some.DrawFn, name: str, names: list[str]) -> TableSketch:
-    own = draw(some.lists(some.sampled_from(COLUMNS) | ODD, unique=True, max_size=6))
-    columns = tuple(
-        ColumnSketch(column, kind := draw(some.sampled_from(TYPES)), kind in ("text", "varchar(20)", ""))
-        for column in own
-    )
+    own = draw(some.lists(NAMES, unique=True, max_size=5))
+    columns = tuple(draw(any_column(column, 2)) for column in own)
     key = tuple(draw(some.lists(some.sampled_from(own), unique=True, max_size=2))) if own else ()
     unique = tuple((column,) for column in draw(some.sets(some.sampled_from(own), max_size=1))) if own else ()
     keys = [draw(any_key(own, names)) for _ in range(draw(some.integers(0, 3)))] if own else []
@@ -45,10 +74,11 @@ def any_key(draw: some.DrawFn, own: list[str], names: list[str]) -> ForeignKeySk
 
 @some.composite
 def any_sketch(draw: some.DrawFn) -> Sketch:
-    names = draw(some.lists(some.sampled_from(SAID) | ODD, unique=True, min_size=1, max_size=6))
+    names = draw(some.lists(some.sampled_from(SAID) | ODD, unique=True, min_size=1, max_size=5))
     return Sketch(tuple(draw(any_table(name, names)) for name in names))
 
 
+@unhurried
 @given(any_sketch())
 def test_a_draft_is_taken_as_it_stands(sketch: Sketch) -> None:
     draft = draft_dataset(sketch, "drafted", "Drafted")
@@ -58,6 +88,7 @@ def test_a_draft_is_taken_as_it_stands(sketch: Sketch) -> None:
     check_against_sketch(parsed, sketch)
 
 
+@unhurried
 @given(any_sketch())
 def test_other_readers_of_yaml_see_the_same(sketch: Sketch) -> None:
     draft = draft_dataset(sketch, "drafted", "Drafted")
@@ -65,6 +96,7 @@ def test_other_readers_of_yaml_see_the_same(sketch: Sketch) -> None:
     assert body == dataset_to_json(draft.dataset())
 
 
+@unhurried
 @given(any_sketch())
 def test_nothing_is_forgotten(sketch: Sketch) -> None:
     draft = draft_dataset(sketch, "drafted", "Drafted")
@@ -76,6 +108,7 @@ def test_nothing_is_forgotten(sketch: Sketch) -> None:
             assert (column.name in drafted[table.name]) != ((table.name, column.name) in lost)
 
 
+@unhurried
 @given(any_sketch(), some.randoms(use_true_random=False))
 def test_the_order_in_which_a_store_tells_changes_nothing(sketch: Sketch, chance: random.Random) -> None:
     def shuffled(table: TableSketch) -> TableSketch:
@@ -92,6 +125,7 @@ def test_the_order_in_which_a_store_tells_changes_nothing(sketch: Sketch, chance
     assert summarise(first) == summarise(second)
 
 
+@unhurried
 @given(any_sketch())
 def test_what_came_up_never_goes_down(sketch: Sketch) -> None:
     """No row is found through a row that others may share: a table that is looked up finds only what it points to."""

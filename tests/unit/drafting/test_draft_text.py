@@ -7,6 +7,7 @@ import yaml
 
 from habeas.domain.errors import InputError
 from habeas.domain.ports import ColumnSketch, ForeignKeySketch, Sketch, TableSketch
+from habeas.services.dataset_format import parse_datasets
 from habeas.services.drafting.drafter import draft_dataset
 from habeas.services.drafting.summary import summarise
 from habeas.services.drafting.text import write_draft
@@ -237,13 +238,31 @@ def test_members_of_nested_columns_are_fields_of_their_own() -> None:
             },
         ],
     }
-    assert fields["phones"] == {"fides_meta": {"data_type": "string[]"}}
+    assert fields["phones"] == {
+        "data_categories": ["user.contact.phone_number"],
+        "fides_meta": {"data_type": "string[]"},
+    }
     assert fields["contacts"] == {
         "fides_meta": {"data_type": "object[]"},
         "fields": [{"name": "email", "data_categories": ["user.contact.email"], "fides_meta": {"data_type": "string"}}],
     }
     assert fields["profile"] == {}
     assert fields["settings"] == {"data_categories": ["user.account.settings"]}
+
+
+def test_a_document_too_deep_to_be_read_back_is_cut_and_told() -> None:
+    column = text("leaf")
+    for _ in range(40):
+        column = ColumnSketch("deep", "STRUCT", text=False, fields=(column,))
+    draft = draft_dataset(Sketch((table("trees", column),)), "db", "DB")
+    assert parse_datasets(write_draft(draft, "db")) == (draft.dataset(),)
+    assert "the store does not tell what its struct holds" in write_draft(draft, "db")
+
+
+def test_arrays_and_objects_are_no_keys() -> None:
+    tags = TableSketch("tags", None, (ColumnSketch("words", "text[]", text=True, array=True),), ("words",))
+    (collection,) = draft_dataset(Sketch((tags,)), "db", "DB").dataset().collections
+    assert collection.key == ()
 
 
 def test_what_a_store_does_not_tell_of_a_document_is_undecided() -> None:

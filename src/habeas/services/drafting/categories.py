@@ -84,6 +84,8 @@ def propose_category(column: ColumnSketch, around: Surroundings) -> Proposal | N
     """The category that speaks out of a column; None when none does, or when it would be a thing's and no person's."""
     kind = kind_of(column)
     words = split_words(column.name)
+    if column.array:
+        words = (*words[:-1], *map(singular, words[-1:]))  # `phones` holds one in each element
     if words and around.subject[-len(words) :] == tuple(map(singular, words)):
         words = around.subject  # the fuller name of the same: `address` in `email_addresses`
     proposal = _find(words, kind, around)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from habeas.domain.dataset import Collection, Dataset, Field
 from habeas.services.drafting.categories import Proposal
 from habeas.services.drafting.identities import IdentityProposal
-from habeas.services.drafting.keys import Composite, Stray
+from habeas.services.drafting.keys import OtherKey
 from habeas.services.drafting.links import Key, Ruling
 
 
@@ -68,7 +68,7 @@ class CollectionDraft:
     reached: bool = True
     shared: tuple[Key, ...] = ()
     found_by: tuple[Key, ...] = ()
-    outside: tuple[Composite | Stray, ...] = ()
+    outside: tuple[OtherKey, ...] = ()
     left_out: tuple[tuple[str, ...], ...] = ()
 
     @property

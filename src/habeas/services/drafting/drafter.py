@@ -22,6 +22,9 @@ from habeas.services.drafting.kinds import data_type_of, is_opaque, spell_type
 from habeas.services.drafting.links import Roots, Ruling, Verdict, direct_keys, find_owned, find_shared, group_by
 from habeas.services.drafting.names import is_of_people, is_of_staff
 
+_DEEPEST = 15
+"""Fields inside of fields; a deeper document is more than our reader of YAML takes."""
+
 
 def draft_dataset(sketch: Sketch, key: str, name: str, schema: str | None = None) -> Draft:
     """The draft of one schema of a store, its default one unless named. Raises InputError when that has no tables."""
@@ -71,9 +74,7 @@ class _Drafter:
             blind=_is_blind(table),
             shared=tuple(self._shared.get(table.name, ())),
             found_by=tuple(found_by),
-            outside=tuple(
-                sorted(self._keys.others.get(table.name, ()), key=attrgetter("columns", "parent", "targets"))
-            ),
+            outside=tuple(sorted(self._keys.others.get(table.name, ()))),
         )
 
     def _draft_column(self, table: TableSketch, column: ColumnSketch) -> FieldDraft:
@@ -174,6 +175,8 @@ def _ends(ruling: Ruling) -> tuple[tuple[str, str], tuple[str, str]]:
 
 def _draft_members(column: ColumnSketch, path: tuple[str, ...], around: Surroundings) -> tuple[FieldDraft, ...]:
     """Fields of the members of a nested column. People are found by them only when a person says so."""
+    if len(path) >= _DEEPEST:
+        return ()
     within = inside(column, around)
     members = sorted(column.fields, key=attrgetter("name"))
     return tuple(_draft_member(member, (*path, member.name), within) for member in members)
@@ -202,7 +205,8 @@ def _draft_bare(
         length=column.length or None,
         array=column.array and data_type is not None,
     )
-    return FieldDraft(field, path, spell_type(column), proposal, opaque=is_opaque(column))
+    opaque = is_opaque(column) or (bool(column.fields) and len(path) >= _DEEPEST)
+    return FieldDraft(field, path, spell_type(column), proposal, opaque=opaque)
 
 
 def _withhold(draft: FieldDraft) -> FieldDraft:
@@ -228,14 +232,21 @@ def _can_be_field(name: str) -> bool:
 
 
 def _without_unnameable(table: TableSketch) -> TableSketch:
-    """The table without columns that no field can have; half a key is no key."""
+    """The table without columns that no field can have. Half a key is no key, nor is one of arrays or objects."""
     columns = _nameable(table.columns)
-    kept = {column.name for column in columns}
-    return replace(table, columns=columns, primary_key=table.primary_key if kept.issuperset(table.primary_key) else ())
+    single = {column.name for column in columns if not column.nested}
+    key = table.primary_key if single.issuperset(table.primary_key) else ()
+    return replace(table, columns=columns, primary_key=key)
 
 
 def _nameable(columns: Sequence[ColumnSketch]) -> tuple[ColumnSketch, ...]:
-    return tuple(replace(column, fields=_nameable(column.fields)) for column in columns if _can_be_field(column.name))
+    """Those that a field can be; an object none of whose members can is one of free form."""
+    return tuple(map(_with_nameable, (column for column in columns if _can_be_field(column.name))))
+
+
+def _with_nameable(column: ColumnSketch) -> ColumnSketch:
+    members = _nameable(column.fields)
+    return replace(column, fields=members, document=column.document or (bool(column.fields) and not members))
 
 
 def _find_unnameable(columns: Sequence[ColumnSketch], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

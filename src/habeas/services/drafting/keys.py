@@ -5,6 +5,7 @@ Also guesses keys that a store does not declare, from the names of columns; whoe
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from habeas.domain.ports import ColumnSketch, ForeignKeySketch, TableSketch
 from habeas.services.drafting.kinds import Kind, kind_of
@@ -22,23 +23,23 @@ from habeas.services.drafting.names import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Composite:
-    """A foreign key of several columns: no reference can follow it."""
+class Hindrance(StrEnum):
+    """Why no reference follows a foreign key, as its comment ends."""
+
+    SEVERAL = "has several columns, and a reference follows one"
+    OUTSIDE = "leads out of this dataset"
+    NESTED = "joins arrays or objects, which are no single values"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OtherKey:
+    """A foreign key that no reference can follow; `schema` is where the parent is, if the store says so."""
 
     columns: tuple[str, ...]
+    schema: str
     parent: str
     targets: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stray:
-    """A foreign key that leads to what the draft does not hold: another schema, or a name that none can write."""
-
-    columns: tuple[str, ...]
-    schema: str | None
-    parent: str
-    targets: tuple[str, ...]
+    hindrance: Hindrance
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Keys:
     """All keys of one column, sorted, guessed ones among them; by table those that no reference can follow."""
 
     followable: tuple[Key, ...]
-    others: Mapping[str, Sequence[Composite | Stray]] = field(default_factory=dict)
+    others: Mapping[str, Sequence[OtherKey]] = field(default_factory=dict)
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """By table its columns that the store declares to point elsewhere."""
 
@@ -67,33 +68,42 @@ class _Reader:
     def __init__(self, tables: Sequence[TableSketch]) -> None:
         self._tables = {table.name: table for table in tables}
         self._folded = {name.casefold(): table for name, table in self._tables.items()}
-        self._composites: list[tuple[str, Composite]] = []
-        self.others: dict[str, list[Composite | Stray]] = {}
+        self.others: dict[str, list[OtherKey]] = {}
 
     def read(self, table: TableSketch) -> Iterator[Key]:
+        """The keys of one column; the rest goes to `others`."""
         for sketch in dict.fromkeys(table.foreign_keys):
             parent = self._find(table, sketch)
             columns = _spell(table, sketch.columns)
             targets = _spell(parent, sketch.target_columns) if parent is not None else None
             if parent is None or columns is None or targets is None or len(columns) != len(targets):
-                stray = Stray(sketch.columns, sketch.target_schema, sketch.target_table, sketch.target_columns)
-                self.others.setdefault(table.name, []).append(stray)
-            elif len(columns) == 1:
-                yield make_key(table, columns[0], parent, targets[0])
+                hindrance = Hindrance.OUTSIDE
+            elif len(columns) > 1:
+                hindrance = Hindrance.SEVERAL
+            elif _is_nested(table, columns[0]) or _is_nested(parent, targets[0]):
+                hindrance = Hindrance.NESTED
             else:
-                composite = Composite(columns, parent.name, targets)
-                self.others.setdefault(table.name, []).append(composite)
-                self._composites.append((table.name, composite))
+                yield make_key(table, columns[0], parent, targets[0])
+                continue
+            other = OtherKey(
+                columns=columns or sketch.columns,
+                schema=sketch.target_schema if parent is None and sketch.target_schema else "",
+                parent=parent.name if parent is not None else sketch.target_table,
+                targets=targets or sketch.target_columns,
+                hindrance=hindrance,
+            )
+            self.others.setdefault(table.name, []).append(other)
 
     def parts_of_composites(self, keys: set[Key]) -> set[Key]:
         """Keys of one column that together are a composite one, which the planner refuses to follow in parts."""
         ends = {(key.child, key.column, key.parent, key.target): key for key in keys}
         found = set[Key]()
-        for child, composite in self._composites:
-            pairs = zip(composite.columns, composite.targets, strict=True)
-            parts = [ends.get((child, column, composite.parent, target)) for column, target in pairs]
-            present = [part for part in parts if part is not None]
-            found.update(present if len(present) > 1 else ())
+        for child, other in ((child, other) for child, others in self.others.items() for other in others):
+            if other.hindrance is Hindrance.SEVERAL:
+                pairs = zip(other.columns, other.targets, strict=True)
+                parts = [ends.get((child, column, other.parent, target)) for column, target in pairs]
+                present = [part for part in parts if part is not None]
+                found.update(present if len(present) > 1 else ())
         return found
 
     def _find(self, table: TableSketch, sketch: ForeignKeySketch) -> TableSketch | None:
@@ -116,6 +126,11 @@ def make_key(child: TableSketch, column: str, parent: TableSketch, target: str, 
         actor=names_an_actor(column) or (not named and (is_of_staff(subject) or names_staff(column))),
         guessed=guessed,
     )
+
+
+def _is_nested(table: TableSketch, column: str) -> bool:
+    found = table.column(column)
+    return found is not None and found.nested
 
 
 def _spell(table: TableSketch, columns: Sequence[str]) -> tuple[str, ...] | None:

@@ -129,12 +129,14 @@ class _Walk:
         if parent is None:
             return self._rule_to_unowned(key, owned=child is not None)
         assert child is not None  # rows that point to a person's are the person's
+        between_roots = key.child in self._roots.tables and key.parent in self._roots.tables
+        if between_roots and not key.named:
+            return Ruling(key, Verdict.PERSON, followed=False)
         if key in self._up or key.unique:
             return Ruling(key, Verdict.OWN, Direction.TO if key in self._up or parent > child else Direction.FROM)
-        if parent + _length(key) == child or (child == parent == 0 and key.named and key.parent in self._roots.people):
+        if parent + _length(key) == child or (child == parent == 0 and key.parent in self._roots.people):
             return Ruling(key, Verdict.DOWN, Direction.FROM)
-        both = key.child in self._roots.tables and key.parent in self._roots.tables
-        return Ruling(key, Verdict.PERSON if both else Verdict.BESIDE, followed=False)
+        return Ruling(key, Verdict.PERSON if between_roots else Verdict.BESIDE, followed=False)
 
     def _rule_to_unowned(self, key: Key, *, owned: bool) -> Ruling:
         if owned or key.child in self._shared:

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from habeas.services.drafting.draft import CollectionDraft, Draft, FieldDraft
 from habeas.services.drafting.links import Ruling, is_decided
-from habeas.services.drafting.text import explain, explain_outside, show
+from habeas.services.drafting.text import explain, explain_other, show
 
 Entry: TypeAlias = tuple[str, str]
 """A name, and what is said of it."""
@@ -48,7 +48,7 @@ def _sections(draft: Draft) -> Iterator[tuple[str, Sequence[Entry]]]:
     yield "references undecided", [_ruling(ruling) for ruling in rulings if not is_decided(ruling)]
     yield (
         "keys that no reference can follow",
-        [(show(table.name), explain_outside(other)) for table in collections for other in table.outside],
+        [(show(table.name), explain_other(other)) for table in collections for other in table.outside],
     )
     yield "tables that nothing leads to: requests fail until you reach or skip them", tables(lambda t: not t.reached)
     yield "tables only looked up: shared by many people?", tables(lambda t: t.shared)

@@ -11,7 +11,7 @@ import yaml
 
 from habeas.services.drafting.categories import Proposal
 from habeas.services.drafting.draft import CollectionDraft, Draft, FieldDraft
-from habeas.services.drafting.keys import Composite, Stray
+from habeas.services.drafting.keys import OtherKey
 from habeas.services.drafting.links import Key, Ruling, is_decided
 from habeas.services.drafting.names import split_words
 
@@ -52,13 +52,11 @@ def explain(ruling: Ruling) -> str:
     return ruling.verdict.format(child=show(key.child), parent=show(key.parent))
 
 
-def explain_outside(other: Composite | Stray) -> str:
+def explain_other(other: OtherKey) -> str:
     """Why no reference follows a key."""
     here, there = ", ".join(map(show, other.columns)), ", ".join(map(show, other.targets))
-    if isinstance(other, Composite):
-        return f"key ({here}) to {show(other.parent)} ({there}) has several columns, and a reference follows one"
-    parent = show(other.parent) if other.schema is None else show(other.schema, other.parent)
-    return f"key ({here}) to {parent} ({there}) leads out of this dataset"
+    parent = show(other.schema, other.parent) if other.schema else show(other.parent)
+    return f"key ({here}) to {parent} ({there}) {other.hindrance}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ def _remarks(draft: CollectionDraft) -> Iterator[str]:
     if draft.ambiguous:
         yield f"found in several ways, each of them enough: {_list(draft.found_by)}; are all the same person's?"
     for other in draft.outside:
-        yield f"undecided: {explain_outside(other)}"
+        yield f"undecided: {explain_other(other)}"
     for path in draft.left_out:
         yield f"left out: column {show(*path)} has a name that no field can have"
     if draft.shared:
