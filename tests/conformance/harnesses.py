@@ -1,15 +1,20 @@
 """The places in which the conformance suite meets each driver."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import psycopg
+from duckdb import connect as open_duckdb
 
 from habeas.connectors.conformance import Column, Kind, TableSpec
 from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
-from habeas.connectors.sql import connect_postgres, connect_sqlite
+from habeas.connectors.sql import connect_duckdb, connect_postgres, connect_sqlite
 from habeas.domain.ports import ColumnSketch, Connector, Limits, TableSketch, Value
 from servers.postgres import PostgresServer
 
@@ -120,6 +125,84 @@ class SqliteHarness:
         parts.append("COLLATE NOCASE" if column.kind is Kind.FOLDING else "")
         parts.append(f"CHECK (length({name}) <= {column.length})" if column.length else "")
         return " ".join(part for part in parts if part)
+
+
+class DuckdbHarness:
+    """A database file; its sessions are closed at once, as a file has one user at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "store #1.db"
+        self.connectors: list[Connector] = []
+        self.undo = ExitStack()
+        open_duckdb(self.path).close()
+
+    def create(self, spec: TableSpec) -> None:
+        parts = [self._column(column) for column in spec.columns]
+        if spec.key:
+            parts.append(f"PRIMARY KEY ({', '.join(map(_quoted, spec.key))})")
+        marks = ", ".join(f"unnest(${place})" for place in range(1, 1 + len(spec.columns)))
+        with open_duckdb(self.path) as session:
+            session.execute(f"CREATE TABLE {_quoted(spec.name)} ({', '.join(parts)})")
+            session.execute(
+                f"INSERT INTO {_quoted(spec.name)} SELECT {marks}", list(map(list, zip(*spec.rows, strict=True)))
+            )
+
+    def connect(self, limits: Limits = LIMITS) -> Connector:
+        self.connectors.append(connect_duckdb({"path": str(self.path)}, limits))
+        return self.connectors[-1]
+
+    def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
+        with open_duckdb(self.path, read_only=True) as session:
+            return session.execute(f"SELECT * FROM {_quoted(spec.name)}").fetchall()
+
+    def spoil(self, spec: TableSpec, column: str) -> None:
+        """DuckDB has no triggers: a second statement follows every UPDATE in the connector's own session."""
+        again = f"UPDATE {_quoted(spec.name)} SET {_quoted(column)} = 'spoiled' WHERE {_quoted(column)} = 'MASKED'"
+
+        class Spoiled:
+            def __init__(self, *arguments: Any, **options: Any) -> None:
+                self.session = open_duckdb(*arguments, **options)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self.session, name)
+
+            def execute(self, statement: str, *parameters: Any) -> "Spoiled":
+                self.session.execute(statement, *parameters)
+                if statement.startswith("UPDATE"):
+                    self.session.execute(again)
+                return self
+
+        self.undo.enter_context(mock.patch("duckdb.connect", Spoiled))
+
+    @contextmanager
+    def lock(self, spec: TableSpec) -> Iterator[None]:
+        with hold_duckdb(self.path):
+            yield
+
+    def close(self) -> None:
+        self.undo.close()
+        for connector in self.connectors:
+            connector.close()
+
+    @staticmethod
+    def _column(column: Column) -> str:
+        name = _quoted(column.name)
+        parts = [name, "INTEGER" if column.kind is Kind.INTEGER else "VARCHAR"]
+        parts += ["COLLATE NOCASE" if column.kind is Kind.FOLDING else "", "" if column.nullable else "NOT NULL"]
+        parts += ["UNIQUE" if column.unique else ""]
+        parts += [f"CHECK (length({name}) <= {column.length})" if column.length else ""]
+        return " ".join(part for part in parts if part)
+
+
+@contextmanager
+def hold_duckdb(path: Path, *, read_only: bool = False) -> Iterator[Callable[[], None]]:
+    """Another process has the file open, until the block ends or what it gives is called."""
+    code = "import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only=bool(sys.argv[2])); "
+    code += "print(1, flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(path), "1" if read_only else ""]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin and other.stdout and other.stdout.readline() == "1\n"
+        yield other.stdin.close
 
 
 class PostgresHarness:

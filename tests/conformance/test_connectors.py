@@ -4,22 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harnesses import MemoryHarness, PostgresHarness, SqliteHarness
+from harnesses import DuckdbHarness, MemoryHarness, PostgresHarness, SqliteHarness
 
 from habeas.connectors import connection_types
 from habeas.connectors.conformance import CASES, Case, Harness, name_of
 
-DRIVERS = ("memory", "sqlite", "postgres", "postgres-icu")
+DRIVERS = ("memory", "sqlite", "duckdb", "postgres", "postgres-icu")
 
 
 @pytest.fixture
 def harness(driver: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Harness]:
-    made: MemoryHarness | SqliteHarness | PostgresHarness
+    made: MemoryHarness | SqliteHarness | DuckdbHarness | PostgresHarness
     match driver:
         case "memory":
             made = MemoryHarness()
         case "sqlite":
             made = SqliteHarness(tmp_path)
+        case "duckdb":
+            made = DuckdbHarness(tmp_path)
         case _:
             server = request.getfixturevalue("postgres_server")
             made = PostgresHarness(server, 'text COLLATE "folding"' if driver == "postgres-icu" else "citext")

@@ -139,6 +139,8 @@ class Effect:
 class ColumnSketch:
     """A column as the store describes it. `text`: it can hold any text. `generated`: only the store may set it.
 
+    `pinned`: the store refuses to change it in rows to which rows of another table refer, whatever they refer by.
+
     Nested columns: `document` holds objects and arrays of any form (JSON); otherwise `array` says that there are
     elements and `fields` which members an object has, and `text` speaks of an element.
     """
@@ -152,6 +154,7 @@ class ColumnSketch:
     document: bool = False
     array: bool = False
     fields: tuple["ColumnSketch", ...] = ()
+    pinned: bool = False
 
     @property
     def nested(self) -> bool:

@@ -106,5 +106,5 @@ class SketchFacts:
             primary=name in table.primary_key,
             unique=any(name in columns for columns in table.unique),
             child=any(name in key.columns for key in table.foreign_keys),
-            parent=((table.schema, table.name), name) in self._parents,
+            parent=column.pinned or ((table.schema, table.name), name) in self._parents,
         )

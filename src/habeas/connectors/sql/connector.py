@@ -15,7 +15,7 @@ from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.failures import scrubbed
 from habeas.connectors.sql.identity import identity_of, locators_of, proves, refuse_nested
 from habeas.connectors.sql.nested import compile_nested, holds_nothing, leads_inside, leaf
-from habeas.connectors.sql.statements import Inside, Seek, Statement, compile_select, quote, resolve
+from habeas.connectors.sql.statements import Inside, Seek, Statement, compile_select, resolve
 from habeas.domain.dataset import Match
 from habeas.domain.documents import Position
 from habeas.domain.errors import Fault, HabeasError, NeedsHuman
@@ -47,14 +47,11 @@ class _Search:
     columns: tuple[ColumnSketch, ...]
     seeks: Sequence[Seek]
     locators: tuple[str, ...]
+    outputs: Sequence[str]
 
     @property
     def nested(self) -> bool:
         return any(seek.inside is not None for seek in self.seeks)
-
-    @property
-    def outputs(self) -> list[str]:
-        return [*self.locators, *(f"t.{quote(column.name)}" for column in self.columns)]
 
 
 class SqlConnector:
@@ -138,7 +135,8 @@ class SqlConnector:
         refuse_nested(table, resolve(sketch, table, table.key))
         found = resolve(sketch, table, columns)
         seeks = [self._seek(table, sketch, entry) for entry in lookup.entries]
-        return _Search(table, sketch, found, seeks, locators_of(self._dialect, table, sketch))
+        locators = locators_of(self._dialect, table, sketch)
+        return _Search(table, sketch, found, seeks, locators, [*locators, *map(self._dialect.output, found)])
 
     def _matches(self, search: _Search) -> Iterator[list[tuple[int, Key, tuple[Value, ...]]]]:
         """Batches of (ordinal, what identifies the row, values); each pair of ordinal and row once."""
@@ -196,8 +194,7 @@ class SqlConnector:
             yield batch
 
     def _readers(self, search: _Search) -> dict[int, Callable[[Value], Value]]:
-        nested = ((place, column) for place, column in enumerate(search.columns) if column.nested)
-        readers = ((place, self._dialect.reader(column)) for place, column in nested)
+        readers = ((place, self._dialect.reader(column)) for place, column in enumerate(search.columns))
         return {place: reader for place, reader in readers if reader is not None}
 
     def _may_repeat(self, seeks: Sequence[Seek]) -> bool:
@@ -276,7 +273,9 @@ class SqlConnector:
 def _readable(values: Sequence[Value], readers: Mapping[int, Callable[[Value], Value]]) -> tuple[Value, ...]:
     if not readers:
         return tuple(values)
-    return tuple(readers[place](value) if place in readers else value for place, value in enumerate(values))
+    return tuple(
+        readers[place](value) if place in readers and value is not None else value for place, value in enumerate(values)
+    )
 
 
 def _in_arrays(positions: Iterable[Position]) -> tuple[Position, ...]:

@@ -64,7 +64,7 @@ class Dialect(Grammar, Protocol):
         return ()
 
     def reader(self, column: ColumnSketch) -> Callable[[Value], Value] | None:
-        """What makes a nested column's values of what the driver gives; None where they are objects and lists."""
+        """What makes a column's values, nulls apart, of what the driver gives; None where they are so already."""
         return None
 
     def lock(self, key: Sequence[str]) -> str:

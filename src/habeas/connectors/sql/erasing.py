@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from habeas.connectors.sql.dialect import Dialect
-from habeas.connectors.sql.statements import Seek, compile_select, quote, resolve
+from habeas.connectors.sql.statements import Seek, compile_select, resolve
 from habeas.domain.errors import DataFault, Fault, NeedsHuman
 from habeas.domain.ports import Change, ColumnSketch, Effect, Erasure, Outcome, TableSketch, Value
 
@@ -76,7 +76,8 @@ class _Batch:
 
     def _hold(self, places: Sequence[int]) -> Held:
         """What the rows of these changes hold, locked; NeedsHuman when a key finds several rows."""
-        outputs = [f"t.{quote(column.name)}" for column in self.columns]
+        outputs = [self.dialect.output(column) for column in self.columns]
+        readers = [self.dialect.reader(column) for column in self.columns]
         tail = self.dialect.lock(self.table.key)
         held: dict[int, tuple[Value, ...]] = {}
         for statement in compile_select(self.dialect, self.table, outputs, [self._seek(places)], tail):
@@ -86,7 +87,10 @@ class _Batch:
                         f"{self.table.address}: the declared primary_key is not unique in the store",
                         hint="declare the columns that tell rows apart",
                     )
-                held[place] = tuple(values)
+                held[place] = tuple(
+                    read(value) if read and value is not None else value
+                    for read, value in zip(readers, values, strict=True)
+                )
         return held
 
     def _seek(self, places: Sequence[int]) -> Seek:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.identity import identity_of, locators_of
 from habeas.connectors.sql.nested import compile_nested, holds_nothing, leads_inside, leaf
-from habeas.connectors.sql.statements import Inside, Seek, Statement, compile_select, quote
+from habeas.connectors.sql.statements import Inside, Seek, Statement, compile_select
 from habeas.domain.ports import ColumnSketch, Entry, Erasure, Lookup, TableSketch
 
 
@@ -21,7 +21,7 @@ def _erasing(dialect: Dialect, erasure: Erasure, sketch: TableSketch) -> Sequenc
     found: list[Statement] = []
     if not keys:
         keys = dialect.row_id(sketch)
-        outputs = [f"t.{quote(name)}" for name in table.columns]
+        outputs = [*map(dialect.output, _assume(sketch, table.columns))]
         found = compile_select(dialect, table, outputs, [_of_one(_assume(sketch, table.columns))])
     if erasure.delete:
         return [*found, dialect.delete(table, _of_one(keys))]
@@ -32,7 +32,7 @@ def _erasing(dialect: Dialect, erasure: Erasure, sketch: TableSketch) -> Sequenc
 def _looking_up(dialect: Dialect, lookup: Lookup, sketch: TableSketch) -> Sequence[Statement]:
     table, nesting = lookup.table, dialect.nesting
     seeks = [_seek(sketch, entry) for entry in lookup.entries]
-    outputs = [f"t.{quote(name)}" for name in table.columns]
+    outputs = [*map(dialect.output, _assume(sketch, table.columns))]
     inside = [entry for entry, seek in zip(lookup.entries, seeks, strict=True) if seek.inside]
     if inside and nesting is None:
         raise holds_nothing(table, inside[0].path)

@@ -79,6 +79,10 @@ class Draft:
 class Grammar(Protocol):
     """What the stores write differently in a SELECT. In every statement the table is called `t`."""
 
+    def output(self, column: ColumnSketch) -> str:
+        """The column as an item of a SELECT, so that the driver gives its values without loss."""
+        return f"t.{quote(column.name)}"
+
     def joins(self, values: tuple[Value, ...]) -> bool:
         """True when these bound values pass through a bound relation unchanged."""
         ...
