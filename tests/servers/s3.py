@@ -46,6 +46,10 @@ class S3Server(Process):
         self._client("s3").create_bucket(Bucket=name)
         return name
 
+    def delete_bucket(self, name: str) -> None:
+        """It must be empty."""
+        self._client("s3").delete_bucket(Bucket=name)
+
     def objects(self, bucket: str, prefix: str = "") -> dict[str, bytes]:
         """Everything whose key begins so."""
         s3 = self._client("s3")
