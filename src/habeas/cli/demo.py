@@ -15,8 +15,6 @@ from habeas import bootstrap
 from habeas.cli.logs import set_up_logs
 from habeas.cli.serve import Port, address_of, listening, make_server
 from habeas.cli.settings_option import DataDir, read_settings
-from habeas.demo.company import build_company, open_company
-from habeas.demo.story import run_story
 from habeas.settings import Settings
 
 
@@ -37,6 +35,10 @@ def demo(
 def _present(
     settings: Settings, folder: Path, company_folder: Path | None, port: int, once: bool, console: Console
 ) -> None:
+    # Both bring DuckDB, which the other commands do without until they meet such a database.
+    from habeas.demo.company import build_company, open_company
+    from habeas.demo.story import run_story
+
     company = open_company(company_folder) if company_folder else build_company(folder / "company")
     with listening("127.0.0.1", port) as listener:
         application = bootstrap.build(settings)

@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 
 from habeas.client import Json
-from habeas.demo.facts import Cells, Holding, Snapshot
+from habeas.demo.databases import Cells
+from habeas.demo.facts import Holding, Snapshot
 from habeas.demo.failure import DemoFailure
 
 KEPT_BY_LAW = ("shop:orders", "invoice_name")

@@ -3,17 +3,14 @@
 The story measures the engine against these facts, so this module must not know datasets, plans or policies.
 """
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-Cells = dict[str, object]
-"""One row by column name."""
+from habeas.demo.databases import Ask, Cells, open_databases
 
 Snapshot = dict[tuple[str, int], Cells]
-"""Every row of every table, by table address and rowid."""
+"""Every row of every table, by table address and the row's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +37,20 @@ class Table:
         return self.blanked + self.overwritten + self.pseudonymised
 
 
-_ME = """
-WITH me AS (SELECT * FROM shop.customers WHERE email = :email),
-     my_orders AS (SELECT * FROM shop.orders WHERE customer_id IN (SELECT id FROM me)),
-     my_cards AS (SELECT * FROM shop.payment_cards WHERE customer_id IN (SELECT id FROM me)),
-     my_tickets AS (SELECT * FROM support.tickets WHERE customer_ref IN (SELECT support_id FROM me))
-"""
+ROW = {"shop": "rowid", "support": "id"}
+"""What tells rows of a dataset apart. In DuckDB a rowid may be another one after an update."""
+
+_ME = {
+    "shop": """
+WITH me AS (SELECT * FROM customers WHERE email = $email),
+     my_orders AS (SELECT * FROM orders WHERE customer_id IN (SELECT id FROM me)),
+     my_cards AS (SELECT * FROM payment_cards WHERE customer_id IN (SELECT id FROM me))
+""",
+    "support": """
+WITH me AS (SELECT unnest($names) AS name),
+     my_tickets AS (SELECT * FROM tickets WHERE customer_ref IN (SELECT name FROM me))
+""",
+}
 
 TABLES = (
     Table(
@@ -75,7 +80,7 @@ TABLES = (
     Table(
         "shop",
         "products",
-        "id IN (SELECT product_id FROM shop.order_items WHERE order_id IN (SELECT id FROM my_orders))",
+        "id IN (SELECT product_id FROM order_items WHERE order_id IN (SELECT id FROM my_orders))",
     ),
     Table(
         "shop",
@@ -115,7 +120,7 @@ TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A person's rows of one table, by rowid."""
+    """A person's rows of one table, by number."""
 
     table: Table
     rows: Mapping[int, Cells]
@@ -127,28 +132,28 @@ class Holding:
 
 def find_holdings(folder: Path, email: str) -> tuple[Holding, ...]:
     """What the company in `folder` holds of the person with this mail address; no rows when there is none."""
-    with closing(_open_both(folder)) as databases:
-        return tuple(Holding(table, _select(databases, table, email)) for table in TABLES)
+    with open_databases(folder) as databases:
+        known = databases["shop"]("SELECT support_id FROM customers WHERE email = $email", {"email": email})
+        names = [row["support_id"] for row in known]
+        person: dict[str, Mapping[str, object]] = {"shop": {"email": email}, "support": {"names": names}}
+        return tuple(
+            Holding(table, _select(databases[table.dataset], table, person[table.dataset])) for table in TABLES
+        )
 
 
 def take_snapshot(folder: Path) -> Snapshot:
     """Everything the company in `folder` holds, for comparing before and after."""
-    with closing(_open_both(folder)) as databases:
-        return {(table.address, row): cells for table in TABLES for row, cells in _select(databases, table).items()}
+    with open_databases(folder) as databases:
+        return {
+            (table.address, row): cells
+            for table in TABLES
+            for row, cells in _select(databases[table.dataset], table).items()
+        }
 
 
-def _open_both(folder: Path) -> sqlite3.Connection:
-    databases = sqlite3.connect("file::memory:", uri=True)
-    databases.row_factory = sqlite3.Row
-    for dataset in ("shop", "support"):
-        databases.execute(f"ATTACH ? AS {dataset}", [f"{(folder / f'{dataset}.db').resolve().as_uri()}?mode=ro"])
-    return databases
-
-
-def _select(databases: sqlite3.Connection, table: Table, email: str | None = None) -> dict[int, Cells]:
+def _select(ask: Ask, table: Table, person: Mapping[str, object] | None = None) -> dict[int, Cells]:
     """Rows of one person, or of everybody."""
-    statement = f"SELECT rowid AS _row, * FROM {table.dataset}.{table.name}"  # noqa: S608 (names are ours)
-    if email is not None:
-        statement = f"{_ME} {statement} WHERE {table.belongs}"
-    rows = map(dict, databases.execute(statement, {"email": email}))
-    return {row.pop("_row"): row for row in rows}
+    statement = f"SELECT {ROW[table.dataset]} AS _row, * FROM {table.name}"  # noqa: S608 (names are ours)
+    if person is not None:
+        statement = f"{_ME[table.dataset]} {statement} WHERE {table.belongs}"
+    return {row.pop("_row"): row for row in ask(statement, person)}

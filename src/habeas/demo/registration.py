@@ -7,9 +7,11 @@ import yaml
 
 from habeas.client import Client, Json
 from habeas.demo.company import Company
+from habeas.demo.databases import FILES
 from habeas.demo.failure import DemoFailure
 
 STORAGE = "demo_packages"
+_SYSTEMS = (("shop", "Shop database", "sqlite"), ("support", "Support desk database", "duckdb"))
 
 
 def register_storage(client: Client) -> None:
@@ -21,11 +23,11 @@ def register_storage(client: Client) -> None:
 def register_systems(client: Client, company: Company) -> list[str]:
     """Both databases and their datasets; the connection keys. The shop comes first: the support desk refers to it."""
     keys = []
-    for dataset, name in (("shop", "Shop database"), ("support", "Support desk database")):
+    for dataset, name, kind in _SYSTEMS:
         key = f"{dataset}_db"
-        item = {"key": key, "name": name, "connection_type": "sqlite", "access": "write"}
+        item = {"key": key, "name": name, "connection_type": kind, "access": "write"}
         client.patch_all("/connection", [item])
-        secret = {"path": str(company.folder / f"{dataset}.db")}
+        secret = {"path": str(company.folder / FILES[dataset])}
         test = client.call("PUT", f"/connection/{key}/secret", json=secret)
         if test["test_status"] != "succeeded":
             raise DemoFailure(f"connection {key} does not work: {test['failure_reason']}")

@@ -21,7 +21,7 @@ def _read(name: str) -> str:
 
 
 def _place(name: str) -> tuple[PlacedDataset, ...]:
-    connection = ConnectionState(f"{name}_db", "sqlite")
+    connection = ConnectionState(f"{name}_db", "sqlite" if name == "shop" else "duckdb")
     return tuple(PlacedDataset(item, connection) for item in parse_datasets(_read(f"datasets/{name}.yml"), source=name))
 
 

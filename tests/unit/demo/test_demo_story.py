@@ -10,10 +10,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 from rich.console import Console
 
+from habeas.demo import facts
 from habeas.demo.company import Company, build_company
 from habeas.demo.facts import find_holdings
 from habeas.demo.failure import DemoFailure
@@ -97,13 +99,20 @@ class ImitatedServer:
             sets += [f"{column} = hex({column}) || '@erased.example'" for column in table.pseudonymised]
             if sets:
                 rows = ", ".join(map(str, held.rows))
-                self._execute(table.dataset, f"UPDATE {table.name} SET {', '.join(sets)} WHERE rowid IN ({rows})")
+                self._execute(
+                    table.dataset,
+                    f"UPDATE {table.name} SET {', '.join(sets)} WHERE {facts.ROW[table.dataset]} IN ({rows})",
+                )
         if self.extra_statement:
             self._execute("shop", self.extra_statement)
 
-    def _execute(self, database: str, statement: str) -> None:
-        with closing(sqlite3.connect(self.company.folder / f"{database}.db")) as opened, opened:
-            opened.execute(statement)
+    def _execute(self, dataset: str, statement: str) -> None:
+        if dataset == "shop":
+            with closing(sqlite3.connect(self.company.folder / "shop.db")) as shop, shop:
+                shop.execute(statement)
+        else:
+            with closing(duckdb.connect(self.company.folder / "support.duckdb")) as support:
+                support.execute(statement)
 
 
 @pytest.fixture

@@ -1,26 +1,24 @@
--- The support desk: another database, which knows people only by the shop's `customers.support_id`.
+-- The support desk: a DuckDB file, which knows people only by the shop's `customers.support_id`.
 
 CREATE TABLE agents (
     id   INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    desk TEXT NOT NULL
+    name VARCHAR NOT NULL,
+    desk VARCHAR NOT NULL
 );
 
 CREATE TABLE tickets (
     id           INTEGER PRIMARY KEY,
-    customer_ref TEXT NOT NULL,
-    agent_id     INTEGER REFERENCES agents (id),
-    subject      TEXT,
-    opened_at    TEXT NOT NULL,
-    status       TEXT NOT NULL
+    customer_ref VARCHAR NOT NULL,
+    agent_id     INTEGER,
+    subject      VARCHAR,
+    opened_at    TIMESTAMP NOT NULL,
+    status       VARCHAR NOT NULL
 );
-CREATE INDEX tickets_customer ON tickets (customer_ref);
 
 CREATE TABLE messages (
     id        INTEGER PRIMARY KEY,
-    ticket_id INTEGER NOT NULL REFERENCES tickets (id),
-    author    TEXT,
-    body      TEXT,
-    sent_at   TEXT NOT NULL
+    ticket_id INTEGER NOT NULL,
+    author    VARCHAR,
+    body      VARCHAR,
+    sent_at   TIMESTAMP NOT NULL
 );
-CREATE INDEX messages_ticket ON messages (ticket_id);
