@@ -87,7 +87,8 @@ class Version:
 class Rewritten:
     """A nested value after a rewrite, and how many values inside of it were replaced.
 
-    `changed` held what they did at access, `drifted` something else; `missing` counts elements that are gone.
+    `changed` held what they did at access, `drifted` something else; `missing` counts elements that are gone, those
+    rewritten before not among them.
     """
 
     value: object = None
@@ -192,16 +193,23 @@ class _Kept:
 
     def is_found_in(self, element: object) -> bool:
         """Whether an element holds every value by which this one was the person's."""
+        return self._is_held(self.original, element)
+
+    def is_done_in(self, element: object) -> bool:
+        """Whether an element holds what those values were to become."""
+        return self._is_held(self.after, element)
+
+    def _is_held(self, version: object, element: object) -> bool:
         return all(
             mark(wanted) in {mark(found) for _, found in places(element, names_of(position))}
-            for position, wanted in self._wanted(self.original, self.matched)
+            for position, wanted in self._wanted(version, self.matched)
         )
 
     def _wanted(self, value: object, tree: _Tree) -> Iterator[tuple[Position, object]]:
         if not tree:
             yield (), value
         for step, below in tree.items():
-            inner: Any = value
+            inner: Any = value if isinstance(value, Mapping | list) else {step: None}
             for position, wanted in self._wanted(inner[step], below):
                 yield (step, *position), wanted
 
@@ -233,7 +241,8 @@ def _rewrite_elements(held: list[object], kept: list[_Kept], tree: _Tree, done: 
         same = by_mark.get(mark(element)) or [*(one for one in bound if one.is_found_in(element)), *free]
         found.update(map(id, same))
         rewritten.append(_rewrite(element, same, tree, done) if same else element)
-    done.missing += sum(id(one) not in found for one in bound)
+    gone = (one for one in bound if id(one) not in found)
+    done.missing += sum(not any(one.is_done_in(element) for element in held) for one in gone)
     return rewritten
 
 

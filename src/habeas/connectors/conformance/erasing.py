@@ -174,14 +174,6 @@ def refuses_a_key_named_twice(harness: Harness) -> None:
     _unchanged(harness, harness.connect(), Fault, batch, "Ann")
 
 
-def refuses_a_table_without_key(harness: Harness) -> None:
-    spec = TableSpec("log", (Column("email"),), rows=(("ann@example.com",),))
-    harness.create(spec)
-    with expect(Fault, "ann@example.com"):
-        harness.connect().erase(erasure(spec, "email", ((1,), "ann@example.com", None)), permit)
-    assert harness.rows(spec) == [("ann@example.com",)]
-
-
 def gives_up_on_a_locked_row_in_time(harness: Harness) -> None:
     harness.create(PEOPLE)
     connector = harness.connect(Limits(lock_timeout=0.05))
@@ -209,6 +201,5 @@ CASES: tuple[Case, ...] = (
     rolls_back_when_the_guard_raises,
     asks_the_guard_before_anything_is_visible,
     refuses_a_key_named_twice,
-    refuses_a_table_without_key,
     gives_up_on_a_locked_row_in_time,
 )

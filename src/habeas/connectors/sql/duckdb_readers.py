@@ -5,14 +5,12 @@ found again and a rewritten value is put back as it was.
 """
 
 import datetime as dt
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from habeas.connectors.sql.duckdb_types import Type
+from habeas.connectors.sql.json_text import read_json
 from habeas.domain.ports import Value
 
 Reader: TypeAlias = Callable[[Any], Value]
@@ -57,18 +55,6 @@ def _to_utc(text: str) -> Value:
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
 
 
-def _read_document(text: str) -> Value:
-    try:
-        return json.loads(text, parse_float=_read_number)
-    except (ValueError, RecursionError):  # numbers of thousands of digits
-        return text
-
-
-def _read_number(text: str) -> Value:
-    number, exact = float(text), Decimal(text)
-    return number if math.isfinite(number) and Decimal(repr(number)) == exact else exact
-
-
 _READERS: dict[str, Reader] = {
     "DATE": partial(_read_time, dt.date.fromisoformat),
     "TIME": partial(_read_time, dt.time.fromisoformat),
@@ -79,5 +65,5 @@ _READERS: dict[str, Reader] = {
     "TIMESTAMP_MS": partial(_read_time, dt.datetime.fromisoformat),
     "TIMESTAMP_NS": partial(_read_fine_time, dt.datetime.fromisoformat),
     "TIMESTAMP WITH TIME ZONE": partial(_read_time, _to_utc),
-    "JSON": _read_document,
+    "JSON": read_json,
 }

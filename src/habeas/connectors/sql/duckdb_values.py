@@ -16,6 +16,7 @@ from typing import Any
 
 from habeas.connectors.sql.duckdb_times import TIMES, time_form
 from habeas.connectors.sql.duckdb_types import Type
+from habeas.connectors.sql.json_text import write_json
 from habeas.connectors.sql.values import strip_phone
 from habeas.domain.dataset import Match
 from habeas.domain.ports import Value
@@ -39,6 +40,17 @@ def form(value: Value, kind: Type) -> str | None:
         return time_form(value, kind.name) if kind.name in TIMES else _FORMS.get(kind.name, _text)(value, kind)
     except (ValueError, TypeError, ArithmeticError, struct.error):
         return None
+
+
+def member_form(value: Value, kind: Type) -> str | None:
+    """The form of one value looked for inside nested ones; None when none of this type can be it."""
+    if kind.name != "JSON":
+        return form(value, kind)
+    if isinstance(value, Mapping | list | tuple):
+        return None
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool) and not _is_json_number(value):
+        return None
+    return form(value, kind)
 
 
 def matched_form(value: Value, match: Match) -> str | None:
@@ -140,30 +152,16 @@ def _nest(value: Value, kind: Type) -> Any:
     return text
 
 
-def _document(value: Value, _: Type) -> str:
-    return "".join(_json(value))
+def _is_json_number(number: int | float | Decimal) -> bool:
+    """Whether DuckDB compares it exactly: whole numbers of 64 bits, and those that a double holds."""
+    if isinstance(number, int) and -(2**63) <= number < 2**64:
+        return True
+    exact = Decimal(str(number))
+    return exact.is_finite() and Decimal(repr(float(exact))) == exact
 
 
-def _json(value: Value) -> Any:
-    """The pieces of a JSON text, with decimals as the numbers that they are."""
-    if isinstance(value, Mapping):
-        yield "{"
-        for place, (name, item) in enumerate(value.items()):
-            yield f"{',' if place else ''}{json.dumps(name, ensure_ascii=False)}:"
-            yield from _json(item)
-        yield "}"
-    elif isinstance(value, list | tuple):
-        yield "["
-        for place, item in enumerate(value):
-            yield "," if place else ""
-            yield from _json(item)
-        yield "]"
-    elif isinstance(value, Decimal) and value.is_finite():
-        yield str(value)
-    else:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        text.encode()
-        yield text
+def _document(value: Value, _: Type) -> str | None:
+    return write_json(value)
 
 
 _FORMS: dict[str, Callable[[Value, Type], str | None]] = {

@@ -16,13 +16,18 @@ def statements(dialect: Dialect, what: Lookup | Erasure, sketch: TableSketch | N
 
 
 def _erasing(dialect: Dialect, erasure: Erasure, sketch: TableSketch) -> Sequence[Statement]:
-    """A keyless table is asked for rows that hold certain values, which are then changed by their row ids."""
+    """A keyless table is asked for rows that hold certain values, which are then changed by their row ids.
+
+    Nothing where the store has no row ids: it refuses such an erasure.
+    """
     table, keys = erasure.table, _assume(sketch, erasure.table.key)
     found: list[Statement] = []
-    if not keys:
-        keys = dialect.row_id(sketch)
-        outputs = [*map(dialect.output, _assume(sketch, table.columns))]
-        found = compile_select(dialect, table, outputs, [_of_one(_assume(sketch, table.columns))])
+    if not keys and not (keys := dialect.row_id(sketch)):
+        return []
+    if not table.key:
+        outputs = [*dialect.locator(sketch), *map(dialect.output, _assume(sketch, table.columns))]
+        lock = dialect.lock([column.name for column in keys])
+        found = compile_select(dialect, table, outputs, [_of_one(_assume(sketch, table.columns))], lock)
     if erasure.delete:
         return [*found, dialect.delete(table, _of_one(keys))]
     columns = _assume(sketch, erasure.columns)

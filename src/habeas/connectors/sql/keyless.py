@@ -1,0 +1,182 @@
+"""One batch of an erasure in a table without key: a change means the rows that hold all its values, null-safe.
+
+The store compares first, so that its indexes serve; what only compares equal (by collation or padding) is left
+alone. Locked rows are then set or deleted by the store's own row ids, which are never kept longer (design §3).
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+from sqlalchemy import Connection, text
+
+from habeas.connectors.sql.comparing import form_of, forms, readable, same
+from habeas.connectors.sql.dialect import Dialect
+from habeas.connectors.sql.statements import Seek, compile_select, resolve
+from habeas.domain.documents import Rewrite, mark
+from habeas.domain.errors import DataFault, Fault, NeedsHuman
+from habeas.domain.ports import Change, Effect, Erasure, Key, Outcome, TableSketch, Value
+
+RowId = tuple[Value, ...]
+
+
+def check(erasure: Erasure) -> None:
+    """Raise Fault when a change does not name all values, names those of another, or would rewrite inside of one."""
+    table, changes = erasure.table, erasure.changes
+    if any(len(change.key) != len(table.columns) for change in changes):
+        raise Fault(f"{table.address}: a row without key is not named by all its values", hint="report this as a bug")
+    if len({mark(change.key) for change in changes}) != len(changes):
+        raise Fault(f"{table.address}: a row stands twice in one batch", hint="report this as a bug")
+    if any(isinstance(value, Rewrite) for change in changes for value in change.after):
+        raise Fault(f"{table.address}: nested values need a key to be masked", hint="declare a primary_key")
+
+
+def erase(dialect: Dialect, connection: Connection, erasure: Erasure, sketch: TableSketch) -> list[Effect]:
+    """The effects of the batch, set but not committed; all refused when the store did not keep what was set.
+
+    A change has one effect for each outcome of its rows: all that were found, and what is missing of `copies`.
+    """
+    return _Batch(dialect, connection, erasure, sketch).erase()
+
+
+class _Batch:
+    """The changes of one erasure, with what their rows held and are to hold in every declared column."""
+
+    def __init__(self, dialect: Dialect, connection: Connection, erasure: Erasure, sketch: TableSketch) -> None:
+        self.dialect = dialect
+        self.connection = connection
+        self.table = erasure.table
+        self.changes = erasure.changes
+        self.deletes = erasure.delete
+        self.all = resolve(sketch, self.table, self.table.columns)
+        self.columns = resolve(sketch, self.table, erasure.columns)
+        self.row_id = dialect.row_id(sketch) if sketch.locatable else ()
+        if not self.row_id:
+            raise NeedsHuman(
+                f"{self.table.address}: the store cannot tell rows without a key apart", hint="declare a primary_key"
+            )
+        self.outputs = [*dialect.locator(sketch), *map(dialect.output, self.all)]
+        self.originals = {place: change.key for place, change in enumerate(self.changes)}
+        self.targets = {} if self.deletes else {place: self._target(one) for place, one in enumerate(self.changes)}
+
+    def erase(self) -> list[Effect]:
+        """Lock, then set or delete what was found, then compare."""
+        found = self._find(self.originals)
+        idle = {place for place, target in self.targets.items() if self._is(target, self.originals[place])}
+        done = self._find_done(found, idle)
+        setting = {place: rows for place, rows in found.items() if place not in idle}
+        reason = ""
+        if setting:
+            reason = self._delete(setting) if self.deletes else self._set(setting)
+        if reason:
+            return [Effect(one.key, Outcome.REFUSED, reason, one.copies) for one in self.changes]
+        effects = []
+        for place, change in enumerate(self.changes):
+            here = len(found.get(place, ()))
+            counts = self._counts(here, max(0, change.copies - here), done.get(place, 0), idle=place in idle)
+            effects += [Effect(change.key, outcome, rows=rows) for outcome, rows in counts.items() if rows]
+        return effects
+
+    def _counts(self, here: int, gone: int, done: int, *, idle: bool) -> dict[Outcome, int]:
+        """What became of rows found, and of those missing, of which some had been done before."""
+        if self.deletes:
+            return {Outcome.CHANGED: here, Outcome.ALREADY: gone}
+        if idle:
+            return {Outcome.ALREADY: here, Outcome.ABSENT: gone}
+        return {Outcome.CHANGED: here, Outcome.ALREADY: done, Outcome.ABSENT: gone - done}
+
+    def _target(self, change: Change) -> Key:
+        after = dict(zip((column.name for column in self.columns), change.after, strict=True))
+        return tuple(after.get(name, value) for name, value in zip(self.table.columns, change.key, strict=True))
+
+    def _find_done(self, found: Mapping[int, Sequence[RowId]], idle: set[int]) -> dict[int, int]:
+        """How many of the rows that are missing hold what they were to hold; a row counts for one change only."""
+        short = {
+            place: self.changes[place].copies - len(found.get(place, ())) for place in self.targets if place not in idle
+        }
+        wanted = {place: self.targets[place] for place, number in short.items() if number > 0}
+        claimed = {row_id for rows in found.values() for row_id in rows}
+        done = {}
+        for place, rows in self._find(wanted, shared=True).items():
+            free = [row_id for row_id in rows if row_id not in claimed][: short[place]]
+            claimed.update(free)
+            done[place] = len(free)
+        return done
+
+    def _set(self, setting: Mapping[int, Sequence[RowId]]) -> str:
+        """Write `after` to these rows; returns why the store did not keep it, or nothing."""
+        rows = [(place, row_id) for place, row_ids in setting.items() for row_id in row_ids]
+        form = partial(form_of, self.dialect)
+        after = {
+            place: forms(self.table, self.columns, self.changes[place].after, "masked value", form) for place in setting
+        }
+        statement = self.dialect.update(
+            self.table, self._by_id(rows), self.columns, [after[place] for place, _ in rows]
+        )
+        result = self.connection.execute(text(statement.text + self.dialect.moved), statement.parameters)
+        if self.dialect.moved:
+            width = len(self.row_id)
+            moved = {tuple(ids[:width]): tuple(ids[width:]) for ids in result}
+            now = [(place, moved[row_id]) for place, row_id in rows if row_id in moved]
+        else:
+            now = rows[: result.rowcount]
+        if len(now) != len(rows):
+            return f"{len(now)} of {len(rows)} rows were affected"
+        self.dialect.settle(self.connection)
+        kept = sum(self._is(self.targets[place], values) for place, _, values in self._lines(self._by_id(now)))
+        return "" if kept == len(rows) else f"{len(rows) - kept} of {len(rows)} rows did not keep the value"
+
+    def _delete(self, setting: Mapping[int, Sequence[RowId]]) -> str:
+        """Delete these rows; returns why there are such rows still, or nothing."""
+        rows = [(place, row_id) for place, row_ids in setting.items() for row_id in row_ids]
+        statement = self.dialect.delete(self.table, self._by_id(rows))
+        self.connection.execute(text(statement.text), statement.parameters)
+        self.dialect.settle(self.connection)
+        left = sum(map(len, self._find(self.originals).values()))
+        return f"{left} of {len(rows)} rows were not deleted" if left else ""
+
+    def _find(self, wanted: Mapping[int, Key], *, shared: bool = False) -> dict[int, list[RowId]]:
+        """The rows that hold exactly these values, locked; each for one place only unless places may share them."""
+        found: dict[int, list[RowId]] = {}
+        seen: set[RowId] = set()
+        for seek in self._seeks(wanted):
+            for place, row_id, values in self._lines(seek):
+                if (shared or row_id not in seen) and self._is(wanted[place], values):
+                    seen.add(row_id)
+                    found.setdefault(place, []).append(row_id)
+        return found
+
+    def _seeks(self, wanted: Mapping[int, Key]) -> list[Seek]:
+        """One for each set of columns that are null; a column that cannot be asked for a value is not asked at all."""
+        groups: dict[tuple[bool | None, ...], list[tuple[int, tuple[Value, ...]]]] = defaultdict(list)
+        for place, key in wanted.items():
+            bound = [form_of(self.dialect, value, column) for value, column in zip(key, self.all, strict=True)]
+            kinds = tuple(None if value is None else form is not None for value, form in zip(key, bound, strict=True))
+            if not any(kind is not False for kind in kinds):
+                raise DataFault(
+                    f"{self.table.address}: a row without key cannot be found again by its values",
+                    hint="declare a primary_key",
+                )
+            groups[kinds].append((place, tuple(form for form, kind in zip(bound, kinds, strict=True) if kind)))
+        return [
+            Seek(
+                tuple(column for column, kind in zip(self.all, kinds, strict=True) if kind),
+                rows,
+                nulls=tuple(column for column, kind in zip(self.all, kinds, strict=True) if kind is None),
+            )
+            for kinds, rows in groups.items()
+        ]
+
+    def _by_id(self, rows: Sequence[tuple[int, RowId]]) -> Seek:
+        return Seek(self.row_id, rows)
+
+    def _lines(self, seek: Seek) -> Iterator[tuple[int, RowId, tuple[Value, ...]]]:
+        """(place, row id in bound form, values) of the rows, locked, a statement at a time."""
+        tail, width = self.dialect.lock([column.name for column in self.row_id]), len(self.row_id)
+        for statement in compile_select(self.dialect, self.table, self.outputs, [seek], tail):
+            for place, *held in self.connection.execute(text(statement.text), statement.parameters):
+                row_id = tuple(map(self.dialect.form, held[:width], self.row_id))
+                yield place, row_id, readable(self.dialect, self.all, held[width:])
+
+    def _is(self, wanted: Key, held: Sequence[Value]) -> bool:
+        return all(map(partial(same, self.dialect), self.all, wanted, held))
