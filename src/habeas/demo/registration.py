@@ -10,14 +10,18 @@ from habeas.demo.company import Company
 from habeas.demo.databases import FILES
 from habeas.demo.failure import DemoFailure
 
-STORAGE = "demo_packages"
+_STORAGES = (
+    ("demo_packages", "Packages of the demo", "json"),
+    ("demo_spreadsheets", "CSV packages of the demo", "csv"),
+)
 _SYSTEMS = (("shop", "Shop database", "sqlite"), ("support", "Support desk database", "duckdb"))
 
 
 def register_storage(client: Client) -> None:
-    """Packages go to the server's own folder."""
-    item = {"key": STORAGE, "name": "Demo packages", "type": "local", "format": "json", "details": {}}
-    client.patch_all("/storage/config", [item])
+    """Packages go to the server's own folder, in two formats."""
+    for key, name, package_format in _STORAGES:
+        item = {"key": key, "name": name, "type": "local", "format": package_format, "details": {}}
+        client.patch_all("/storage/config", [item])
 
 
 def register_systems(client: Client, company: Company) -> list[str]:
