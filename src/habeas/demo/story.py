@@ -63,9 +63,7 @@ class _Story:
         people = sum(address == "shop:customers" for address, _ in take_snapshot(self._company.folder))
         self._head("1. A company and its data")
         self._say(f"A shop with {people:,} customers in SQLite, its support desk in DuckDB: {self._company.folder}")
-        self._say(
-            "The support desk knows no mail addresses: only the shop's customers lead to tickets and forum posts."
-        )
+        self._say("The support desk knows no mail addresses: only the shop's customers lead there.")
         register_storage(self._client)
         systems = register_systems(self._client, self._company)
         policies = register_policies(self._client)
