@@ -111,9 +111,11 @@ def _storages() -> list[str]:
     def rows() -> Iterator[Sequence[str]]:
         for kind in storage_types(Path("packages")):
             details = (f"`{name}`{' (required)' if required else ''}" for name, required in kind.details.items())
-            yield f"`{kind.name}`", ", ".join(f"`{name}`" for name in kind.formats), ", ".join(details)
+            listed = (", ".join(f"`{name}`" for name in names) or "–" for names in (kind.formats, kind.secrets))
+            formats, secrets = listed
+            yield f"`{kind.name}`", formats, ", ".join(details), secrets
 
-    return _table(("Type", "Formats", "Details"), rows())
+    return _table(("Type", "Formats", "Details", "Secrets"), rows())
 
 
 def _statuses() -> list[str]:

@@ -1,7 +1,7 @@
 """Destination `s3`: packages in a bucket of Amazon S3 or of a store that speaks its language (MinIO, Ceph, R2 …).
 
-Through s3fs, which is imported when a bucket is first used (extra `habeas[s3]`). A package is written in parts of 5 MB
-and appears whole or not at all. Knows nothing of what a package holds.
+Through s3fs, which is imported when a bucket is first used (extra `habeas[s3]`). A package is written in parts of 5 MB,
+one of which is in memory, and appears whole or not at all. Knows nothing of what a package holds.
 """
 
 import contextlib

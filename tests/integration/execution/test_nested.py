@@ -50,7 +50,11 @@ DATASET = {
                             "name": "home",
                             "fields": [
                                 {"name": "town", "data_categories": ["user.contact.address.city"]},
-                                {"name": "geo", "data_categories": ["user.location"]},
+                                {
+                                    "name": "geo",
+                                    "data_categories": ["user.location"],
+                                    "fides_meta": {"data_type": "object"},
+                                },
                             ],
                         },
                         {

@@ -207,6 +207,7 @@ def test_a_package_without_rows_is_a_zip_with_a_manifest_alone() -> None:
     [
         (["a__b:c", "a:b__c"], ["a__b__c.csv", "a__b__c-2.csv"]),
         (["db:Users", "db:users"], ["db__Users.csv", "db__users-2.csv"]),
+        (["db:users", "db:Users"], ["db__users.csv", "db__Users-2.csv"]),
         (["..:../../x\\y"], ["__.._.._x_y.csv"]),
         (["db:naïve <t> \x00"], ["db__naïve _t_ _.csv"]),
     ],
