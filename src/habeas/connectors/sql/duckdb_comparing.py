@@ -74,9 +74,12 @@ def _unfolded(value: str, kind: Type) -> str:
 
 
 def _of_document(document: str, column: ColumnSketch) -> str:
-    """What is compared of JSON: all of it as DuckDB spells it, or a scalar as text that begins with its kind."""
+    """What is compared of JSON: a scalar as text that begins with its kind, or of a whole document its characters.
+
+    DuckDB tells apart documents whose members stand in another order: so all that may be equal must pass here.
+    """
     if column.document:
-        return f"CAST(json_extract({document}, '$') AS VARCHAR)"
+        return f"list_sort(string_split(CAST(json_extract({document}, '$') AS VARCHAR), ''))"
     words = f"({document} ->> '$')"  # 1 and 1.0 are one number
     return (
         f"CASE json_type({document}) WHEN 'VARCHAR' THEN 's' || {words} WHEN 'BOOLEAN' THEN 'b' || {words} "

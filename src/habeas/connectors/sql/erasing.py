@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlalchemy import Connection, text
 
-from habeas.connectors.rewriting import settle
+from habeas.connectors.outcomes import refused, settle
 from habeas.connectors.sql import keyless
 from habeas.connectors.sql.comparing import form_of, forms, normal, readable, same
 from habeas.connectors.sql.dialect import Dialect
@@ -47,7 +47,7 @@ def erase(dialect: Dialect, connection: Connection, erasure: Erasure, sketch: Ta
     act = batch.delete if erasure.delete else batch.set
     reason = act(setting) if setting else ""
     if reason:
-        return [Effect(change.key, Outcome.REFUSED, reason) for change in erasure.changes]
+        return refused(erasure.changes, reason)
     return [Effect(change.key, outcome) for change, outcome in zip(erasure.changes, outcomes, strict=True)]
 
 
@@ -116,7 +116,7 @@ class _Batch:
         return held
 
     def _seek(self, places: Sequence[int]) -> Seek:
-        return Seek(self.key, [(place, self.keys[place]) for place in places])
+        return Seek(self.key, [(place, self.keys[place]) for place in places], key=True)
 
     def _forms(self, values: Sequence[Value | Rewrite]) -> tuple[Value, ...]:
         return forms(self.table, self.columns, values, "masked value", self.dialect.form)
