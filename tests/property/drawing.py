@@ -70,7 +70,7 @@ def draw_world(random: Random, policies: Sequence[str] = tuple(POLICIES)) -> Wor
     addresses = [(random.choice(datasets), f"c{number:02}{ending.replace(':', '')}") for number in range(count)]
     collections = tuple(
         _draw_collection(
-            random, address, ending, server=databases[home[address[0]]].kind == "postgres", rooted=number == 0
+            random, address, ending, server=databases[home[address[0]]].kind != "sqlite", rooted=number == 0
         )
         for number, address in enumerate(addresses)
     )
@@ -87,8 +87,9 @@ def draw_world(random: Random, policies: Sequence[str] = tuple(POLICIES)) -> Wor
 
 def _draw_database(random: Random) -> Database:
     read_only = one_in(random, 15)
-    if random.randrange(2):
-        return Database("sqlite", read_only=read_only)
+    kind = random.choice(("sqlite", "sqlite", "postgres", "postgres", "duckdb"))
+    if kind != "postgres":
+        return Database(kind, read_only=read_only)
     return Database("postgres", random.randrange(2), one_in(random, 2), read_only)
 
 

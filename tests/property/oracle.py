@@ -315,14 +315,14 @@ def _equal(cell: Any, value: Any, column: Column, store: str, match: str | None)
         return bool(cell == str(value))
     if not isinstance(value, str):
         return bool(cell == value)
-    if column.type == INTEGER and store == "postgres":
+    if column.type == INTEGER and store != "sqlite":
         return WHOLE.fullmatch(value) is not None and cell == int(value)
     return NUMBER.fullmatch(value) is not None and cell == float(value)
 
 
 def _fold(text: str, store: str) -> str:
     """SQLite lowers ASCII only."""
-    return text.lower() if store == "postgres" else "".join(c.lower() if c.isascii() else c for c in text)
+    return text.lower() if store != "sqlite" else "".join(c.lower() if c.isascii() else c for c in text)
 
 
 def _closure(pairs: set[tuple[Address, Address]]) -> set[tuple[Address, Address]]:

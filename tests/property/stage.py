@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 from psycopg import sql
 from worlds import BYTES, INTEGER, POLICIES, REAL, TEXT, Address, Collection, Column, Link, Person, Secrets, World
@@ -23,6 +24,7 @@ from servers.postgres import PostgresServer
 _numbers = itertools.count()
 
 _SQLITE = {INTEGER: "INTEGER", TEXT: "TEXT", REAL: "REAL", BYTES: "BLOB"}
+_DUCKDB = {INTEGER: "BIGINT", TEXT: "VARCHAR", REAL: "DOUBLE", BYTES: "BLOB"}
 _POSTGRES = {INTEGER: "bigint", TEXT: "text", REAL: "double precision", BYTES: "bytea"}
 
 
@@ -121,6 +123,15 @@ class Scene:
                             marks = ", ".join("?" * len(item.columns))
                             file.executemany(f'INSERT INTO "{_q(item.address[1])}" VALUES ({marks})', item.rows)
                     file.execute("COMMIT")
+            elif database.kind == "duckdb":
+                with duckdb.connect(self._stage.file(place)) as file:
+                    file.begin()
+                    for item in tables:
+                        file.execute(_create_table(item, f'"{_q(item.address[1])}"', _DUCKDB))
+                        for row in item.rows:
+                            marks = ", ".join("?" * len(item.columns))
+                            file.execute(f'INSERT INTO "{_q(item.address[1])}" VALUES ({marks})', row)
+                    file.commit()
             else:
                 session = self._stage.session(database.server)
                 with session.transaction(), session.cursor() as cursor:
@@ -139,8 +150,8 @@ class Scene:
         world, engine = self._world, self._stage.engine
         for index, (place, database) in enumerate(zip(self._places, world.databases, strict=True)):
             access = "read" if database.read_only else "write"
-            if database.kind == "sqlite":
-                engine.connect(place, "sqlite", {"path": str(self._stage.file(place))}, access=access)
+            if database.kind != "postgres":
+                engine.connect(place, database.kind, {"path": str(self._stage.file(place))}, access=access)
             else:
                 named = {} if database.schema_in_dataset else {"db_schema": place}
                 engine.connect(place, "postgres", self._stage.secrets(database.server) | named, access=access)
@@ -156,6 +167,9 @@ class Scene:
         if database.kind == "sqlite":
             with closing(sqlite3.connect(self._stage.file(place))) as file:
                 return Counter(file.execute(f'SELECT * FROM "{_q(address[1])}"').fetchall())
+        if database.kind == "duckdb":
+            with duckdb.connect(self._stage.file(place), read_only=True) as file:
+                return Counter(file.execute(f'SELECT * FROM "{_q(address[1])}"').fetchall())
         found = self._stage.session(database.server).execute(
             sql.SQL("SELECT * FROM {}").format(sql.Identifier(place, address[1]))
         )
@@ -167,7 +181,7 @@ class Scene:
             connections.delete_connection(engine.context, place)
         engine.context.connectors.close()
         for place, database in zip(self._places, self._world.databases, strict=True):
-            if database.kind == "sqlite":
+            if database.kind != "postgres":
                 self._stage.file(place).unlink(missing_ok=True)
             else:
                 drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place))
@@ -223,9 +237,13 @@ def _create_table(item: Collection, name: str, types: dict[str, str]) -> str:
     for column in item.columns:
         length = f"({column.length})" if column.length else ""
         kind = f"varchar{length}" if length else types[column.type]
-        parts.append(
-            f'"{_q(column.name)}" {kind}{"" if column.nullable else " NOT NULL"}{" UNIQUE" if column.unique else ""}'
+        name_, rules = (
+            f'"{_q(column.name)}"',
+            f"{'' if column.nullable else ' NOT NULL'}{' UNIQUE' if column.unique else ''}",
         )
+        if length and types is _DUCKDB:  # which takes no length from the type
+            rules += f" CHECK (length({name_}) <= {column.length})"
+        parts.append(f"{name_} {kind}{rules}")
     if item.key_in_store:
         parts.append("PRIMARY KEY ({})".format(", ".join(f'"{_q(column)}"' for column in item.key)))
     return f"CREATE TABLE {name} ({', '.join(parts)}){'' if item.row_ids else ' WITHOUT ROWID'}"

@@ -72,7 +72,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Database:
-    """A SQLite file, or a schema of one of two PostgreSQL databases, named by the connection or by the datasets."""
+    """A SQLite or DuckDB file, or a schema of a PostgreSQL database, named by the connection or by the datasets."""
 
     kind: str
     server: int = 0

@@ -50,9 +50,11 @@ def same(dialect: Dialect, column: ColumnSketch, value: Value, now: Value) -> bo
 
 
 def readable(dialect: Dialect, columns: Sequence[ColumnSketch], values: Sequence[Value]) -> tuple[Value, ...]:
-    """Values as read, the nested ones as objects and lists."""
-    readers = [dialect.reader(column) if column.nested else None for column in columns]
-    return tuple(reader(value) if reader else value for reader, value in zip(readers, values, strict=True))
+    """Values of ours from those that the driver gives."""
+    readers = (dialect.reader(column) for column in columns)
+    return tuple(
+        reader(value) if reader and value is not None else value for reader, value in zip(readers, values, strict=True)
+    )
 
 
 def normal(value: Value | Rewrite, column: ColumnSketch) -> Value | Rewrite:

@@ -36,6 +36,8 @@ class Dialect(Grammar, Protocol):
     fenced: bool
     nesting: Nesting | None = None
     """How nested values are looked into; None where no sketch of the store has nested columns."""
+    keeps_row_ids: bool = True
+    """False where an update may give a row another id and cannot tell which."""
     moved: str = ""
     """What an update by row ids ends with where they change: it returns the old ids, then the new ones, as text."""
 

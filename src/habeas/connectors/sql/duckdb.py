@@ -37,6 +37,7 @@ class DuckdbDialect(Dialect):
 
     fenced = False
     nesting = DuckdbNesting()
+    keeps_row_ids = False  # rows with an indexed column or a list are deleted and inserted anew
 
     def engines(self, secrets: Mapping[str, str], limits: Limits) -> Engines:
         path = secrets.get("path")
@@ -78,6 +79,9 @@ class DuckdbDialect(Dialect):
 
     def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
         return compare(f"t.{quote(column.name)}", column, value, match)
+
+    def identity(self, column: ColumnSketch, value: str) -> str:
+        return is_exactly(f"t.{quote(column.name)}", column, value)
 
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
         return ("t.rowid",)

@@ -25,19 +25,22 @@ def comparable(value: str, column: ColumnSketch, match: Match) -> str:
     kind = parse_type(column.type)
     if match is not Match.EXACT or kind.opaque or kind.name == "VARCHAR":
         return value
-    return _said(f"CAST({value} AS JSON)") if kind.name == "JSON" else f"TRY_CAST({value} AS {sql(kind)})"
+    if kind.name == "JSON":
+        return _of_document(f"CAST({value} AS JSON)", column)
+    return f"TRY_CAST({_unfolded(value, kind)} AS {sql(kind)})"
 
 
 def stored(value: str, column: ColumnSketch) -> str:
-    """Text as a value to write; an error where the store cannot cast it. Nested values are JSON of texts."""
+    """Text as a value to write; an error where the store cannot cast it."""
     kind = parse_type(column.type)
-    if kind.nested:
-        value = f"CAST(CAST({value} AS JSON) AS {sql(kind.textual())})"
-    return f"CAST({value} AS {sql(kind)})"
+    return f"CAST({_unfolded(value, kind)} AS {sql(kind)})"
 
 
 def compare(held: str, column: ColumnSketch, value: str, match: Match) -> str:
-    """`held`, an expression of the column's type, equals a comparable value."""
+    """`held`, an expression of the column's type, equals a comparable value.
+
+    A column that is no `document` but of the type JSON is a scalar inside of one.
+    """
     kind = parse_type(column.type)
     words = f"({held} ->> '$')" if kind.name == "JSON" else f"CAST({held} AS VARCHAR)"
     if match is Match.CASEFOLD:
@@ -45,7 +48,7 @@ def compare(held: str, column: ColumnSketch, value: str, match: Match) -> str:
     if match is Match.PHONE:
         return f"translate({words}, '{PHONE_NOISE}', '') = {value}"
     if kind.name == "JSON":
-        return f"{_said(held)} = {value}"
+        return f"{_of_document(held, column)} = {value}"
     return f"{words if kind.opaque else held} = {value}"
 
 
@@ -65,9 +68,19 @@ def relation(seek: Seek, alias: str, draft: Draft) -> Relation:
     return Relation(alias, f"{alias}.ord", tuple(f"{alias}.v{place}" for place in range(len(seek.columns))))
 
 
-def _said(document: str) -> str:
-    """A scalar of JSON as text that begins with its kind; 1 and 1.0 are one number."""
-    words = f"({document} ->> '$')"
+def _unfolded(value: str, kind: Type) -> str:
+    """Nested values travel as JSON of texts."""
+    return f"CAST(CAST({value} AS JSON) AS {sql(kind.textual())})" if kind.nested else value
+
+
+def _of_document(document: str, column: ColumnSketch) -> str:
+    """What is compared of JSON: a scalar as text that begins with its kind, or of a whole document its characters.
+
+    DuckDB tells apart documents whose members stand in another order: so all that may be equal must pass here.
+    """
+    if column.document:
+        return f"list_sort(string_split(CAST(json_extract({document}, '$') AS VARCHAR), ''))"
+    words = f"({document} ->> '$')"  # 1 and 1.0 are one number
     return (
         f"CASE json_type({document}) WHEN 'VARCHAR' THEN 's' || {words} WHEN 'BOOLEAN' THEN 'b' || {words} "
         f"ELSE 'n' || regexp_replace({words}, '[.]0$', '') END"

@@ -30,7 +30,7 @@ class DuckdbNesting:
         if part.inside is None:
             raise ValueError("a flat part")
         column = part.columns[0]
-        leaf = replace(column, type=str(parse_type(column.type).leaf))
+        leaf = replace(column, type=str(parse_type(column.type).leaf), document=False)
         names = [f"i{number}" for number in range(len(identity))]
         start = _Walk("".join(f"{name}, " for name in names), _start(table, identity, names, part.inside))
         outputs = ", ".join(["n.place", *(f"n.{name}" for name in names)])

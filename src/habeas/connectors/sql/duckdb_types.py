@@ -168,7 +168,8 @@ def _name(words: list[str]) -> tuple[str, list[str]]:
     count = next((place for place, word in enumerate(words) if word in "(),[]"), len(words))
     if not count:
         raise ValueError("no type")
-    return " ".join(words[:count]), words[count:]
+    name = " ".join(words[:count]).upper()
+    return "VARCHAR" if name == "TEXT" else name, words[count:]
 
 
 def _members(words: list[str]) -> tuple[tuple[tuple[str, Type], ...], list[str]]:

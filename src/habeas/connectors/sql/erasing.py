@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlalchemy import Connection, text
 
-from habeas.connectors.rewriting import settle
+from habeas.connectors.outcomes import refused, settle
 from habeas.connectors.sql import keyless
 from habeas.connectors.sql.comparing import form_of, forms, normal, readable, same
 from habeas.connectors.sql.dialect import Dialect
@@ -47,7 +47,7 @@ def erase(dialect: Dialect, connection: Connection, erasure: Erasure, sketch: Ta
     act = batch.delete if erasure.delete else batch.set
     reason = act(setting) if setting else ""
     if reason:
-        return [Effect(change.key, Outcome.REFUSED, reason) for change in erasure.changes]
+        return refused(erasure.changes, reason)
     return [Effect(change.key, outcome) for change, outcome in zip(erasure.changes, outcomes, strict=True)]
 
 
@@ -103,7 +103,6 @@ class _Batch:
     def _hold(self, places: Sequence[int]) -> Held:
         """What the rows of these changes hold, locked; NeedsHuman when a key finds several rows."""
         outputs = [self.dialect.output(column) for column in self.columns]
-        readers = [self.dialect.reader(column) for column in self.columns]
         tail = self.dialect.lock(self.table.key)
         held: dict[int, tuple[Value, ...]] = {}
         for statement in compile_select(self.dialect, self.table, outputs, [self._seek(places)], tail):
@@ -113,14 +112,11 @@ class _Batch:
                         f"{self.table.address}: the declared primary_key is not unique in the store",
                         hint="declare the columns that tell rows apart",
                     )
-                held[place] = tuple(
-                    read(value) if read and value is not None else value
-                    for read, value in zip(readers, values, strict=True)
-                )
+                held[place] = readable(self.dialect, self.columns, values)
         return held
 
     def _seek(self, places: Sequence[int]) -> Seek:
-        return Seek(self.key, [(place, self.keys[place]) for place in places])
+        return Seek(self.key, [(place, self.keys[place]) for place in places], key=True)
 
     def _forms(self, values: Sequence[Value | Rewrite]) -> tuple[Value, ...]:
         return forms(self.table, self.columns, values, "masked value", self.dialect.form)
@@ -160,9 +156,6 @@ class _NestedBatch(_Batch):
 
     def _forms(self, values: Sequence[Value | Rewrite]) -> tuple[Value, ...]:
         return forms(self.table, self.columns, values, "masked value", partial(form_of, self.dialect))
-
-    def _hold(self, places: Sequence[int]) -> Held:
-        return {place: readable(self.dialect, self.columns, row) for place, row in super()._hold(places).items()}
 
     def _same(self, wanted: Sequence[Value | Rewrite], held: Sequence[Value]) -> bool:
         return all(

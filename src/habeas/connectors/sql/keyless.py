@@ -5,17 +5,18 @@ alone. Locked rows are then set or deleted by the store's own row ids, which are
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, text
 
+from habeas.connectors.outcomes import effects_by_rows, refused, target_of
 from habeas.connectors.sql.comparing import form_of, forms, readable, same
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.statements import Seek, compile_select, resolve
 from habeas.domain.documents import Rewrite, mark
 from habeas.domain.errors import DataFault, Fault, NeedsHuman
-from habeas.domain.ports import Change, Effect, Erasure, Key, Outcome, TableSketch, Value
+from habeas.domain.ports import Effect, Erasure, Key, TableSketch, Value
 
 RowId = tuple[Value, ...]
 
@@ -47,7 +48,7 @@ class _Batch:
         self.connection = connection
         self.table = erasure.table
         self.changes = erasure.changes
-        self.deletes = erasure.delete
+        self.erasure = erasure
         self.all = resolve(sketch, self.table, self.table.columns)
         self.columns = resolve(sketch, self.table, erasure.columns)
         self.row_id = dialect.row_id(sketch) if sketch.locatable else ()
@@ -57,7 +58,8 @@ class _Batch:
             )
         self.outputs = [*dialect.locator(sketch), *map(dialect.output, self.all)]
         self.originals = {place: change.key for place, change in enumerate(self.changes)}
-        self.targets = {} if self.deletes else {place: self._target(one) for place, one in enumerate(self.changes)}
+        masked = [] if erasure.delete else self.changes
+        self.targets = {place: target_of(erasure, change) for place, change in enumerate(masked)}
 
     def erase(self) -> list[Effect]:
         """Lock, then set or delete what was found, then compare."""
@@ -67,27 +69,14 @@ class _Batch:
         setting = {place: rows for place, rows in found.items() if place not in idle}
         reason = ""
         if setting:
-            reason = self._delete(setting) if self.deletes else self._set(setting)
+            reason = self._delete(setting) if self.erasure.delete else self._set(setting)
         if reason:
-            return [Effect(one.key, Outcome.REFUSED, reason, one.copies) for one in self.changes]
+            return refused(self.changes, reason)
         effects = []
-        for place, change in enumerate(self.changes):
+        for place in self.originals:
             here = len(found.get(place, ()))
-            counts = self._counts(here, max(0, change.copies - here), done.get(place, 0), idle=place in idle)
-            effects += [Effect(change.key, outcome, rows=rows) for outcome, rows in counts.items() if rows]
+            effects += effects_by_rows(self.erasure, place, here, done.get(place, 0), idle=place in idle)
         return effects
-
-    def _counts(self, here: int, gone: int, done: int, *, idle: bool) -> dict[Outcome, int]:
-        """What became of rows found, and of those missing, of which some had been done before."""
-        if self.deletes:
-            return {Outcome.CHANGED: here, Outcome.ALREADY: gone}
-        if idle:
-            return {Outcome.ALREADY: here, Outcome.ABSENT: gone}
-        return {Outcome.CHANGED: here, Outcome.ALREADY: done, Outcome.ABSENT: gone - done}
-
-    def _target(self, change: Change) -> Key:
-        after = dict(zip((column.name for column in self.columns), change.after, strict=True))
-        return tuple(after.get(name, value) for name, value in zip(self.table.columns, change.key, strict=True))
 
     def _find_done(self, found: Mapping[int, Sequence[RowId]], idle: set[int]) -> dict[int, int]:
         """How many of the rows that are missing hold what they were to hold; a row counts for one change only."""
@@ -97,7 +86,7 @@ class _Batch:
         wanted = {place: self.targets[place] for place, number in short.items() if number > 0}
         claimed = {row_id for rows in found.values() for row_id in rows}
         done = {}
-        for place, rows in self._find(wanted, shared=True).items():
+        for place, rows in sorted(self._find(wanted, shared=True).items()):
             free = [row_id for row_id in rows if row_id not in claimed][: short[place]]
             claimed.update(free)
             done[place] = len(free)
@@ -113,6 +102,7 @@ class _Batch:
         statement = self.dialect.update(
             self.table, self._by_id(rows), self.columns, [after[place] for place, _ in rows]
         )
+        others = self._count_holders(setting, {row_id for _, row_id in rows})
         result = self.connection.execute(text(statement.text + self.dialect.moved), statement.parameters)
         if self.dialect.moved:
             width = len(self.row_id)
@@ -123,8 +113,18 @@ class _Batch:
         if len(now) != len(rows):
             return f"{len(now)} of {len(rows)} rows were affected"
         self.dialect.settle(self.connection)
-        kept = sum(self._is(self.targets[place], values) for place, _, values in self._lines(self._by_id(now)))
+        if self.dialect.keeps_row_ids:
+            kept = sum(self._is(self.targets[place], values) for place, _, values in self._lines(self._by_id(now)))
+        else:
+            kept = self._count_holders(setting, set()) - others
         return "" if kept == len(rows) else f"{len(rows) - kept} of {len(rows)} rows did not keep the value"
+
+    def _count_holders(self, places: Iterable[int], but: set[RowId]) -> int:
+        """Rows, other than these, that hold what rows of a change are to hold; only where row ids do not tell."""
+        if self.dialect.keeps_row_ids:
+            return 0
+        found = self._find({place: self.targets[place] for place in places}, shared=True)
+        return len({row_id for row_ids in found.values() for row_id in row_ids} - but)
 
     def _delete(self, setting: Mapping[int, Sequence[RowId]]) -> str:
         """Delete these rows; returns why there are such rows still, or nothing."""

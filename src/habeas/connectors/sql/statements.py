@@ -43,13 +43,14 @@ class Inside:
 class Seek:
     """Rows of a table whose `columns` equal the values of one of `rows`: (ordinal, values in bound form).
 
-    `nulls` are columns that hold null besides. With `inside` the one column is a sketch of what stands there.
+    `key`: they are a key, whose values no collation may take for another. `nulls` are columns that hold null besides. With `inside` the one column is a sketch of what stands there.
     """
 
     columns: tuple[ColumnSketch, ...]
     rows: Sequence[tuple[int, tuple[Value, ...]]]
     match: Match = Match.EXACT
     nulls: tuple[ColumnSketch, ...] = ()
+    key: bool = False
     inside: Inside | None = None
 
 
@@ -98,6 +99,10 @@ class Grammar(Protocol):
     def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
         """`t.column` equals `value` in the way of `match`."""
         ...
+
+    def identity(self, column: ColumnSketch, value: str) -> str:
+        """`t.column` of a key is this `value`; other than equal where the store's keys tell more apart."""
+        return self.condition(column, value, Match.EXACT)
 
 
 def quote(name: str) -> str:
@@ -168,6 +173,7 @@ def branch_of(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, 
         source, place = f"{relation.source} CROSS JOIN {table} AS t", relation.ordinal
         values = list(relation.values)
     conditions = [
-        grammar.condition(column, value, part.match) for column, value in zip(part.columns, values, strict=True)
+        grammar.identity(column, value) if part.key else grammar.condition(column, value, part.match)
+        for column, value in zip(part.columns, values, strict=True)
     ] + [f"t.{quote(column.name)} IS NULL" for column in part.nulls]
     return f"SELECT {', '.join([place, *outputs])} FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608  # identifiers quoted, values bound
