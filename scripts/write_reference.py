@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from habeas import bootstrap
 from habeas.cli.main import app as commands
 from habeas.connectors.sql import connection_types
-from habeas.delivery.local import storage_types
+from habeas.delivery.destinations import storage_types
 from habeas.domain.category import DEFAULT_CATEGORIES
 from habeas.domain.errors import Fault, HabeasError, LeaseLost, Unreachable
 from habeas.domain.request import TRANSITIONS, AuditAction, LogStatus
@@ -111,9 +111,11 @@ def _storages() -> list[str]:
     def rows() -> Iterator[Sequence[str]]:
         for kind in storage_types(Path("packages")):
             details = (f"`{name}`{' (required)' if required else ''}" for name, required in kind.details.items())
-            yield f"`{kind.name}`", ", ".join(f"`{name}`" for name in kind.formats), ", ".join(details)
+            listed = (", ".join(f"`{name}`" for name in names) or "–" for names in (kind.formats, kind.secrets))
+            formats, secrets = listed
+            yield f"`{kind.name}`", formats, ", ".join(details), secrets
 
-    return _table(("Type", "Formats", "Details"), rows())
+    return _table(("Type", "Formats", "Details", "Secrets"), rows())
 
 
 def _statuses() -> list[str]:

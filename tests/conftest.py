@@ -6,6 +6,7 @@ import pytest
 
 from servers.mariadb import MariaDbServer, MissingServer
 from servers.postgres import MissingBinaries, PostgresServer
+from servers.s3 import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,10 @@ def mariadb_server() -> Iterator[MariaDbServer]:
         pytest.fail(str(error))
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A store of objects for the session; every test makes buckets of its own."""
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server

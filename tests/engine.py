@@ -14,7 +14,7 @@ from habeas.domain.ports import ConnectionType, Connector
 from habeas.execution.dispatcher import form_runs
 from habeas.execution.runner import carry
 from habeas.planning.plan_input import AccessLevel
-from habeas.services import connections, datasets, policies, requests, storages
+from habeas.services import connections, datasets, packages, policies, requests, storages
 from habeas.services.bulk import BulkResult
 from habeas.services.request_views import RequestView
 from habeas.services.requests import NewRequest
@@ -122,7 +122,7 @@ class Engine:
         return {place["address"]: place for place in places}  # type: ignore[index,union-attr]
 
     def package(self, request_id: str, rule: str) -> str:
-        _, stream = requests.open_package(self.context, request_id, rule, "test")
+        _, stream = packages.open_package(self.context, request_id, rule, "test")
         with stream as file:
             return file.read().decode()
 

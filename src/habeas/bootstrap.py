@@ -18,7 +18,7 @@ from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
 from habeas.connectors.sql import connection_types
-from habeas.delivery.local import storage_types
+from habeas.delivery.destinations import storage_types
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import InputError, SystemUnavailable
 from habeas.domain.ports import ConnectionType, Limits

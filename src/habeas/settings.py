@@ -29,6 +29,9 @@ class SecuritySettings(Section):
     oauth_root_client_secret: str = Field("", description="Its secret; made on first start when not set.")
     oauth_access_token_expire_minutes: int = Field(11520, ge=1, description="Life of an access token.")
     encryption_keys: str = Field("", description="Key ring `id:base64,…`; the first key seals. Made when not set.")
+    subject_request_download_link_ttl_seconds: int = Field(
+        432000, ge=1, le=604800, description="How long links to packages in remote storages open them; at most 7 days."
+    )
     require_auth_to_create: bool = Field(False, description="Creating a request needs `privacy-request:create`.")
 
 
@@ -87,10 +90,12 @@ class Settings(BaseSettings):
         return env_settings, init_settings  # the environment wins over the file, which comes by init
 
 
+_LINK_LIFE = ("security", "subject_request_download_link_ttl_seconds")
 _OLD_NAMES = {
     ("execution", "task_retry_count"): ("execution", "task_retry_count"),
     ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
+    _LINK_LIFE: _LINK_LIFE,
     ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
 }
 

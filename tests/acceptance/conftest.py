@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from fleet import Servers
 from landscape import Landscape
+from shelves import Bucket, Folder, Place, Shelf
 from targets import MariaDbTarget, PostgresTarget, SqliteTarget, Target
 
 from servers.postgres import PostgresServer
+from servers.s3 import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,17 @@ def landscape(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) 
         made = Landscape(server, http, ledger_url, new_target, tmp_path)
         yield made
         made.leave()
+
+
+@pytest.fixture(params=["local", "s3"])
+def place(request: pytest.FixtureRequest, landscape: Landscape, s3_server: S3Server, tmp_path: Path) -> Place:
+    """Every kind of destination."""
+    if request.param == "local":
+        return Folder(tmp_path / "shelf")
+    return Bucket(s3_server, s3_server.create_bucket(f"{landscape.tag}-{landscape.ledger.dialect.name}"))
+
+
+@pytest.fixture(params=["json", "csv"])
+def shelf(request: pytest.FixtureRequest, landscape: Landscape, place: Place) -> Shelf:
+    """Every kind of destination in every format."""
+    return Shelf(landscape, place, request.param)

@@ -64,8 +64,12 @@ TYPED = [
     ("mood", "'sad'", ["sad"], ["angry", 5]),
     ("postcode", "'N1'", ["N1"], ["n1", "N1 "]),
     ("name", "'ann'", ["ann"], ["bob"]),
-    ("jsonb", "'{\"a\": 1}'", ['{"a": 1}'], ["{"]),
+    ("jsonb", "'\"a\"'", ["a"], ["b", "{", '"a"', 1]),
+    ("json", "'1.0'", [1, 1.0], ["1", True, "1.0", 2]),
+    ("text[]", "'{a,b}'", ["a", "b"], ["{a,b}", "c"]),
+    ("int[]", "'{{1,2},{3,4}}'", [3, "3"], [2**40, "x", True]),
 ]
+NESTED = ("jsonb", "json", "text[]", "int[]")
 
 
 @pytest.mark.parametrize(("kind", "literal", "equal", "others"), TYPED, ids=[row[0] for row in TYPED])
@@ -85,7 +89,7 @@ def test_values_are_compared_by_the_columns_own_type(
     assert owned(read_all(connector, lookup(table, "held", *pairs))) == [(1, (1,))]
 
 
-@pytest.mark.parametrize(("kind", "literal"), [(row[0], row[1]) for row in TYPED if row[0] not in ("jsonb",)])
+@pytest.mark.parametrize(("kind", "literal"), [(row[0], row[1]) for row in TYPED if row[0] not in NESTED])
 def test_rows_are_erased_by_keys_of_any_type(kind: str, literal: str, run: Run, connector: Connector) -> None:
     run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
     run("CREATE DOMAIN postcode AS varchar(5) NOT NULL")

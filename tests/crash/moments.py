@@ -79,7 +79,7 @@ def _watch_commits(ledger: sa.Engine, pass_moment: Callable[[str], None]) -> Non
 def _watch_packages(engine: Engine, pass_moment: Callable[[str], None]) -> None:
     types = cast("dict[str, Any]", engine.context.storage_types)
     local = types["local"]
-    types["local"] = replace(local, connect=lambda details: _Watched(local.connect(details), pass_moment))
+    types["local"] = replace(local, connect=lambda *given: _Watched(local.connect(*given), pass_moment))
     packages = os.sep + "packages" + os.sep
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
@@ -95,7 +95,8 @@ class _Watched:
     def __init__(self, destination: Destination, pass_moment: Callable[[str], None]) -> None:
         self._destination = destination
         self._pass_moment = pass_moment
-        self.check, self.read, self.location = destination.check, destination.read, destination.location
+        self.check, self.read = destination.check, destination.read
+        self.location, self.link = destination.location, destination.link
 
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:

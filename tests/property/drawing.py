@@ -37,7 +37,11 @@ CATEGORIES = (
     *("user", "user.contact.email", "user.contact", "user.content", "user.content.private", "user.device.cookie"),
     *("user.device.cookie_id", "user.name", "system.operations", None),
 )
-OVERRIDES: tuple[tuple[str, dict[str, Any]], ...] = (("null_rewrite", {}), ("string_rewrite", {"rewrite_value": "own"}))
+OVERRIDES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("null_rewrite", {}),
+    ("string_rewrite", {"rewrite_value": "own"}),
+    ("preserve", {}),
+)
 KEYS = ((INTEGER,), (TEXT,), (INTEGER, TEXT), (TEXT, INTEGER), (INTEGER, INTEGER), ())
 LINKED = (*(INTEGER, TEXT) * 3, REAL)
 IDENTITIES = {"mail": "email", "phone": "phone_number", "card": "card"}
@@ -83,8 +87,8 @@ def draw_world(random: Random, policies: Sequence[str] = tuple(POLICIES)) -> Wor
 
 def _draw_database(random: Random) -> Database:
     read_only = one_in(random, 15)
-    kind = random.choice(("sqlite", "postgres", "mariadb"))
-    if kind == "sqlite":
+    kind = random.choice(("sqlite", "sqlite", "postgres", "postgres", "duckdb", "mariadb"))
+    if kind in ("sqlite", "duckdb"):
         return Database(kind, read_only=read_only)
     return Database(kind, random.randrange(2), one_in(random, 2), read_only)
 
@@ -132,7 +136,7 @@ def _draw_column(random: Random, name: str, *, rooted: bool) -> Column:
         length=40 if limited else None,
         category=random.choice(CATEGORIES) if not (rooted and noted) else "user.content",
         data_type="integer" if kind == TEXT and one_in(random, 15) else truthful if one_in(random, 3) else None,
-        declared_length=random.choice((3, 12)) if name in ("note", "p") and not unique and one_in(random, 3) else None,
+        declared_length=random.choice((3, 12, 30)) if name in ("note", "p") and one_in(random, 3) else None,
         identity=identity,
         match=widened if one_in(random, 2) else None,
         read_only=one_in(random, 12),

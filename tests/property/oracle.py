@@ -7,16 +7,20 @@ import base64
 import hashlib
 import hmac
 import re
+import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from worlds import INTEGER, TEXT, Address, Collection, Column, Link, Person, PolicyFacts, Row, Secrets, World
 
 from habeas.masking.derived import derive, material_of
 
 WHOLE = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+CHARACTERS = string.ascii_lowercase + string.digits
 PHONE_NOISE = str.maketrans("", "", " -().")
 
 Found = dict[Address, set[int]]
@@ -185,15 +189,19 @@ class State:
 
     def mask(self, item: Collection, row: Row, policy: PolicyFacts, secrets: Secrets) -> Row:
         """The fields of a row that are masked, as they must be afterwards."""
-        if not item.key or self.world.database(item.address).read_only:
+        if self.world.database(item.address).read_only:
             return {}
+        names = item.key or [column.name for column in item.columns if column.declared]
+        key = [row[name] for name in sorted(names)]
         after = {}
         for column in item.columns:
             rule = next((name for name, categories in policy.erasure.items() if _covered(column, categories)), None)
             if rule is None or not column.declared or column.read_only or column.name in item.key:
                 continue
             strategy, configuration = column.override or (rule, policy.configuration)
-            masked = _mask(column, row, item.key, strategy, configuration, secrets)
+            if strategy == "preserve":
+                continue
+            masked = _mask(column, row[column.name], key, strategy, configuration, secrets)
             if masked is not _STAYS:
                 after[column.name] = masked
         return after
@@ -203,9 +211,9 @@ _STAYS = object()
 
 
 def _mask(
-    column: Column, row: Row, key: Sequence[str], strategy: str, configuration: Mapping[str, Any], secrets: Secrets
+    column: Column, value: Any, key: Sequence[Any], strategy: str, configuration: Mapping[str, Any], secrets: Secrets
 ) -> Any:
-    value = row[column.name]
+    """`key` tells the row apart: its key, or all that is declared of it."""
     text = column.type == TEXT and column.data_type in (None, "string")
     lengths = [length for length in (column.length, column.declared_length) if length is not None]
     length = min(lengths) if lengths else None
@@ -214,13 +222,23 @@ def _mask(
             return None
         if not text or strategy != "null_rewrite":
             return _STAYS
-        return _derive(value, row, key, secrets, length)
-    if strategy == "string_rewrite":
-        if column.unique:
-            return _derive(value, row, key, secrets, length)
-        return _end(configuration["rewrite_value"], configuration, length)
-    if value is None:
+        return _derive(value, key, secrets, {}, length)
+    if value is None and strategy not in ("string_rewrite", "random_string_rewrite"):
         return None
+    suffix = str(configuration.get("format_preservation", {}).get("suffix", ""))
+    cramped = length is not None and length - len(suffix) < 12
+    if column.unique and (strategy == "string_rewrite" or cramped):
+        if column.nullable and length is not None and length < 12:
+            return None
+        return _derive(value, key, secrets, {} if cramped else configuration, length)
+    if strategy == "string_rewrite":
+        return _end(configuration["rewrite_value"], configuration, length)
+    if strategy == "random_string_rewrite":
+        origin = material_of(None, key) if value is None else value
+        stream = _characters(secrets[strategy]["key"].encode(), f"value{origin}".encode())
+        return _end("".join(islice(stream, configuration["length"])), configuration, length)
+    if strategy == "aes_encrypt":
+        return _end(_encrypt(str(value).encode(), secrets[strategy]), configuration, length)
     algorithm = configuration.get("algorithm", "SHA-256").replace("-", "").lower()
     salt = secrets[strategy]["salt"].encode()
     data = str(value).encode() + salt
@@ -229,8 +247,25 @@ def _mask(
     return _end(hmac.new(secrets[strategy]["key"].encode(), data, algorithm).hexdigest(), configuration, length)
 
 
-def _derive(value: Any, row: Row, key: Sequence[str], secrets: Secrets, length: int | None) -> str:
-    return derive(material_of(value, [row[name] for name in sorted(key)]), secrets["derived"]["key"], length)
+def _derive(
+    value: Any, key: Sequence[Any], secrets: Secrets, configuration: Mapping[str, Any], length: int | None
+) -> str:
+    whole = derive(material_of(value, key), secrets["derived"]["key"])
+    return _end(whole, configuration, length)
+
+
+def _characters(key: bytes, origin: bytes) -> Iterator[str]:
+    """From the bytes of one HMAC after the other, those that do not favour a character."""
+    for block in range(1 << 32):
+        for byte in hmac.new(key, block.to_bytes(4, "big") + origin, "sha256").digest():
+            if byte < 7 * 36:
+                yield CHARACTERS[byte % 36]
+
+
+def _encrypt(text: bytes, secrets: Mapping[str, str]) -> str:
+    key = base64.urlsafe_b64decode(secrets["key"] + "=")
+    nonce = hmac.new(secrets["key_hmac"].encode(), text + secrets["salt_hmac"].encode(), "sha256").digest()[:12]
+    return base64.b64encode(AESGCM(key).encrypt(nonce, text, nonce)).decode()
 
 
 def _end(text: str, configuration: Mapping[str, Any], length: int | None) -> str:

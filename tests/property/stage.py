@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 from psycopg import sql
 from worlds import (
@@ -38,6 +39,7 @@ from servers.postgres import PostgresServer
 _numbers = itertools.count()
 
 _SQLITE = {INTEGER: "INTEGER", TEXT: "TEXT", REAL: "REAL", BYTES: "BLOB"}
+_DUCKDB = {INTEGER: "BIGINT", TEXT: "VARCHAR", REAL: "DOUBLE", BYTES: "BLOB"}
 _POSTGRES = {INTEGER: "bigint", TEXT: "text", REAL: "double precision", BYTES: "bytea"}
 _MARIADB = {INTEGER: "bigint", TEXT: "text", REAL: "double", BYTES: "longblob"}
 
@@ -113,11 +115,11 @@ class Stage:
         return self._folder / f"{name}.db"
 
     def secrets(self, database: Database, place: str) -> dict[str, str]:
-        """Of a connection to where `place` is looked up, unless the datasets name it."""
-        if database.kind == "sqlite":
-            return {"path": str(self.file(place))}
+        """Of a connection to where names are looked up: in `place`, unless the datasets name it."""
         if database.kind == "mariadb":
             return self._mariadb.secrets("mysql" if database.schema_in_dataset else place)
+        if database.kind != "postgres":
+            return {"path": str(self.file(place))}
         named = {} if database.schema_in_dataset else {"db_schema": place}
         return self._server.secrets(self._names[database.server]) | named
 
@@ -145,6 +147,15 @@ class Scene:
                             marks = ", ".join("?" * len(item.columns))
                             file.executemany(f'INSERT INTO "{_q(item.address[1])}" VALUES ({marks})', item.rows)
                     file.execute("COMMIT")
+            elif database.kind == "duckdb":
+                with duckdb.connect(self._stage.file(place)) as file:
+                    file.begin()
+                    for item in tables:
+                        file.execute(_create_table(item, f'"{_q(item.address[1])}"', _DUCKDB))
+                        for row in item.rows:
+                            marks = ", ".join("?" * len(item.columns))
+                            file.execute(f'INSERT INTO "{_q(item.address[1])}" VALUES ({marks})', row)
+                    file.commit()
             elif database.kind == "mariadb":
                 with self._stage.mariadb.cursor() as cursor:
                     cursor.execute(f"CREATE DATABASE `{place}` COLLATE utf8mb4_nopad_bin")
@@ -185,6 +196,9 @@ class Scene:
         if database.kind == "sqlite":
             with closing(sqlite3.connect(self._stage.file(place))) as file:
                 return Counter(file.execute(f'SELECT * FROM "{_q(address[1])}"').fetchall())
+        if database.kind == "duckdb":
+            with duckdb.connect(self._stage.file(place), read_only=True) as file:
+                return Counter(file.execute(f'SELECT * FROM "{_q(address[1])}"').fetchall())
         if database.kind == "mariadb":
             with self._stage.mariadb.cursor() as cursor:
                 cursor.execute(f"SELECT * FROM `{place}`.{_backticked(address[1])}")
@@ -200,11 +214,11 @@ class Scene:
             connections.delete_connection(engine.context, place)
         engine.context.connectors.close()
         for place, database in zip(self._places, self._world.databases, strict=True):
-            if database.kind == "sqlite":
-                self._stage.file(place).unlink(missing_ok=True)
-            elif database.kind == "mariadb":
+            if database.kind == "mariadb":
                 with self._stage.mariadb.cursor() as cursor:
                     cursor.execute(f"DROP DATABASE IF EXISTS `{place}`")
+            elif database.kind != "postgres":
+                self._stage.file(place).unlink(missing_ok=True)
             else:
                 drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place))
                 self._stage.session(database.server).execute(drop)
@@ -265,11 +279,14 @@ def _backticked(name: str) -> str:
 def _create_table(item: Collection, name: str, types: dict[str, str], quote: Callable[[str], str] = _quoted) -> str:
     parts = []
     for column in item.columns:
-        kind = f"varchar({column.length})" if column.length else types[column.type]
+        length = f"({column.length})" if column.length else ""
+        kind = f"varchar{length}" if length else types[column.type]
         if types is _MARIADB and column.name in item.key and column.type == TEXT:
             kind = "varchar(200)"  # no key holds text of any length there
-        limits = f"{'' if column.nullable else ' NOT NULL'}{' UNIQUE' if column.unique else ''}"
-        parts.append(f"{quote(column.name)} {kind}{limits}")
+        rules = f"{'' if column.nullable else ' NOT NULL'}{' UNIQUE' if column.unique else ''}"
+        if length and types is _DUCKDB:  # which takes no length from the type
+            rules += f" CHECK (length({quote(column.name)}) <= {column.length})"
+        parts.append(f"{quote(column.name)} {kind}{rules}")
     if item.key_in_store:
         parts.append(f"PRIMARY KEY ({', '.join(map(quote, item.key))})")
     return f"CREATE TABLE {name} ({', '.join(parts)}){'' if item.row_ids else ' WITHOUT ROWID'}"

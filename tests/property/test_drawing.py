@@ -8,6 +8,8 @@ from drawing import draw_world
 from oracle import Arrow, Found, Refused, State
 from worlds import POLICIES, TEXT, Step, World
 
+from habeas.masking.registry import generate_request_secrets, strategies
+
 WORLDS = 300
 COMMON = {
     "a world of one collection",
@@ -79,7 +81,7 @@ def list_traits(world: World) -> Iterator[str]:
             yield "a masked row that is found again later"
         if POLICIES[step.policy].erasure:
             requests = {str(number): own for number, own in enumerate(found)}
-            secrets = {name: {"salt": "salt", "key": "key"} for name in ("hash", "hmac", "derived")}
+            secrets = {**generate_request_secrets(strategies()), "derived": {"key": "key"}}
             changed = state.erase(POLICIES[step.policy], requests, dict.fromkeys(requests, secrets))
             masked |= {item for item in owned if any(":".join(item[0]) in counts for counts in changed.values())}
 

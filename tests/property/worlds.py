@@ -72,7 +72,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Database:
-    """A SQLite file, a schema of one of two PostgreSQL databases, or a database of a MariaDB server.
+    """A SQLite or DuckDB file, a schema of one of two PostgreSQL databases, or a database of a MariaDB server.
 
     Schemas (of MariaDB: databases) are named by the connection or by the datasets.
     """
@@ -136,6 +136,9 @@ POLICIES: Mapping[str, PolicyFacts] = {
     ),
     "hash": PolicyFacts(erasure={"hash": ("user", "system")}),
     "hash_512": PolicyFacts(erasure={"hash": ALL}, configuration={"algorithm": "SHA-512", **ENDING}),
+    "random": PolicyFacts(erasure={"random_string_rewrite": ALL}, configuration={"length": 20, **ENDING}),
+    "aes": PolicyFacts(erasure={"aes_encrypt": ("user", "system")}, configuration={"mode": "GCM", **ENDING}),
+    "preserve": PolicyFacts(erasure={"preserve": ("user.contact",)}),
     "hmac": PolicyFacts(erasure={"hmac": ("user.content", "user.device.cookie")}),
     "mixed": PolicyFacts(
         access=ALL, erasure={"null_rewrite": ("user.contact",), "hash": ("user.content",), "hmac": ("user.device",)}

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -76,8 +76,9 @@ class Process:
         self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """Stop it in its tracks (SIGSTOP) as a frozen machine would be."""
+        """Stop it in its tracks (SIGSTOP) as a frozen machine would be; every thread stands when this returns."""
         self._running().send_signal(signal.SIGSTOP)
+        wait_for("all threads to stand still", lambda: set(_thread_states(self.pid)) <= {"T"})
 
     def resume(self) -> None:
         """Let it go on where it stood (SIGCONT)."""
@@ -107,6 +108,15 @@ class Process:
             process.kill()
             process.wait(timeout=30)
             raise AssertionError(f"the process did not end by {with_signal.name} within 30 seconds") from None
+
+
+def _thread_states(pid: int) -> list[str]:
+    """The state letter of each thread that there still is; a signal reaches a process's threads one by one."""
+    states = []
+    for file in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            states.append(file.read_text().rpartition(")")[2].split()[0])
+    return states
 
 
 @contextmanager

@@ -31,24 +31,65 @@ MASKINGS = some.sampled_from(
 )
 
 
+CATEGORIES = some.lists(some.sampled_from(sorted(DEFAULT_CATEGORIES)), unique=True, max_size=2).map(tuple)
+REFERENCES = some.lists(
+    some.builds(
+        Reference,
+        ADDRESSES,
+        some.lists(NAMES, min_size=1, max_size=3).map(".".join),
+        some.none() | some.sampled_from(Direction),
+    ),
+    unique=True,
+    max_size=2,
+).map(tuple)
+SCALARS = some.sampled_from([kind for kind in DataType if kind is not DataType.OBJECT])
+
+
 @some.composite
-def any_field(draw: some.DrawFn, name: str) -> Field:
+def any_fields(draw: some.DrawFn, depth: int = 0) -> tuple[Field, ...]:
+    names = sorted(draw(some.sets(NAMES, max_size=3 - depth)))
+    return tuple(draw(any_object(name, depth) | any_value(name, depth)) for name in names)
+
+
+@some.composite
+def any_value(draw: some.DrawFn, name: str, depth: int) -> Field:
+    """A field that holds values, or an array of them."""
+    data_type = draw(some.none() | SCALARS)
+    array = data_type is not None and draw(some.booleans())
     identity = draw(some.none() | some.sampled_from(["email", "phone_number", "loyalty id"]))
-    references = some.lists(
-        some.builds(Reference, ADDRESSES, NAMES, some.none() | some.sampled_from(Direction)), unique=True, max_size=2
-    )
     return Field(
         name=name,
-        categories=tuple(draw(some.lists(some.sampled_from(sorted(DEFAULT_CATEGORIES)), unique=True, max_size=3))),
-        data_type=draw(some.none() | some.sampled_from(DataType)),
+        categories=draw(CATEGORIES),
+        data_type=data_type,
         length=draw(some.none() | some.integers(1, 10**6)),
-        primary_key=draw(some.booleans()),
+        primary_key=not array and depth == 0 and draw(some.booleans()),
         identity=identity,
         match=draw(some.sampled_from(Match)) if identity else Match.EXACT,
-        references=tuple(draw(references)),
+        references=draw(REFERENCES),
         read_only=draw(some.booleans()),
         masking=draw(MASKINGS),
         description=draw(TEXTS),
+        array=array,
+        all_elements=array and draw(some.booleans()),
+    )
+
+
+@some.composite
+def any_object(draw: some.DrawFn, name: str, depth: int) -> Field:
+    """A field that holds objects, or an array of them; what is inside may not be described."""
+    fields = draw(any_fields(depth + 1))
+    data_type = draw(some.sampled_from([None, DataType.OBJECT])) if fields else DataType.OBJECT
+    array = data_type is not None and draw(some.booleans())
+    categories = draw(CATEGORIES)
+    return Field(
+        name=name,
+        categories=categories,
+        data_type=data_type,
+        read_only=draw(some.booleans()),
+        masking=draw(MASKINGS) if categories else None,
+        array=array,
+        all_elements=array and draw(some.booleans()),
+        fields=fields,
     )
 
 
@@ -56,22 +97,28 @@ def any_field(draw: some.DrawFn, name: str) -> Field:
 def any_collection(draw: some.DrawFn, name: str) -> Collection:
     return Collection(
         name=name,
-        fields=tuple(draw(any_field(item)) for item in sorted(draw(some.sets(NAMES, max_size=3)))),
+        fields=draw(any_fields()),
         after=tuple(draw(some.lists(ADDRESSES, unique=True, max_size=2))),
         skip_processing=draw(some.booleans()),
         description=draw(TEXTS),
+        categories=draw(CATEGORIES),
+        erase_after=tuple(draw(some.lists(ADDRESSES, unique=True, max_size=2))),
+        delete=draw(some.booleans()),
     )
 
 
 @some.composite
 def any_dataset(draw: some.DrawFn) -> Dataset:
+    schema = draw(some.none() | NAMES)
     return Dataset(
         key=draw(KEYS),
         name=draw(some.text(min_size=1, max_size=12)),
         collections=tuple(draw(any_collection(name)) for name in sorted(draw(some.sets(NAMES, max_size=3)))),
         after=tuple(draw(some.lists(KEYS, unique=True, max_size=2))),
-        schema=draw(some.none() | NAMES),
+        schema=schema,
         description=draw(TEXTS),
+        database=draw(some.none() | NAMES) if schema else None,
+        written_for=draw(some.sampled_from([None, "postgres", "snowflake"])) if schema else "bigquery",
     )
 
 
@@ -112,6 +159,20 @@ def test_any_body_is_read_or_refused_with_a_dataset_error(body: object) -> None:
 def test_deep_nesting_is_refused_and_not_followed(opening: str) -> None:
     with pytest.raises(DatasetError, match=r"nested too deeply|a key must be plain text|this is no YAML"):
         parse_datasets("dataset: " + "\n" + opening * 100_000)
+
+
+def test_a_body_of_fields_inside_each_other_without_end_is_refused() -> None:
+    field: dict[str, object] = {"name": "f"}
+    for _ in range(400):
+        field = {"name": "f", "fields": [field]}
+    with pytest.raises(DatasetError, match="nested too deeply"):
+        parse_dataset({"fides_key": "s", "collections": [{"name": "m", "fields": [field]}]})
+
+
+def test_partitioning_is_ignored_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    meta = {"partitioning": {"where_clauses": ["`day` > NOW()"]}}
+    parse_dataset({"fides_key": "s", "collections": [{"name": "m", "fields": [], "fides_meta": meta}]})
+    assert caplog.messages == ["s.m: partitioning is for BigQuery alone and is ignored"]
 
 
 def test_a_text_too_long_is_refused_before_it_is_read() -> None:

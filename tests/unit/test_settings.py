@@ -73,3 +73,18 @@ def test_a_wrong_secret_is_never_repeated(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_settings(file)
     assert "secret-word" not in str(caught.value)
+
+
+# Y18
+def test_a_link_that_would_live_longer_than_a_store_lets_it_is_refused(tmp_path: Path) -> None:
+    name = "HABEAS__SECURITY__SUBJECT_REQUEST_DOWNLOAD_LINK_TTL_SECONDS"
+    file = write(tmp_path / "habeas.toml", "[security]\nsubject_request_download_link_ttl_seconds = 604800\n")
+    assert load_settings(file).security.subject_request_download_link_ttl_seconds == 604800
+    file = write(tmp_path / "habeas.toml", "[security]\nsubject_request_download_link_ttl_seconds = 604801\n")
+    with pytest.raises(InputError, match="subject_request_download_link_ttl_seconds"):
+        load_settings(file)
+    old = name.replace("HABEAS", "FIDES")
+    empty = write(tmp_path / "habeas.toml", "")
+    settings = load_settings(empty, environment={old: "60"})
+    assert settings.security.subject_request_download_link_ttl_seconds == 60
+    assert load_settings(empty, environment={}).security.subject_request_download_link_ttl_seconds == 432000

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from habeas import __version__
-from habeas.cli import dataset, db, demo, plan, request, serve, worker
+from habeas.cli import dataset, db, decrypt, demo, plan, request, serve, worker
 from habeas.domain.errors import HabeasError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
+app.command("decrypt")(decrypt.decrypt)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(request.app, name="request")
 app.add_typer(db.app, name="db")

@@ -5,7 +5,9 @@ gives AES-128, one of 32 bytes AES-256, whatever the sources call it.
 """
 
 import base64
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -41,19 +43,29 @@ def encrypt(plaintext: bytes, key: bytes) -> str:
     return base64.b64encode(nonce + AESGCM(key).encrypt(nonce, plaintext, nonce)).decode()
 
 
-def decrypt(data: str, key: bytes, nonce: bytes | None = None) -> bytes:
-    """Open a package. With `nonce` (the format of seed 000) `data` is base64(ciphertext ‖ tag) alone.
+def decrypt(data: str | bytes, key: str | bytes, nonce: bytes | None = None) -> bytes:
+    """Open a package, or one member of a CSV package, in the format of today or that of seed 000.
 
-    Characters outside the base64 alphabet are ignored: the seeds print a stray quote. Raises
-    InputError when the key is wrong or the data damaged.
+    Today's is base64(nonce ‖ ciphertext ‖ tag); the old one is 12 characters, which are the nonce as they stand, before
+    base64(ciphertext ‖ tag). With `nonce` `data` is base64(ciphertext ‖ tag) alone. Characters outside the base64
+    alphabet are ignored: the seeds print a stray quote. Raises InputError when the key is wrong or the data damaged.
     """
-    try:
-        sealed = base64.b64decode(data)
-        if nonce is None:
-            nonce, sealed = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
-        return AESGCM(key).decrypt(nonce, sealed, nonce)
-    except (InvalidTag, ValueError) as error:
-        raise InputError("the package does not open", hint="check the key, and that the file is complete") from error
+    text = (data.encode("utf-8", "replace") if isinstance(data, str) else data).strip(b" \t\r\n'\"")
+    cipher_key = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
+    for used, sealed in _read(text, nonce):
+        with contextlib.suppress(InvalidTag, ValueError):
+            return AESGCM(cipher_key).decrypt(used, sealed, used)
+    raise InputError("the package does not open", hint="check the key, and that the file is whole and encrypted")
+
+
+def _read(text: bytes, nonce: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+    """Nonce and what it sealed, in each format that the text may have: only the right one opens."""
+    with contextlib.suppress(ValueError):
+        sealed = base64.b64decode(text)
+        yield (sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]) if nonce is None else (nonce, sealed)
+    if nonce is None:
+        with contextlib.suppress(ValueError):
+            yield text[:NONCE_BYTES], base64.b64decode(text[NONCE_BYTES:])
 
 
 class EncryptingWriter:

@@ -6,7 +6,6 @@ A package appears whole or not at all. Knows nothing of what a package holds.
 import contextlib
 import errno
 import os
-import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,10 +13,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
+from habeas.delivery.naming import FORMATS, check_details, check_name
 from habeas.domain.errors import InputError, NotFound, SystemUnavailable
 from habeas.domain.ports import StorageType
 
-_NAME = re.compile(r"[A-Za-z0-9_<>\-][A-Za-z0-9_.<>\-]*")
 _MENDS = {
     errno.ENOSPC: ("the disk is full", "free some space, then retry the request"),
     errno.EDQUOT: ("the disk quota is used up", "free some space or raise the quota, then retry the request"),
@@ -61,6 +60,9 @@ class LocalFolder:
         """The absolute path."""
         return str(self._path(name))
 
+    def link(self, name: str, seconds: int) -> None:
+        """There is none: whoever has the path still needs the server's disk."""
+
     @contextlib.contextmanager
     def _written(self, path: Path) -> Iterator[BinaryIO]:
         with self._naming_the_mend():
@@ -100,9 +102,7 @@ class LocalFolder:
             os.close(folder)
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise InputError("a package's file name must not have path parts", hint="use letters, digits, _ . - only")
-        return self._folder.absolute() / name
+        return self._folder.absolute() / check_name(name)
 
     @contextlib.contextmanager
     def _naming_the_mend(self) -> Iterator[None]:
@@ -123,20 +123,18 @@ def _remove(part: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def storage_types(default_folder: Path) -> tuple[StorageType, ...]:
-    """The storage types there are; `local` without `path` puts packages into `default_folder`."""
+def local_storage(default_folder: Path) -> StorageType:
+    """Storage type `local`; without `path` packages go into `default_folder`."""
+    details = {"path": False, "naming": False}
 
-    def connect(details: Mapping[str, object]) -> LocalFolder:
-        return LocalFolder(_read_folder(details) or default_folder)
+    def connect(given: Mapping[str, object], secrets: Mapping[str, str]) -> LocalFolder:
+        check_details("local", given, details)
+        return LocalFolder(_read_folder(given) or default_folder)
 
-    return (StorageType("local", ("json",), {"path": False, "naming": False}, connect),)
+    return StorageType("local", FORMATS, details, connect)
 
 
 def _read_folder(details: Mapping[str, object]) -> Path | None:
-    for unknown in sorted(set(details) - {"path", "naming"}):
-        raise InputError(f"storage type 'local' has no detail {unknown!r}", hint="use path, naming")
-    if details.get("naming", "request_id") != "request_id":
-        raise InputError("this naming is not supported", hint='use "naming": "request_id" or leave it out')
     path = details.get("path")
     if path is None:
         return None

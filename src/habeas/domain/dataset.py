@@ -135,7 +135,10 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """One described data store: collections sorted by name; owned by one connection."""
+    """One described data store: collections sorted by name; owned by one connection.
+
+    Its namespace (data-plane §1.6): `schema`, the `database` it expects, and the connection type it is `written_for`.
+    """
 
     key: str
     name: str
@@ -143,6 +146,8 @@ class Dataset:
     after: tuple[str, ...] = ()
     schema: str | None = None
     description: str | None = None
+    database: str | None = None
+    written_for: str | None = None
 
 
 def _paths(fields: tuple[Field, ...], above: str) -> Iterator[tuple[str, Field]]:

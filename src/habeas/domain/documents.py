@@ -58,6 +58,7 @@ def narrow(value: object, matched: Iterable[Position]) -> tuple[object, tuple[Po
     """The value with arrays cut to the elements that lie on a position, and the positions as they are then.
 
     An element that is an object stays whole but for arrays cut inside it; an array without a position stays whole.
+    Raises LookupError when a position leads to nothing.
     """
     matched = tuple(matched)
     tree = _tree(matched)
@@ -86,7 +87,8 @@ class Version:
 class Rewritten:
     """A nested value after a rewrite, and how many values inside of it were replaced.
 
-    `changed` held what they did at access, `drifted` something else; `missing` counts elements that are gone.
+    `changed` held what they did at access, `drifted` something else; `missing` counts elements that are gone, those
+    rewritten before not among them.
     """
 
     value: object = None
@@ -136,13 +138,19 @@ def _tree(paths: Iterable[Position]) -> _Tree:
     return root
 
 
+def _cuts(tree: _Tree) -> bool:
+    return any(isinstance(step, int) or _cuts(below) for step, below in tree.items())
+
+
 def _narrow(value: object, tree: _Tree) -> object:
-    if isinstance(value, list):
-        indices = sorted(step for step in tree if isinstance(step, int))
-        return [_narrow(value[index], tree[index]) for index in indices] if indices else value
-    if isinstance(value, Mapping):
+    if not tree:
+        return value
+    indices = sorted(step for step in tree if isinstance(step, int))
+    if isinstance(value, list) and len(indices) == len(tree):
+        return [_narrow(value[index], tree[index]) for index in indices]
+    if isinstance(value, Mapping) and tree.keys() <= value.keys():
         return {name: _narrow(item, tree[name]) if name in tree else item for name, item in value.items()}
-    return value
+    raise LookupError("a position leads to nothing")
 
 
 def _renumber(position: Position, tree: _Tree) -> Position:
@@ -189,16 +197,27 @@ class _Kept:
 
     def is_found_in(self, element: object) -> bool:
         """Whether an element holds every value by which this one was the person's."""
-        return all(
+        return self._is_held(self.original, element)
+
+    def is_done_in(self, element: object) -> bool:
+        """Whether an element holds what those values were to become."""
+        return self._is_held(self.after, element)
+
+    def _is_held(self, version: object, element: object) -> bool:
+        return isinstance(element, list) == isinstance(version, list) and all(
             mark(wanted) in {mark(found) for _, found in places(element, names_of(position))}
-            for position, wanted in self._wanted(self.original, self.matched)
+            for position, wanted in self._wanted(version, self.matched)
         )
+
+    def is_cut_from(self, held: object) -> bool:
+        """Whether this is what was left of the value when arrays inside of it were cut to the person's elements."""
+        return _cuts(self.matched) and self.is_found_in(held)
 
     def _wanted(self, value: object, tree: _Tree) -> Iterator[tuple[Position, object]]:
         if not tree:
             yield (), value
         for step, below in tree.items():
-            inner: Any = value
+            inner: Any = value if isinstance(value, Mapping | list) else {step: None}
             for position, wanted in self._wanted(inner[step], below):
                 yield (step, *position), wanted
 
@@ -230,13 +249,14 @@ def _rewrite_elements(held: list[object], kept: list[_Kept], tree: _Tree, done: 
         same = by_mark.get(mark(element)) or [*(one for one in bound if one.is_found_in(element)), *free]
         found.update(map(id, same))
         rewritten.append(_rewrite(element, same, tree, done) if same else element)
-    done.missing += sum(id(one) not in found for one in bound)
+    lost = [one for one in bound if id(one) not in found]  # or it is in an element that is another person's whole
+    done.missing += sum(not any(one.is_found_in(item) or one.is_done_in(item) for item in held) for one in lost)
     return rewritten
 
 
 def _replace(held: object, kept: list[_Kept], done: Rewritten) -> object:
     here = mark(held)
-    same = next((one for one in kept if mark(one.original) == here), None)
+    same = next((one for one in kept if mark(one.original) == here or one.is_cut_from(held)), None)
     if same is not None:
         done.changed += mark(same.after) != here
         return same.after

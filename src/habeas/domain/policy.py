@@ -20,9 +20,14 @@ class OnUnreachable(StrEnum):
 
 
 class SharedRows(StrEnum):
-    """What erasure does with a row that belongs to other people too. This version knows `mask` only."""
+    """What erasure does with a row that belongs to other people too: mask it, mask and list it, or leave and list it.
+
+    Owners are counted one hop back along each reference, the run's own rows excluded; `mask` does not count.
+    """
 
     MASK = "mask"
+    REPORT = "report"
+    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,8 @@ class Effect:
 class ColumnSketch:
     """A column as the store describes it. `text`: it can hold any text. `generated`: only the store may set it.
 
+    `pinned`: the store refuses to change it in rows to which rows of another table refer, whatever they refer by.
+
     Nested columns: `document` holds objects and arrays of any form (JSON); otherwise `array` says that there are
     elements and `fields` which members an object has, and `text` speaks of an element.
     """
@@ -152,6 +154,7 @@ class ColumnSketch:
     document: bool = False
     array: bool = False
     fields: tuple["ColumnSketch", ...] = ()
+    pinned: bool = False
 
     @property
     def nested(self) -> bool:
@@ -279,7 +282,7 @@ class ConnectionType:
 
 
 Secrets: TypeAlias = Mapping[str, str]
-"""Masking secrets of one request and strategy, by kind (`salt`, `key`)."""
+"""Masking secrets of one request and strategy, by kind (`salt`, `key`); each is 32 random bytes in URL-safe base64."""
 
 
 class MaskingStrategy(Protocol):
@@ -318,6 +321,10 @@ class StrategyType:
     """True when the masked value is the same for all rows."""
     null: bool = False
     """True when the masked value is null."""
+    fills_null: bool = False
+    """True when null is replaced too. A value stands in for it, one for each row: several nulls may be unique."""
+    keeps: bool = False
+    """True when the value stays as it is; such fields are left out of the erasure."""
     configuration: tuple[ConfigurationKey, ...] = ()
 
 
@@ -340,16 +347,23 @@ class Destination(Protocol):
         ...
 
     def location(self, name: str) -> str:
-        """Where a person finds it: a path or link."""
+        """Where it is, for people: a path or an address. Grants nothing."""
+        ...
+
+    def link(self, name: str, seconds: int) -> str | None:
+        """An address that gives the package to whoever has it, for so long; None where there is no such thing."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StorageType:
-    """A kind of storage: the details it takes and how to make its destination."""
+    """A kind of storage: the details and secrets it takes and how to make its destination."""
 
     name: str
     formats: tuple[str, ...]
     details: Mapping[str, bool]
     """Detail field → required."""
-    connect: Callable[[Mapping[str, object]], Destination] = field(repr=False)
+    connect: Callable[[Mapping[str, object], Mapping[str, str]], Destination] = field(repr=False)
+    """From details and secrets. Raises InputError for wrong details; secrets that lack are told when they are used."""
+    secrets: Mapping[str, bool] = field(default_factory=dict)
+    """Secret field → required."""

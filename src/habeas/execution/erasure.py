@@ -1,34 +1,35 @@
 """The erasure step: masks the rows that access kept, collection by collection, in the plan's order.
 
-Never looks anything up again. A row that several members own is masked once, with the secrets of the
+Never looks a person up again. A row that several members own is masked once, with the secrets of the
 smallest request id among them, so that a repeat writes the same thing (design §3).
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
 import sqlalchemy as sa
 
+from habeas.domain.documents import mark
 from habeas.domain.errors import DataFault, Fault, LeaseLost, TryAgain
-from habeas.domain.ports import Change, Connector, Effect, Erasure, Key, Outcome, Row
+from habeas.domain.policy import SharedRows
+from habeas.domain.ports import Change, Connector, Effect, Erasure, Outcome, Row
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.connector_pool import hindrance_of
-from habeas.execution.masks import Masks, RequestSecrets
-from habeas.execution.repeats import Repeats, hash_of
+from habeas.execution.masks import Masks, RequestSecrets, alters
+from habeas.execution.owned import Owned, owned_rows
 from habeas.execution.run import Done, Failed, Run, place_of
+from habeas.execution.sharing import Sharing
 from habeas.execution.spooled import Spools, read_rows
 from habeas.planning.plan import Node, NodeErasure
 from habeas.store import requests, runs
 from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
 from habeas.store.runs import Begun
-
-_ROWS_IN_MEMORY = 20_000
 
 
 def perform(run: Run) -> Done | Failed:
@@ -94,12 +95,14 @@ class _Tally:
     """Counts of one member in one collection."""
 
     found: int = 0
+    shared: int = 0
     outcomes: dict[Outcome, int] = field(default_factory=dict)
     reason: str = ""
 
-    def add(self, effect: Effect) -> None:
-        self.outcomes[effect.outcome] = self.outcomes.get(effect.outcome, 0) + 1
-        self.reason = self.reason or effect.reason
+    def add(self, outcome: Outcome, rows: int, reason: str) -> None:
+        self.found += rows
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + rows
+        self.reason = self.reason or reason
 
 
 class _Collection:
@@ -114,11 +117,15 @@ class _Collection:
         self._before: Mapping[int, Begun] = known.erasures.get(self._address, {})
         self._secrets = known.secrets
         self._masks = Masks(node, erasure, run.context.strategies)
+        self._delete = erasure.delete
+        self._acts = erasure.delete or bool(erasure.maskings)
+        counts = run.plan.shared_rows is not SharedRows.MASK
+        self._sharing = Sharing(run, node, known.spools) if counts else None
         reasons = sorted({str(omitted.reason) for omitted in erasure.omitted})
-        self._message = "success" if erasure.maskings else f"nothing was masked: {'; '.join(reasons)}"
+        self._message = "success" if self._acts else f"nothing was masked: {'; '.join(reasons)}"
         self._statement: str | None = None
         self._record: Record | None = None
-        self._retried: set[Key] = set()
+        self._retried: set[Hashable] = set()
         self._tallies: dict[int, _Tally] = {}
 
     def begin(self, connection: sa.Connection) -> bool:
@@ -146,13 +153,14 @@ class _Collection:
 
     def erase(self) -> None:
         """Mask batch after batch; members who leave meanwhile are left alone from the next one on."""
-        if self._record is None or not self._masks.columns:
+        if self._record is None or not self._acts:
             return
         connector = self._run.context.connectors.open(self._record)
-        owners = self._owners()
-        while batch := list(islice(owners, self._run.context.settings.execution.batch_rows)):
+        rows = owned_rows(self._node.table, self._rows, self._tallies)
+        while batch := list(islice(rows, self._run.context.settings.execution.batch_rows)):
             living = self._run.read_living()
-            self._erase_batch(connector, [(row, who) for row, who in batch if not living.isdisjoint(who)])
+            batch = [owned for owned in batch if not living.isdisjoint(owned.ordinals)]
+            self._erase_batch(connector, self._settle_shared(batch))
 
     def complete(self, connection: sa.Connection) -> None:
         """Write the outcomes; members with refused rows leave in `error`."""
@@ -179,69 +187,68 @@ class _Collection:
         further = sorted(o for o in living if self._tallies[o].found > counted.get(o, 0))
         runs.write_outcomes(connection, [self._outcome(ordinal, complete=False) for ordinal in further])
 
-    def _owners(self) -> Iterator[tuple[Row, tuple[int, ...]]]:
-        """Every row to mask once, with all the living members who own it, in a fixed order."""
-        repeats, kept = Repeats(), list[Row]()
-        for row in self._rows():
-            repeats.add(row.key)
-            if len(kept) <= _ROWS_IN_MEMORY:
-                kept.append(row)
-        few = len(kept) <= _ROWS_IN_MEMORY
-        if not few:
-            kept.clear()
-        repeated = repeats.found()
-        shared: dict[Key, set[int]] = defaultdict(set)
-        if repeated:
-            for row in kept if few else self._rows():
-                if hash_of(row.key) in repeated:
-                    shared[row.key].update(row.ordinals)
-        for row in kept if few else self._rows():
-            who = shared.pop(row.key, ()) if hash_of(row.key) in repeated else row.ordinals
-            if not self._tallies.keys().isdisjoint(who):
-                yield row, tuple(sorted(who))
+    def _settle_shared(self, batch: Sequence[Owned]) -> Sequence[Owned]:
+        """Count the rows that others own too; with `skip` they are left out of the batch."""
+        if self._sharing is None or not batch:
+            return batch
+        others = try_again(self._run, partial(self._sharing.count, batch), partial(self._report_retry, batch))
+        skip = self._run.plan.shared_rows is SharedRows.SKIP
+        for tally in (self._tallies[o] for place in others for o in batch[place].ordinals if o in self._tallies):
+            tally.shared += 1
+            tally.found += skip
+        return [owned for place, owned in enumerate(batch) if place not in others] if skip else batch
 
     def _rows(self) -> Iterator[Row]:
         for _, rows in read_rows(self._run.context.ledger, {self._address: self._spools}):
             yield from rows
 
-    def _erase_batch(self, connector: Connector, batch: Sequence[tuple[Row, tuple[int, ...]]]) -> None:
+    def _erase_batch(self, connector: Connector, batch: Sequence[Owned]) -> None:
         if not batch:
             return
-        changes = [self._change(row, who) for row, who in batch]
-        erasure = Erasure(self._node.table, self._masks.columns, changes)
+        changes = [self._change(owned) for owned in batch]
+        erasure = Erasure(self._node.table, self._masks.columns, changes, self._delete)
         if self._statement is None:
             self._statement = hashlib.sha256(connector.explain(erasure).encode()).hexdigest()
         try:
             with self._run.context.connectors.slot(self._node.connection):
                 erase = partial(connector.erase, erasure, self._run.guard)
-                effects = try_again(self._run, erase, partial(self._report_retry, batch))
-            self._check(effects, changes)
+                effects = self._check(try_again(self._run, erase, partial(self._report_retry, batch)), changes)
         except DataFault as fault:
-            effects = [Effect(change.key, Outcome.REFUSED, str(fault)) for change in changes]
-        if len(batch) > 1 and any(effect.outcome is Outcome.REFUSED for effect in effects):
+            effects = [[Effect(one.key, Outcome.REFUSED, str(fault), one.copies)] for one in changes]
+        if len(batch) > 1 and any(effect.outcome is Outcome.REFUSED for own in effects for effect in own):
             middle = len(batch) // 2
             self._erase_batch(connector, batch[:middle])
             self._erase_batch(connector, batch[middle:])
             return
-        for (_, who), effect, change in zip(batch, effects, changes, strict=True):
-            self._count(who, effect, change)
+        for owned, own, change in zip(batch, effects, changes, strict=True):
+            self._count(owned.ordinals, own, change)
 
-    def _change(self, row: Row, who: tuple[int, ...]) -> Change:
-        return self._masks.change(row, self._secrets.get(self._run.members[who[0]].request_id, {}))
+    def _change(self, owned: Owned) -> Change:
+        smallest = self._run.members[owned.ordinals[0]].request_id
+        return self._masks.change(owned, self._secrets.get(smallest, {}))
 
-    def _check(self, effects: Sequence[Effect], changes: Sequence[Change]) -> None:
-        if [effect.key for effect in effects] != [change.key for change in changes]:
+    def _check(self, effects: Sequence[Effect], changes: Sequence[Change]) -> list[list[Effect]]:
+        """The effects of each change; every row must be accounted for."""
+        left, found = deque(effects), []
+        for change in changes:
+            own: list[Effect] = []
+            while left and left[0].key == change.key and sum(effect.rows for effect in own) < change.copies:
+                own.append(left.popleft())
+            found.append(own)
+        if left or not all(sum(e.rows for e in own) >= c.copies for own, c in zip(found, changes, strict=True)):
             raise Fault(f"{self._address} did not account for every row it was to erase")
+        return found
 
-    def _count(self, who: tuple[int, ...], effect: Effect, change: Change) -> None:
-        ours = effect.outcome is Outcome.ALREADY and change.original != change.after
-        for ordinal in who:
-            if ordinal not in self._tallies:
-                continue
-            # What an attempt wrote that could not say so any more is its own change, for whom it had begun.
-            unsaid = ours and (ordinal in self._before or effect.key in self._retried)
-            self._tallies[ordinal].found += 1
-            self._tallies[ordinal].add(Effect(effect.key, Outcome.CHANGED) if unsaid else effect)
+    def _count(self, who: tuple[int, ...], effects: Sequence[Effect], change: Change) -> None:
+        for effect in effects:
+            ours = effect.outcome is Outcome.ALREADY and alters(change)
+            for ordinal in who:
+                if ordinal not in self._tallies:
+                    continue
+                # What an attempt wrote that could not say so any more is its own change, for whom it had begun.
+                unsaid = ours and (ordinal in self._before or mark(change.key) in self._retried)
+                outcome = Outcome.CHANGED if unsaid else effect.outcome
+                self._tallies[ordinal].add(outcome, effect.rows, effect.reason)
 
     def _outcome(self, ordinal: int, *, complete: bool) -> dict[str, object]:
         tally = self._tallies[ordinal]
@@ -251,13 +258,14 @@ class _Collection:
             "collection": self._address,
             "complete": complete,
             "found": tally.found,
+            "shared": tally.shared,
             "statement_digest": self._statement,
             **{str(outcome): tally.outcomes.get(outcome, 0) for outcome in Outcome},
         }
 
-    def _report_retry(self, batch: Sequence[tuple[Row, tuple[int, ...]]], number: int, error: TryAgain) -> None:
-        ordinals = {ordinal for _, who in batch for ordinal in who}
+    def _report_retry(self, batch: Sequence[Owned], number: int, error: TryAgain) -> None:
+        ordinals = {ordinal for owned in batch for ordinal in owned.ordinals}
         entry = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.RETRYING, f"try {number} again: {error}")
-        self._retried |= {row.key for row, _ in batch}
+        self._retried |= {mark(self._change(owned).key) for owned in batch}  # a key may be all values, documents too
         with self._run.commit() as connection:
             self._run.log(connection, ordinals, entry)

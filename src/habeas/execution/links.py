@@ -5,12 +5,13 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from habeas.domain.dataset import Address, Match, coerce
+from habeas.domain.documents import collect
 from habeas.domain.ports import Row, Value
 from habeas.execution.run import Run
 from habeas.planning.plan import Link, Node
 
 Way: TypeAlias = tuple[str, Match]
-"""A field by which a collection is entered, and how its values are compared."""
+"""A field's path by which a collection is entered, and how its values are compared."""
 
 Mark: TypeAlias = Hashable
 """What tells values apart."""
@@ -42,15 +43,19 @@ class LinkValues:
                 known.update((mark(value), value) for value in identity.lookup_values())
 
     def learn(self, node: Node, rows: Sequence[Row]) -> None:
-        """Remember the values of the fields that later visits need; null and composite values lead nowhere."""
+        """Remember the values of the fields that later visits need; null and objects lead nowhere."""
         for field in node.feeds:
-            place = node.table.columns.index(field)
+            column, *inside = field.split(".")
+            place = node.table.columns.index(column)
             known = self._values[node.address, field]
             for row in rows:
                 value = row.values[place]
-                if value is not None and not isinstance(value, list | dict):
+                if value is None:
+                    continue
+                nested = isinstance(value, list | dict)
+                for found in collect(value, tuple(inside)) if nested else [] if inside else [value]:
                     for ordinal in row.ordinals:
-                        known[ordinal][mark(value)] = value
+                        known[ordinal][mark(found)] = found
 
     def forget(self, node: Node, ordinals: Collection[int]) -> None:
         """Unlearn what an attempt that came to nothing brought."""

@@ -1,9 +1,13 @@
-"""What each kept row must hold after erasure: a pure function of its original and one request's secrets."""
+"""What each kept row must hold after erasure: a pure function of its originals and one request's secrets."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from habeas.domain.dataset import truncate
-from habeas.domain.ports import Change, MaskingStrategy, Row, StrategyType, Value
+from habeas.domain.documents import Path, Rewrite, Version, map_places, mark
+from habeas.domain.ports import Change, Key, MaskingStrategy, StrategyType, Value
+from habeas.execution.owned import Owned
 from habeas.masking.derived import derive, material_of
 from habeas.planning.plan import FieldMasking, Node, NodeErasure, Substitute
 
@@ -14,34 +18,78 @@ RequestSecrets = Mapping[str, Mapping[str, str]]
 """Strategy → kind → secret, of one request."""
 
 
-class Masks:
-    """The masking of one collection, ready to be applied to rows."""
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """One masking with its strategy and the path from its column down."""
 
-    def __init__(self, node: Node, erasure: NodeErasure, strategies: Mapping[str, StrategyType]) -> None:
-        self._maskings = erasure.maskings
-        self._strategies: list[MaskingStrategy] = [
-            strategies[masking.strategy].make(masking.configuration) for masking in erasure.maskings
-        ]
-        self.columns = tuple(masking.field for masking in erasure.maskings)
-        self._places = [node.table.columns.index(field) for field in self.columns]
+    masking: FieldMasking
+    strategy: MaskingStrategy
+    fills_null: bool
+    inside: Path
 
-    def change(self, row: Row, secrets: RequestSecrets) -> Change:
-        """The change of one row, under the secrets of the request that masks it."""
-        original = tuple(row.values[place] for place in self._places)
-        after = tuple(
-            self._mask(masking, strategy, value, row, secrets)
-            for masking, strategy, value in zip(self._maskings, self._strategies, original, strict=True)
-        )
-        return Change(row.key, original, after)
-
-    @staticmethod
-    def _mask(
-        masking: FieldMasking, strategy: MaskingStrategy, value: Value, row: Row, secrets: RequestSecrets
-    ) -> Value:
-        if masking.substitute is Substitute.NULL:
+    def apply(self, value: Value, key: Key, secrets: RequestSecrets) -> Value:
+        """The masked value; `key` tells its row from others."""
+        masking = self.masking
+        if masking.substitute is Substitute.NULL or (value is None and not self.fills_null):
             return None
         if masking.substitute is Substitute.DERIVED:
             name, kind = DERIVED_SECRET
-            return derive(material_of(value, row.key), secrets[name][kind], masking.length)
-        masked: Sequence[Value] | None = strategy.mask([value], secrets.get(masking.strategy, {}), masking.length)
+            suffix = masking.suffix if masking.has_room else ""
+            return derive(material_of(value, key), secrets[name][kind], masking.length, suffix)
+        if value is None:
+            value = material_of(None, key)  # each row its own text, as several nulls may stand in a unique column
+        masked: Sequence[Value] | None
+        masked = self.strategy.mask([value], secrets.get(masking.strategy, {}), masking.length)
         return None if masked is None else truncate(masked[0], masking.length)
+
+
+class Masks:
+    """The masking of one collection, ready to be applied to rows; `columns` is empty when nothing is to be set."""
+
+    def __init__(self, node: Node, erasure: NodeErasure, strategies: Mapping[str, StrategyType]) -> None:
+        self._keyed = bool(node.table.key)
+        self._masks: dict[str, list[_Mask]] = {}
+        for masking in erasure.maskings:
+            column, *inside = masking.field.split(".")
+            kind = strategies[masking.strategy]
+            mask = _Mask(masking, kind.make(masking.configuration), kind.fills_null, tuple(inside))
+            self._masks.setdefault(column, []).append(mask)
+        self.columns = tuple(self._masks)
+        self._places = [node.table.columns.index(column) for column in self.columns]
+
+    def change(self, owned: Owned, secrets: RequestSecrets) -> Change:
+        """The change of one row, under the secrets of the request that masks it."""
+        row = owned.versions[0]
+        key = row.key if self._keyed else row.values
+        original = tuple(row.values[place] for place in self._places)
+        after = tuple(
+            self._rewrite(column, place, masks, owned, key, secrets)
+            if masks[0].masking.nested
+            else masks[0].apply(row.values[place], key, secrets)
+            for place, (column, masks) in zip(self._places, self._masks.items(), strict=True)
+        )
+        return Change(key, original, after, owned.copies)
+
+    def _rewrite(
+        self, column: str, place: int, masks: Sequence[_Mask], owned: Owned, key: Key, secrets: RequestSecrets
+    ) -> Rewrite:
+        versions = []
+        for row in owned.versions:
+            after: Value = row.values[place]
+            for mask in masks:
+                after = map_places(after, mask.inside, partial(mask.apply, key=key, secrets=secrets))
+            matched = tuple(position[1:] for position in row.matched if position[0] == column)
+            versions.append(Version(row.values[place], after, matched))
+        return Rewrite(tuple(mask.inside for mask in masks), tuple(versions))
+
+
+def alters(change: Change) -> bool:
+    """Whether a row as it was at access is to hold something else afterwards, or to go."""
+    if not change.after:
+        return True
+    return any(
+        any(mark(one.original) != mark(one.after) for one in after.versions)
+        if isinstance(after, Rewrite)
+        else original != after
+        for original, after in zip(change.original, change.after, strict=True)
+    )

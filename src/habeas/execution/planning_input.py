@@ -48,7 +48,7 @@ class Planner:
         self._ledger = ledger
         self._types = types
         self._facts = {
-            name: StrategyFacts(text_only=kind.text_only, constant=kind.constant, null=kind.null)
+            name: StrategyFacts(text_only=kind.text_only, constant=kind.constant, null=kind.null, keeps=kind.keeps)
             for name, kind in strategies.items()
         }
         self._lock = threading.Lock()

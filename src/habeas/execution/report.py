@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from habeas.domain.dataset import Address
+from habeas.domain.policy import SharedRows
 from habeas.domain.request import ActionType
-from habeas.planning.plan import NodeErasure, Plan, SkipReason
+from habeas.planning.plan import NodeErasure, OmitReason, Plan, SkipReason
 from habeas.store.configurations import Record
 
 COUNTS = ("changed", "drifted", "already", "absent", "refused", "shared")
@@ -42,7 +43,7 @@ def _report_node(
     erased = by_place.get((ActionType.ERASURE, str(address)))
     digest = (erased and erased.statement_digest) or (access and access.statement_digest) or None
     verified = None
-    if erasure is not None and erasure.maskings:
+    if erasure is not None and (erasure.maskings or erasure.delete):
         verified = bool(erased and erased.complete and not erased.refused and not erased.skipped)
     return {
         "address": str(address),
@@ -73,16 +74,22 @@ def _exceptions(plan: Plan, collections: Sequence[Mapping[str, object]]) -> list
         f"{c['address']} was passed over: {c['reason']}" for c in collections if c["address"] in visited and c["reason"]
     ]
     for erasure in plan.erasure:
-        said += [f"{erasure.address}:{omitted.field} was not masked: {omitted.reason}" for omitted in erasure.omitted]
+        said += [
+            f"{erasure.address}:{omitted.field} was not masked: {omitted.reason}"
+            for omitted in erasure.omitted
+            if omitted.reason is not OmitReason.PRESERVED
+        ]
         said += [
             f"{erasure.address}:{masking.field} was masked by a substitute: {masking.substitute}"
             for masking in erasure.maskings
             if masking.substitute is not None
         ]
+    left = plan.shared_rows is SharedRows.SKIP
     for count, meaning in {
         "drifted": "rows had changed since they were read and were masked all the same",
         "absent": "rows were gone before they could be masked",
         "refused": "rows could not be masked",
+        "shared": "rows belong to others too and were left" if left else "rows belong to others too and were masked",
     }.items():
         said += [f"{place['address']}: {place[count]} {meaning}" for place in collections if place[count]]
     return said

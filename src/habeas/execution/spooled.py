@@ -39,7 +39,7 @@ def _renumber(chunk: list[Row], owners: Mapping[int, int]) -> list[Row]:
     if all(then == now for then, now in owners.items()) and all(o in owners for row in chunk for o in row.ordinals):
         return chunk
     return [
-        Row(row.key, row.values, now)
+        Row(row.key, row.values, now, row.matched)
         for row in chunk
         if (now := tuple(owners[ordinal] for ordinal in row.ordinals if ordinal in owners))
     ]

@@ -7,7 +7,8 @@ was to be encrypted and whose key is gone is never written in the clear.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import groupby
@@ -16,17 +17,21 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from habeas.delivery.encryption import EncryptingWriter
-from habeas.delivery.package import JsonPackage, filter_row, package_name
+from habeas.delivery.csv_package import Title
+from habeas.delivery.naming import package_name
+from habeas.delivery.package import Package, write_package
+from habeas.delivery.section import Section
 from habeas.domain.errors import Fault, LeaseLost, NeedsHuman, TryAgain
 from habeas.domain.ports import Destination, Row
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
+from habeas.execution.destinations import connect_storage
 from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.planning.plan import AccessRule, Selection
 from habeas.store import configurations, requests, runs
 from habeas.store.journal import Entry
+from habeas.store.packages import Uploaded, add_packages, packages_of
 from habeas.store.spool import BUCKET
 from habeas.store.tables import storages
 
@@ -52,12 +57,21 @@ def perform(run: Run) -> Done | Failed:
     return Done(lambda connection: requests.forget_encryption_keys(connection, run.request_ids(run.living(connection))))
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the packages of a rule go, and in which format."""
+
+    storage: str
+    format: str
+    destination: Destination
+
+
 def _upload_rule(run: Run, rule: AccessRule) -> None:
-    storage_key, destination = _find_destination(run, rule)
+    place = _find_place(run, rule)
 
     def upload_bucket(ordinals: Sequence[int]) -> None:
         keys, spools = _open_bucket(run, ordinals)
-        upload = partial(_upload, run, rule, storage_key, destination, keys, spools)
+        upload = partial(_upload, run, rule, place, keys, spools)
         if keys:
             try_again(run, upload, partial(_report_retry, run, sorted(keys)))
 
@@ -70,15 +84,16 @@ def _upload_rule(run: Run, rule: AccessRule) -> None:
             run.check()
 
 
-def _find_destination(run: Run, rule: AccessRule) -> tuple[str, Destination]:
+def _find_place(run: Run, rule: AccessRule) -> _Place:
     key = rule.storage or run.context.settings.storage.default_key
+    hint = "give the rule a storage or set storage.default_key"
+    if not key:
+        raise NeedsHuman(f"access rule {rule.rule!r} has no storage", hint=hint)
     with run.context.ledger.read() as connection:
-        record = configurations.find(connection, storages, key) if key else None
+        record = configurations.find(connection, storages, key)
     if record is None:
-        raise NeedsHuman(
-            f"access rule {rule.rule!r} has no storage", hint="give the rule a storage or set storage.default_key"
-        )
-    return key, run.context.storage_types[record.type].connect(record.details)
+        raise NeedsHuman(f"access rule {rule.rule!r} names storage {key!r}, which is gone", hint=f"make it, or {hint}")
+    return _Place(key, record.format, connect_storage(run.context, record))
 
 
 def _lacking(run: Run, rule: AccessRule) -> list[int]:
@@ -86,9 +101,7 @@ def _lacking(run: Run, rule: AccessRule) -> list[int]:
     with run.context.ledger.read() as connection:
         living = run.living(connection)
         packaged = {
-            row.request_id
-            for row in requests.packages_of(connection, run.request_ids(living))
-            if row.rule_key == rule.rule
+            row.request_id for row in packages_of(connection, run.request_ids(living)) if row.rule_key == rule.rule
         }
     return sorted(ordinal for ordinal in living if run.members[ordinal].request_id not in packaged)
 
@@ -101,47 +114,41 @@ def _buckets(ordinals: Sequence[int]) -> list[list[int]]:
 
 
 def _upload(
-    run: Run,
-    rule: AccessRule,
-    storage_key: str,
-    destination: Destination,
-    keys: Mapping[int, bytes | None],
-    spools: Mapping[str, Spools],
+    run: Run, rule: AccessRule, place: _Place, keys: Mapping[int, bytes | None], spools: Mapping[str, Spools]
 ) -> None:
     """Write and record the packages of one bucket of members, with their keys."""
-    ordinals = sorted(keys)
     several = len(run.plan.access) > 1
     names = {
-        ordinal: package_name(run.members[ordinal].request_id, rule.rule if several else None, "json")
-        for ordinal in ordinals
+        ordinal: package_name(run.members[ordinal].request_id, rule.rule if several else None, place.format)
+        for ordinal in sorted(keys)
     }
     with ExitStack() as open_files:
-        sinks = {}
-        for ordinal in ordinals:
-            file = open_files.enter_context(destination.write(names[ordinal]))
-            key = keys[ordinal]
-            sinks[ordinal] = file if key is None else EncryptingWriter(file, key)
-        packages = {ordinal: JsonPackage(sink) for ordinal, sink in sinks.items()}
+        packages: dict[int, Package] = {}
+        for ordinal, name in names.items():
+            file = open_files.enter_context(place.destination.write(name))
+            title = Title(run.members[ordinal].request_id, rule.rule)
+            packages[ordinal] = write_package(place.format, file, title, keys[ordinal])
+            open_files.callback(packages[ordinal].discard)
         _write_rows(run, rule, spools, packages)
-        for ordinal, package in packages.items():
+        for package in packages.values():
             package.close()
-            sink = sinks[ordinal]
-            if isinstance(sink, EncryptingWriter):
-                sink.close()
         run.guard()
     now = run.context.clock.now()
+    life = run.context.settings.security.subject_request_download_link_ttl_seconds
     uploaded = [
-        {
-            "request_id": run.members[ordinal].request_id,
-            "storage_key": storage_key,
-            "name": names[ordinal],
-            "location": destination.location(names[ordinal]),
-            "created_at": now,
-        }
-        for ordinal in ordinals
+        Uploaded(
+            request_id=run.members[ordinal].request_id,
+            rule_key=rule.rule,
+            storage_key=place.storage,
+            name=name,
+            location=place.destination.location(name),
+            link=place.destination.link(name, life),
+            link_expires_at=now + timedelta(seconds=life),
+        )
+        for ordinal, name in names.items()
     ]
     with run.commit(progress=True) as connection:
-        runs.add_packages(connection, rule.rule, uploaded)
+        add_packages(connection, run.context.ledger.sealer, uploaded, now)
 
 
 def _open_bucket(run: Run, ordinals: Sequence[int]) -> tuple[dict[int, bytes | None], Mapping[str, Spools]]:
@@ -169,8 +176,8 @@ def _open_bucket(run: Run, ordinals: Sequence[int]) -> tuple[dict[int, bytes | N
     return {ordinal: key for ordinal, key in keys.items() if ordinal not in lost}, spools
 
 
-def _write_rows(run: Run, rule: AccessRule, spools: Mapping[str, Spools], packages: Mapping[int, JsonPackage]) -> None:
-    """Each person's rows, collection by collection, in the order of the rule."""
+def _write_rows(run: Run, rule: AccessRule, spools: Mapping[str, Spools], packages: Mapping[int, Package]) -> None:
+    """Each person's rows, collection by collection, in the order of the rule; of which nothing is left are left out."""
     wanted: dict[Selection, Spools] = {}
     for selection in rule.selections:
         own = spools.get(str(selection.address), {})
@@ -179,11 +186,11 @@ def _write_rows(run: Run, rule: AccessRule, spools: Mapping[str, Spools], packag
         wanted[selection] = {ordinal: own[ordinal] for ordinal in packages}
     for selection, rows in _ordered(read_rows(run.context.ledger, wanted)):
         run.check()
-        columns = run.plan.node(selection.address).table.columns
+        section = Section(selection.address, selection.fields, run.plan.node(selection.address).table.columns)
         for row in rows:
-            selected = filter_row(dict(zip(columns, row.values, strict=True)), selection.fields)
-            for ordinal in row.ordinals:
-                packages[ordinal].add(selection.address, selected)
+            if selected := section.pick(row.values):
+                for ordinal in row.ordinals:
+                    packages[ordinal].add(section, selected)
 
 
 def _ordered(read: Iterable[tuple[Selection, list[Row]]]) -> Iterator[tuple[Selection, list[Row]]]:

@@ -6,14 +6,15 @@ Contacts stores, and the ledger only when its rows take too much memory.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from habeas.domain.dataset import Address
+from habeas.domain.documents import names_of, narrow
 from habeas.domain.errors import Fault
-from habeas.domain.ports import Connector, Entry, Key, Lookup, Row
+from habeas.domain.ports import Connector, Entry, Key, Lookup, Row, Value
 from habeas.domain.request import ActionType
-from habeas.execution.links import Asked, LinkValues
+from habeas.execution.links import Asked, LinkValues, Way
 from habeas.execution.repeats import Repeats
 from habeas.execution.run import Run
 from habeas.planning.plan import Node
@@ -90,43 +91,74 @@ class GroupVisit:
         return [self._outcome(node, ordinal) for node in self._nodes for ordinal in who]
 
     def _read_cycle(self) -> None:
-        """Round after round, with what the last one brought, until nothing is new."""
+        """Round after round, with what the last one brought, until nothing is new.
+
+        Rows that a later round may show otherwise, with more elements of theirs, or that cannot be recognised, only
+        lead on; they are kept when all is known.
+        """
         asked: dict[Address, Asked] = defaultdict(set)
         seen: dict[Address, dict[tuple[Key, int], int]] = defaultdict(dict)
+        unsettled = [node for node in self._nodes if not node.table.key or _is_nested(node)]
         for _ in range(ROUNDS):
             # Every node has its turn: what one brings may be news to those after it.
-            sent = [self._send(node, asked[node.address], seen[node.address]) for node in self._nodes]
+            sent = [self._send_round(node, node in unsettled, asked, seen) for node in self._nodes]
             if not any(sent):
+                for node in unsettled:
+                    self._send(node)
                 return
         raise Fault(
             f"the cycle through {self._nodes[0].address} still found new rows after {ROUNDS} rounds",
             hint="look for a reference that links each row to the next without end",
         )
 
-    def _send(self, node: Node, asked: Asked | None = None, seen: dict[tuple[Key, int], int] | None = None) -> bool:
-        """Ask what was not `asked` before, and keep what comes; False when there was nothing to ask.
+    def _send_round(
+        self,
+        node: Node,
+        unsettled: bool,
+        asked: dict[Address, Asked],
+        seen: dict[Address, dict[tuple[Key, int], int]],
+    ) -> bool:
+        """Ask what was not `asked` before; False when there was nothing to ask.
 
-        `seen`: matches of earlier rounds of a cycle, which may come again.
+        `seen`: matches of earlier rounds, which may come again.
         """
-        connector = self._connectors[node.connection]
-        before = None if seen is None else dict(seen)
-        sent = False
-        for question in self._links.questions(node, self.ordinals, asked):
+        known = seen[node.address]
+        before, sent = dict(known), False
+        for batch in self._ask(node, asked[node.address]):
             sent = True
-            lookup = Lookup(node.table, tuple(Entry(way[0], pairs, way[1]) for way, pairs in question.items()))
+            if unsettled:
+                self._links.learn(node, batch)
+            else:
+                self._keep(node, _news(node, batch, known, before))
+        return sent
+
+    def _send(self, node: Node) -> None:
+        """Ask all there is to ask and keep what comes."""
+        for batch in self._ask(node):
+            self._keep(node, batch)
+
+    def _ask(self, node: Node, asked: Asked | None = None) -> Iterator[list[Row]]:
+        """Rows as they come, cut to what is the owners'; one empty batch for each question that finds nothing."""
+        connector = self._connectors[node.connection]
+        whole = {link.field for link in node.links if link.all_elements}
+        nested = _is_nested(node)
+        for question in self._links.questions(node, self.ordinals, asked):
+            lookup = Lookup(node.table, tuple(_entry(way, pairs) for way, pairs in question.items()))
             if node.address not in self._digests:
                 self._digests[node.address] = hashlib.sha256(connector.explain(lookup).encode()).hexdigest()
+            yield []
             with self._run.context.connectors.slot(node.connection):
                 for batch in connector.read(lookup):
                     self._run.check()
                     self._check_owners(node, batch)
-                    self._keep(node, batch if seen is None or before is None else _news(node, batch, seen, before))
-        return sent
+                    yield [_narrow(node, row, whole) for row in batch] if nested else batch
 
     def _check_owners(self, node: Node, batch: Sequence[Row]) -> None:
         for row in batch:
             if not row.ordinals or not self.ordinals.issuperset(row.ordinals):
                 raise Fault(f"{node.address} returned a row that belongs to nobody who was asked for")
+            if row.matched and len(row.ordinals) > 1:
+                raise Fault(f"{node.address} returned elements without saying whose of several people they are")
 
     def _keep(self, node: Node, rows: Sequence[Row]) -> None:
         """Count and hold rows by bucket; too many are sealed, too many sealed ones are written."""
@@ -191,6 +223,29 @@ def _news(
         if fresh:
             kept.append(Row(row.key, row.values, tuple(fresh)))
     return kept
+
+
+def _is_nested(node: Node) -> bool:
+    return any(link.nested for link in node.links)
+
+
+def _entry(way: Way, pairs: Sequence[tuple[int, Value]]) -> Entry:
+    path, match = way
+    column, *inside = path.split(".")
+    return Entry(column, pairs, match, tuple(inside))
+
+
+def _narrow(node: Node, row: Row, whole: Container[str]) -> Row:
+    """The row with arrays cut to the elements by which it was found; `whole`: fields whose matches do not cut."""
+    if not row.matched:
+        return row
+    positions = [position for position in row.matched if ".".join(names_of(position)) not in whole]
+    try:
+        values, matched = narrow(dict(zip(node.table.columns, row.values, strict=True)), positions)
+    except LookupError:
+        raise Fault(f"{node.address} found a person by an element that is not in the row") from None
+    assert isinstance(values, dict)
+    return Row(row.key, tuple(values.values()), row.ordinals, matched)
 
 
 def _two_rows(node: Node) -> Fault:

@@ -5,20 +5,34 @@ from collections.abc import Iterable, Mapping
 
 from habeas.domain.errors import InputError
 from habeas.domain.ports import MaskingStrategy, StrategyType
+from habeas.masking.aes_encrypt import AES_ENCRYPT
 from habeas.masking.hash import HASH
 from habeas.masking.hmac import HMAC
 from habeas.masking.null_rewrite import NULL_REWRITE
+from habeas.masking.preserve import PRESERVE
+from habeas.masking.random_string_rewrite import RANDOM_STRING_REWRITE
 from habeas.masking.string_rewrite import STRING_REWRITE
+
+_TYPES = (NULL_REWRITE, STRING_REWRITE, RANDOM_STRING_REWRITE, HASH, HMAC, AES_ENCRYPT, PRESERVE)
+_COLLECTION_MARKER = "delete"
 
 
 def strategies() -> Mapping[str, StrategyType]:
-    """Every strategy type by name."""
-    return {kind.name: kind for kind in (NULL_REWRITE, STRING_REWRITE, HASH, HMAC)}
+    """Every strategy type by name, in the order of data-plane §4.1."""
+    return {kind.name: kind for kind in _TYPES}
 
 
 def find_strategy(name: str) -> StrategyType:
-    """The type called `name`; raises InputError that lists the valid names when there is none."""
+    """The type called `name`; raises InputError that lists the valid names when there is none.
+
+    `delete` is none: it marks a collection whose rows are deleted (data-plane §4.5).
+    """
     known = strategies()
+    if name == _COLLECTION_MARKER:
+        raise InputError(
+            "'delete' is for whole collections: no rule and no field can have it as its masking strategy",
+            hint="give the collection fides_meta.masking_strategy_override: {strategy: delete}",
+        )
     if name not in known:
         raise InputError(f"there is no masking strategy {name!r}", hint=f"use one of {', '.join(sorted(known))}")
     return known[name]
@@ -43,7 +57,7 @@ def make_strategy(name: str, configuration: Mapping[str, object]) -> MaskingStra
 
 
 def generate_secret() -> str:
-    """Fresh URL-safe text of 32 random bytes."""
+    """32 random bytes as URL-safe base64 without padding; some strategies use the text, some the bytes."""
     return secrets.token_urlsafe(32)
 
 

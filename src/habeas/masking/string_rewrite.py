@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from habeas.domain.errors import InputError
 from habeas.domain.ports import ConfigurationKey, MaskingStrategy, Secrets, StrategyType, Value
-from habeas.masking.text import FORMAT_PRESERVATION, end_with, read_suffix, refuse_nul
+from habeas.masking.text import FORMAT_PRESERVATION, end_with, read_suffix, refuse_unstorable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class StringRewrite:
 
 
 def make_string_rewrite(configuration: Mapping[str, object]) -> MaskingStrategy:
-    """Raises InputError when `rewrite_value` is no text, or a text that PostgreSQL cannot hold."""
+    """Raises InputError when `rewrite_value` is no text, or a text that a store cannot hold."""
     text = configuration.get("rewrite_value")
     if not isinstance(text, str):
         raise InputError("rewrite_value must be text", hint="put numbers in quotes")
-    refuse_nul("rewrite_value", text)
+    refuse_unstorable("rewrite_value", text)
     return StringRewrite(text, read_suffix(configuration))
 
 
@@ -38,6 +38,7 @@ STRING_REWRITE = StrategyType(
     description="Replaces every value by a fixed text.",
     make=make_string_rewrite,
     constant=True,
+    fills_null=True,
     configuration=(
         ConfigurationKey("rewrite_value", "the text to write", required=True),
         FORMAT_PRESERVATION,

@@ -3,13 +3,16 @@
 Knows no strategy.
 """
 
+import base64
 from collections.abc import Mapping
 
 from habeas.domain.errors import InputError, NeedsHuman
 from habeas.domain.ports import ConfigurationKey, Secrets
 
 FORMAT_PRESERVATION = ConfigurationKey(
-    "format_preservation", 'an ending that keeps the form of a value, e.g. {"suffix": "@masked.example"}'
+    "format_preservation",
+    'an ending that keeps the form of a value, e.g. {"suffix": "@masked.example"}; '
+    "where a field has a length, the text before it is cut and the ending stays whole",
 )
 
 
@@ -37,14 +40,16 @@ def read_suffix(configuration: Mapping[str, object]) -> str:
         return ""
     if not isinstance(given, Mapping) or set(given) != {"suffix"} or not isinstance(given["suffix"], str):
         raise InputError("format_preservation is malformed", hint='write {"suffix": "some text"}')
-    refuse_nul("the suffix", given["suffix"])
+    refuse_unstorable("the suffix", given["suffix"])
     return given["suffix"]
 
 
-def refuse_nul(what: str, text: str) -> None:
-    """Raise InputError for a text that PostgreSQL cannot hold."""
+def refuse_unstorable(what: str, text: str) -> None:
+    """Raise InputError for a text that a store cannot hold: a NUL (PostgreSQL), half a surrogate pair (any)."""
     if "\x00" in text:
         raise InputError(f"{what} must not hold a NUL character", hint="leave it out")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{what} must not hold half a surrogate pair", hint="write the whole character")
 
 
 def find_secret(secrets: Secrets, kind: str, strategy: str) -> bytes:
@@ -52,3 +57,15 @@ def find_secret(secrets: Secrets, kind: str, strategy: str) -> bytes:
     if kind not in secrets:
         raise NeedsHuman(f"the masking secrets of strategy {strategy!r} are gone", hint="submit the request again")
     return secrets[kind].encode()
+
+
+def find_key(secrets: Secrets, kind: str, strategy: str) -> bytes:
+    """A secret's 32 random bytes, kept as URL-safe base64; raises NeedsHuman when it is gone or damaged."""
+    encoded = find_secret(secrets, kind, strategy)
+    try:
+        key = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise NeedsHuman(f"the masking secrets of strategy {strategy!r} are damaged", hint="submit the request again")
+    return key

@@ -6,9 +6,9 @@ The planner uses the same checks, so that what is saved can be planned.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from habeas.domain.dataset import Address, Collection, Dataset
+from habeas.domain.dataset import Address, Collection, Dataset, Field
 from habeas.domain.errors import DatasetError
-from habeas.domain.ports import Sketch, TableSketch
+from habeas.domain.ports import ColumnSketch, Sketch, TableSketch
 from habeas.planning.graph import find_problem, references_of
 
 
@@ -19,20 +19,19 @@ def check_datasets(datasets: Sequence[Dataset]) -> None:
     """
     check_names(datasets)
     fields = {
-        Address(dataset.key, collection.name): frozenset(item.name for item in collection.fields)
+        Address(dataset.key, collection.name): collection.paths()
         for dataset in datasets
         for collection in dataset.collections
     }
     given = {dataset.key for dataset in datasets}
-    for dataset in datasets:
-        for collection in dataset.collections:
-            for item, reference in references_of(collection):
-                if reference.target.dataset not in given:
-                    continue
-                problem = find_problem(Address(dataset.key, collection.name), reference, fields, given)
-                if problem is not None:
-                    path = f"{dataset.key}.{collection.name}.{item.name}"
-                    raise DatasetError(problem.message, path=path, hint=problem.hint)
+    for address, own in fields.items():
+        for path, reference in references_of(own):
+            if reference.target.dataset not in given:
+                continue
+            problem = find_problem(address, reference, fields, given)
+            if problem is not None:
+                where = f"{address.dataset}.{address.collection}.{path}"
+                raise DatasetError(problem.message, path=where, hint=problem.hint)
 
 
 def check_names(datasets: Iterable[Dataset]) -> None:
@@ -42,8 +41,7 @@ def check_names(datasets: Iterable[Dataset]) -> None:
     for dataset in datasets:
         _check_unique("collection", dataset.key, [collection.name for collection in dataset.collections])
         for collection in dataset.collections:
-            path = f"{dataset.key}.{collection.name}"
-            _check_unique("field", path, [item.name for item in collection.fields])
+            _check_fields(f"{dataset.key}.{collection.name}", collection.fields)
 
 
 def check_against_sketch(dataset: Dataset, sketch: Sketch) -> None:
@@ -75,9 +73,9 @@ def check_composite_keys(dataset: Dataset, sketch: Sketch) -> None:
     """
     declared = set()
     for collection in dataset.collections:
-        for item, reference in references_of(collection):
+        for path, reference in references_of(collection.paths()):
             if reference.target.dataset == dataset.key:
-                here, there = (collection.name, item.name), (reference.target.collection, reference.field)
+                here, there = (collection.name, path), (reference.target.collection, reference.field)
                 declared |= {(here, there), (there, here)}
     for collection in dataset.collections:
         table = sketch.table(dataset.schema, collection.name)
@@ -94,7 +92,7 @@ def check_composite_keys(dataset: Dataset, sketch: Sketch) -> None:
 
 
 def _check_table(collection: Collection, table: TableSketch, path: str) -> None:
-    columns = {column.name for column in table.columns}
+    columns = {column.name: column for column in table.columns}
     for item in collection.fields:
         if item.name not in columns:
             raise DatasetError(
@@ -102,12 +100,58 @@ def _check_table(collection: Collection, table: TableSketch, path: str) -> None:
                 path=f"{path}.{item.name}",
                 hint="correct the name or remove the field",
             )
+        _check_form(item, columns[item.name], f"{path}.{item.name}")
     if not collection.key and not table.locatable:
         raise DatasetError(
             "the rows of this table cannot be told apart without a key",
             path=path,
             hint="declare a primary_key, e.g. fides_meta: {primary_key: true}",
         )
+
+
+def _check_form(item: Field, column: ColumnSketch, path: str) -> None:
+    """What the dataset says of a column's form must be possible; documents may have any."""
+    if (item.array or item.is_object) and not column.nested:
+        raise DatasetError(
+            "the store holds no arrays or objects here",
+            path=path,
+            hint="describe it as a field without sub-fields and without []",
+        )
+    if item.primary_key and column.nested:
+        raise DatasetError(
+            "the store holds arrays or objects here, which cannot be a key",
+            path=path,
+            hint="declare a field with one value as primary_key, or none",
+        )
+    if column.document:
+        return
+    if column.fields and not item.is_object and (item.identity is not None or item.references):
+        raise DatasetError(
+            "the store holds objects here, which are no values to compare",
+            path=path,
+            hint="describe the sub-fields, and set identity or references on the one that holds the value",
+        )
+    members = {member.name: member for member in column.fields}
+    for inner in item.fields:
+        if inner.name not in members:
+            raise DatasetError(
+                f"the objects here have no member {inner.name!r}",
+                path=f"{path}.{inner.name}",
+                hint="correct the name or remove the field",
+            )
+        _check_form(inner, members[inner.name], f"{path}.{inner.name}")
+
+
+def _check_fields(path: str, fields: Sequence[Field]) -> None:
+    _check_unique("field", path, [item.name for item in fields])
+    for item in fields:
+        if "." in item.name:
+            raise DatasetError(
+                f"{item.name!r} cannot be the name of a field",
+                path=f"{path}.{item.name}",
+                hint="a dot stands between an object and a field inside of it",
+            )
+        _check_fields(f"{path}.{item.name}", item.fields)
 
 
 def _check_unique(kind: str, path: str, names: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from habeas.planning.plan_input import ConnectionState, PlacedDataset
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A collection with what surrounds it; `fields` by name."""
+    """A collection with what surrounds it; `fields` at every depth by path."""
 
     address: Address
     dataset: Dataset
@@ -25,7 +25,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, order=True)
 class End:
-    """One end of an edge: a field of a collection."""
+    """One end of an edge: a field of a collection, by its path."""
 
     address: Address
     field: str
@@ -63,8 +63,7 @@ def lay_out(datasets: Iterable[PlacedDataset]) -> dict[Address, Place]:
     for placed in sorted(datasets, key=lambda placed: placed.dataset.key):
         for collection in sorted(placed.dataset.collections, key=lambda collection: collection.name):
             address = Address(placed.dataset.key, collection.name)
-            fields = {item.name: item for item in sorted(collection.fields, key=lambda item: item.name)}
-            found[address] = Place(address, placed.dataset, collection, placed.connection, fields)
+            found[address] = Place(address, placed.dataset, collection, placed.connection, collection.paths())
     return found
 
 
@@ -74,13 +73,13 @@ def build_graph(places: Mapping[Address, Place], tolerate: Container[Address] = 
     datasets = {address.dataset for address in places}
     directed, undirected = dict[Edge, None](), dict[Edge, None]()
     for address, place in places.items():
-        for item, reference in references_of(place.collection):
+        for path, reference in references_of(place.fields):
             problem = find_problem(address, reference, fields, datasets)
             if problem is None:
-                edge = _edge(End(address, item.name), reference)
+                edge = _edge(End(address, path), reference)
                 (undirected if reference.direction is None else directed)[edge] = None
             elif address not in tolerate:
-                raise DatasetError(problem.message, path=f"{_path(address)}.{item.name}", hint=problem.hint)
+                raise DatasetError(problem.message, path=f"{_path(address)}.{path}", hint=problem.hint)
     return _assemble(places, tuple(directed), tuple(undirected))
 
 
@@ -108,10 +107,10 @@ class Problem:
 def find_problem(
     address: Address,
     reference: Reference,
-    fields: Mapping[Address, Container[str]],
+    fields: Mapping[Address, Mapping[str, Field]],
     datasets: Container[str],
 ) -> Problem | None:
-    """Why a reference declared in `address` leads nowhere; None when it is sound."""
+    """Why a reference declared in `address` leads nowhere; None when it is sound. `fields` by path."""
     target = reference.target
     if target.dataset not in datasets:
         return Problem(
@@ -130,16 +129,21 @@ def find_problem(
             f"{target.dataset!r} declares no field {reference.field!r}",
             "correct the reference or declare the field",
         )
+    if fields[target][reference.field].is_object:
+        return Problem(
+            f"refers to {target}.{reference.field}, which is an object and no value",
+            "name the field inside that holds the value",
+        )
     if target == address and reference.direction is None:
         return Problem("refers to its own collection without a direction", "add direction: from or direction: to")
     return None
 
 
-def references_of(collection: Collection) -> Iterator[tuple[Field, Reference]]:
-    """Every reference of a collection with the field that declares it, fields sorted by name."""
-    for item in sorted(collection.fields, key=lambda item: item.name):
+def references_of(fields: Mapping[str, Field]) -> Iterator[tuple[str, Reference]]:
+    """Every reference with the path of the field that declares it, in the order of `fields`."""
+    for path, item in fields.items():
         for reference in item.references:
-            yield item, reference
+            yield path, reference
 
 
 def _edge(here: End, reference: Reference) -> Edge:

@@ -5,12 +5,16 @@ their path, e.g. `home.town`; the first part is the column.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from habeas.domain.dataset import Address, DataType, Match
 from habeas.domain.policy import SharedRows
 from habeas.domain.ports import Table
+
+DISTINCT_LENGTH = 12
+"""With fewer characters than these, masked texts of many rows are likely to meet."""
 
 
 class SkipReason(StrEnum):
@@ -24,11 +28,12 @@ class SkipReason(StrEnum):
 
 
 class OmitReason(StrEnum):
-    """Why a targeted field is not masked."""
+    """Why a targeted field is not masked. `PRESERVED` alone is as the policy wants it, and no exception."""
 
+    PRESERVED = "the masking strategy keeps it"
     READ_ONLY = "the field is read-only"
     PRIMARY_KEY = "primary keys are never masked"
-    NO_KEY = "the collection has no primary key"
+    NO_KEY = "its rows cannot be told apart without a primary key"
     FOREIGN_KEY = "a foreign-key constraint would refuse the change"
     GENERATED = "the store computes the column itself"
     NOT_NULL = "the column must not be null and cannot hold text"
@@ -39,15 +44,16 @@ class OmitReason(StrEnum):
 class Substitute(StrEnum):
     """What is written instead of the strategy's own value, and why it is reported."""
 
-    NULL = "null"  # a text strategy on a column that holds no text
-    DERIVED = "derived"  # a constant or null where the column is unique or must not be null: HMAC-derived text
+    NULL = "null"  # a text strategy on a column that holds no text, or is unique and holds too little of it
+    DERIVED = "derived"  # where the column is unique (a constant, a text cut short) or must not be null: HMAC-derived
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """One way into a node: values of `source.source_field`, or identities of kind `identity`, find `field`.
 
-    `all_elements`: arrays that it is found in are not narrowed to what matched.
+    `nested`: the values stand inside the column, or are the elements of an array. `all_elements`: arrays that they are
+    found in are not narrowed to what matched.
     """
 
     field: str
@@ -56,6 +62,7 @@ class Link:
     source: Address | None = None
     source_field: str | None = None
     identity: str | None = None
+    nested: bool = False
     all_elements: bool = False
 
 
@@ -107,6 +114,17 @@ class FieldMasking:
     length: int | None = None
     substitute: Substitute | None = None
     nested: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """The ending that a masked text keeps (`format_preservation` of its strategy), "" for none."""
+        form = self.configuration.get("format_preservation")
+        return str(form.get("suffix", "")) if isinstance(form, Mapping) else ""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the length leaves enough beside the suffix for masked texts to stay distinct."""
+        return self.length is None or self.length - len(self.suffix) >= DISTINCT_LENGTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,14 @@ class PlacedDataset:
 class StrategyFacts:
     """What planning must know of a masking strategy.
 
-    `text_only`: its result is text. `constant`: it is the same for all rows. `null`: it is null.
+    `text_only`: its result is text. `constant`: it is the same for all rows. `null`: it is null. `keeps`: it is the
+    value itself.
     """
 
     text_only: bool = True
     constant: bool = False
     null: bool = False
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """The planner's door: `make_plan` turns all that decides a plan into the plan.
 
 graph (edges) -> survey (who takes part, who is reached) -> traversal (order, directions) -> groups (cycles) ->
-targeting (what each rule returns or masks). Pure: no I/O, no clock, no randomness.
+targeting (what each rule returns or masks) -> erasure_order. Pure: no I/O, no clock, no randomness.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from habeas.domain.dataset import Address, Match
 from habeas.domain.errors import DatasetError, InputError, Unreachable
@@ -12,9 +13,10 @@ from habeas.domain.policy import OnUnreachable, Policy, check_erasure_targets
 from habeas.domain.ports import Table
 from habeas.domain.request import ActionType
 from habeas.planning.checks import check_against_sketch, check_composite_keys, check_datasets
-from habeas.planning.columns import TableFacts
+from habeas.planning.columns import NO_FACTS, TableFacts
 from habeas.planning.digest import digest_input
-from habeas.planning.graph import Place
+from habeas.planning.erasure_order import order_erasure
+from habeas.planning.graph import Place, lay_out
 from habeas.planning.groups import form_groups
 from habeas.planning.plan import Group, Link, Node, Plan, Skipped, SkipReason
 from habeas.planning.plan_input import AccessLevel, ConnectionState, PlacedDataset, PlanInput, StrategyFacts
@@ -51,9 +53,13 @@ def make_plan(given: PlanInput) -> Plan:
     walked = walk(survey.graph, survey.roots, survey.reached)
     groups = form_groups(walked, survey.graph.after)
     visited = [survey.graph.places[address] for group in groups for address in group.nodes]
-    nodes = _make_nodes(visited, groups, walked, given.identity_kinds)
-    targeting = Targeting(given.policy, visited, given.strategies)
     facts = gather_facts(visited)
+    nodes = _make_nodes(visited, groups, walked, given.identity_kinds, facts)
+    targeting = Targeting(given.policy, visited, given.strategies)
+    erasures = targeting.plan_erasure(facts, _find_narrowed(nodes))
+    erases = bool(given.policy.rules_for(ActionType.ERASURE))
+    deleting = {address for address, erasure in erasures.items() if erasure.delete}
+    order = order_erasure(visited if erases else (), walked.edges, deleting, facts)
     return Plan(
         digest=digest_input(given),
         policy=given.policy.key,
@@ -62,8 +68,9 @@ def make_plan(given: PlanInput) -> Plan:
         groups=groups,
         skipped=tuple(sorted((*survey.skipped, *unreachable), key=lambda item: item.address)),
         access=targeting.select(),
-        erases=bool(given.policy.rules_for(ActionType.ERASURE)),
-        erasure=targeting.plan_erasure(facts),
+        erases=erases,
+        shared_rows=given.policy.shared_rows,
+        erasure=tuple(erasures[address] for address in order.addresses if address in erasures),
         affected=targeting.list_affected(),
         warnings=(
             *survey.warnings,
@@ -71,21 +78,20 @@ def make_plan(given: PlanInput) -> Plan:
             *_warn_of_scans(nodes),
             *_warn_of_keys(visited, facts),
             *_warn_of_alternatives(nodes),
+            *order.warnings,
+            *_warn_of_children(deleting, survey.graph.places, facts),
         ),
     )
 
 
 def traversability(datasets: Sequence[PlacedDataset]) -> tuple[bool, str]:
     """Whether all collections are reached when every declared identity is given; if not, why (case D30)."""
-    kinds = find_kinds(
-        Place(Address(placed.dataset.key, collection.name), placed.dataset, collection, placed.connection, {})
-        for placed in datasets
-        for collection in placed.dataset.collections
-    )
+    kinds = find_kinds(lay_out(datasets).values())
     try:
         survey = survey_graph(datasets, kinds)
         _settle_unreached(survey, OnUnreachable.FAIL)
-        form_groups(walk(survey.graph, survey.roots, survey.reached), survey.graph.after)
+        groups = form_groups(walk(survey.graph, survey.roots, survey.reached), survey.graph.after)
+        order_erasure([survey.graph.places[address] for group in groups for address in group.nodes])
     except (DatasetError, Unreachable) as error:
         return False, str(error)
     return True, ""
@@ -123,23 +129,35 @@ def _hint_for(needs: set[tuple[str, ...]]) -> str:
 
 
 def _make_nodes(
-    visited: Sequence[Place], groups: Sequence[Group], walked: Walk, kinds: frozenset[str]
+    visited: Sequence[Place],
+    groups: Sequence[Group],
+    walked: Walk,
+    kinds: frozenset[str],
+    facts: Mapping[Address, TableFacts],
 ) -> tuple[Node, ...]:
     group_of = {address: number for number, group in enumerate(groups) for address in group.nodes}
-    links: dict[Address, list[Link]] = {place.address: _identity_links(place, kinds) for place in visited}
+    links = {place.address: _identity_links(place, kinds) for place in visited}
     feeds: dict[Address, set[str]] = {place.address: set() for place in visited}
-    fields = {place.address: place.fields for place in visited}
+    places = {place.address: place for place in visited}
     for edge in sorted(walked.edges, key=lambda edge: (edge.target.field, str(edge.source))):
         source, target = edge.source, edge.target
-        data_type = fields[target.address][target.field].data_type
-        links[target.address].append(Link(target.field, data_type, source=source.address, source_field=source.field))
+        place = places[target.address]
+        links[target.address].append(
+            Link(
+                target.field,
+                place.fields[target.field].data_type,
+                source=source.address,
+                source_field=source.field,
+                all_elements=_keeps_all(place, target.field),
+            )
+        )
         feeds[source.address].add(source.field)
     return tuple(
         Node(
             place.address,
             place.connection.key,
-            Table(place.address, tuple(place.fields), tuple(sorted(place.collection.key)), place.dataset.schema),
-            tuple(links[place.address]),
+            _make_table(place),
+            tuple(_mark_nested(link, place, facts.get(place.address, NO_FACTS)) for link in links[place.address]),
             group_of[place.address],
             tuple(sorted(feeds[place.address])),
         )
@@ -149,10 +167,32 @@ def _make_nodes(
 
 def _identity_links(place: Place, kinds: frozenset[str]) -> list[Link]:
     return [
-        Link(item.name, item.data_type, item.match, identity=item.identity)
-        for item in place.fields.values()
+        Link(path, item.data_type, item.match, identity=item.identity, all_elements=_keeps_all(place, path))
+        for path, item in place.fields.items()
         if item.identity in kinds
     ]
+
+
+def _make_table(place: Place) -> Table:
+    columns = tuple(item.name for item in place.collection.fields)
+    return Table(place.address, columns, tuple(sorted(place.collection.key)), place.dataset.schema)
+
+
+def _keeps_all(place: Place, path: str) -> bool:
+    """Whether the field or one that it is part of returns all elements."""
+    names = path.split(".")
+    return any(place.fields[".".join(names[:end])].all_elements for end in range(1, len(names) + 1))
+
+
+def _mark_nested(link: Link, place: Place, facts: TableFacts) -> Link:
+    """The link, with word of whether its values stand inside of a column."""
+    column = facts.column(link.field.partition(".")[0])
+    return replace(link, nested="." in link.field or place.fields[link.field].array or column.nested)
+
+
+def _find_narrowed(nodes: Iterable[Node]) -> frozenset[Address]:
+    """Collections that are entered inside of a column, so that arrays in their rows may be cut to what matched."""
+    return frozenset(node.address for node in nodes if any(one.nested and not one.all_elements for one in node.links))
 
 
 def _warn_of_arbitrary_order(survey: Survey) -> list[str]:
@@ -195,4 +235,21 @@ def _warn_of_keys(visited: Iterable[Place], facts: Mapping[Address, TableFacts])
         table, key = facts.get(place.address), place.collection.key
         if table is not None and table.known and key and not any(unique.issubset(key) for unique in table.keys):
             warnings.append(f"{place.address}: the store does not keep the declared key unique ({', '.join(key)})")
+    return warnings
+
+
+def _warn_of_children(
+    deleting: Iterable[Address], places: Mapping[Address, Place], facts: Mapping[Address, TableFacts]
+) -> list[str]:
+    """Tables whose rows refer to some that are deleted, and stay."""
+    warnings = []
+    gone = {(places[address].connection.key, facts.get(address, NO_FACTS).name) for address in deleting}
+    for address in sorted(deleting):
+        children = facts.get(address, NO_FACTS).children
+        stay = sorted(name for schema, name in children if (places[address].connection.key, (schema, name)) not in gone)
+        if stay:
+            warnings.append(
+                f"rows of {address} are deleted while {', '.join(stay)} may refer to them by a foreign key: the store "
+                "decides whether that is allowed"
+            )
     return warnings

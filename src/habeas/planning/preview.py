@@ -6,10 +6,15 @@ Statements come from the caller, with placeholders in place of values; this modu
 from collections.abc import Iterator, Mapping
 
 from habeas.domain.dataset import Address, Match
+from habeas.domain.policy import SharedRows
 from habeas.planning.plan import FieldMasking, Link, Node, NodeErasure, Plan, Substitute
 
+_SHARED = {
+    SharedRows.REPORT: "rows that other people own too are masked or deleted, and listed",
+    SharedRows.SKIP: "rows that other people own too are left, and listed",
+}
 _SUBSTITUTES = {
-    Substitute.NULL: "null instead: the column holds no text",
+    Substitute.NULL: "null instead: the column cannot hold the text",
     Substitute.DERIVED: "derived text instead: the column is unique or must not be null",
 }
 
@@ -28,7 +33,8 @@ def preview_plan(
             rule.rule: {str(selection.address): list(selection.fields) for selection in rule.selections}
             for rule in plan.access
         },
-        "erasure": [_describe_erasure(erasure, changes.get(erasure.address)) for erasure in plan.erasure],
+        "shared_rows": plan.shared_rows.value,
+        "erasure": [_describe_erasure(erasure, plan, changes.get(erasure.address)) for erasure in plan.erasure],
         "skipped": [
             {"collection": str(item.address), "reason": item.reason.value, "detail": item.detail}
             for item in plan.skipped
@@ -57,9 +63,11 @@ def _describe_visit(node: Node, plan: Plan, statement: str | None) -> dict[str, 
     }
 
 
-def _describe_erasure(erasure: NodeErasure, statement: str | None) -> dict[str, object]:
+def _describe_erasure(erasure: NodeErasure, plan: Plan, statement: str | None) -> dict[str, object]:
     return {
         "collection": str(erasure.address),
+        "deletes": erasure.delete,
+        "key": list(plan.node(erasure.address).table.key),
         "masks": [
             {"field": item.field, "rule": item.rule, "strategy": item.strategy, "note": _note(item)}
             for item in erasure.maskings
@@ -72,7 +80,7 @@ def _describe_erasure(erasure: NodeErasure, statement: str | None) -> dict[str, 
 def _describe_link(link: Link) -> str:
     origin = f"identity {link.identity}" if link.source is None else f"{link.source}.{link.source_field}"
     match = "" if link.match is Match.EXACT else f" ({link.match.value})"
-    return f"{link.field} = {origin}{match}"
+    return f"{link.field} = {origin}{match}" + (" (whole arrays)" if link.all_elements else "")
 
 
 def _note(item: FieldMasking) -> str:
@@ -116,8 +124,12 @@ def _erasure_lines(plan: Plan, changes: Mapping[Address, str]) -> Iterator[str]:
     if not plan.erases:
         return
     yield "\nErasure, in this order"
+    if plan.shared_rows is not SharedRows.MASK:
+        yield f"  {_SHARED[plan.shared_rows]}"
     for number, erasure in enumerate(plan.erasure, start=1):
-        yield f"  {number}. {erasure.address}"
+        yield f"  {number}. {erasure.address}" + (": rows are deleted" if erasure.delete else "")
+        if (erasure.delete or erasure.maskings) and not plan.node(erasure.address).table.key:
+            yield "       without a key: rows are found by all that was read of them"
         for item in erasure.maskings:
             note = _note(item)
             yield f"       {item.field}: {item.strategy} by rule {item.rule}" + (f" ({note})" if note else "")

@@ -16,7 +16,7 @@ def find_roots(graph: Graph, kinds: Container[str]) -> tuple[Address, ...]:
     return tuple(
         address
         for address, place in graph.places.items()
-        if any(item.identity in kinds for item in place.collection.fields if item.identity is not None)
+        if any(item.identity in kinds for item in place.fields.values() if item.identity is not None)
     )
 
 
@@ -46,7 +46,7 @@ def find_needed_kinds(graph: Graph, unreached: Iterable[Address]) -> dict[Addres
 
 def find_kinds(places: Iterable[Place]) -> frozenset[str]:
     """All identity kinds that fields of these collections declare."""
-    return frozenset(item.identity for place in places for item in place.collection.fields if item.identity is not None)
+    return frozenset(item.identity for place in places for item in place.fields.values() if item.identity is not None)
 
 
 def find_gate(address: Address, came_from: Mapping[Address, Address | None], left_out: Container[Address]) -> Address:

@@ -104,4 +104,6 @@ def _warn_of_after(graph: Graph, places: Mapping[Address, Place]) -> list[str]:
         names = [str(other) for other in place.collection.after if other not in places]
         names += [f"dataset {key}" for key in place.dataset.after if key not in datasets]
         warnings += [f"{address} is to be visited after {name}, which does not exist" for name in names]
+        names = [str(other) for other in place.collection.erase_after if other not in places]
+        warnings += [f"{address} is to be erased after {name}, which does not exist" for name in names]
     return warnings

@@ -1,18 +1,20 @@
 """Targeting: what each rule of the policy returns or masks, and what must stay and why.
 
-Category matching at the dot (data-plane §1.10), precedence of maskings (§3.3, §4.5), and the columns that a
-store would refuse to change (design §3). Knows nothing of the walk.
+Category matching at the dot (data-plane §1.10), precedence of maskings (§3.3, §4.5). A covered field stands for all
+that is inside of it, a covered collection for all its fields. Knows nothing of the walk.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection as Container
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from habeas.domain.category import covers
-from habeas.domain.dataset import Address, DataType, Field
+from habeas.domain.dataset import Address, Field
 from habeas.domain.errors import InputError
 from habeas.domain.policy import Masking, Policy, Rule
 from habeas.domain.request import ActionType
-from habeas.planning.columns import NO_FACTS, ColumnFacts, SketchFacts, TableFacts
+from habeas.planning.columns import NO_FACTS, SketchFacts, TableFacts
+from habeas.planning.fitting import fit
 from habeas.planning.graph import Place
 from habeas.planning.plan import (
     AccessRule,
@@ -23,7 +25,6 @@ from habeas.planning.plan import (
     OmitReason,
     Omitted,
     Selection,
-    Substitute,
 )
 from habeas.planning.plan_input import AccessLevel, StrategyFacts
 
@@ -35,8 +36,8 @@ class Target:
     rule: Rule
     covered: frozenset[str]
 
-    def hits(self, item: Field) -> bool:
-        return not self.covered.isdisjoint(item.categories)
+    def hits(self, categories: Iterable[str]) -> bool:
+        return not self.covered.isdisjoint(categories)
 
 
 class Targeting:
@@ -44,7 +45,7 @@ class Targeting:
 
     def __init__(self, policy: Policy, places: Sequence[Place], strategies: Mapping[str, StrategyFacts]) -> None:
         """Raises InputError when a rule names a strategy that `strategies` does not hold."""
-        occurring = {category for place in places for item in place.collection.fields for category in item.categories}
+        occurring = {category for place in places for category in _categories(place)}
         self._places = places
         self._strategies = strategies
         self._access = [_target(rule, occurring) for rule in policy.rules_for(ActionType.ACCESS)]
@@ -59,10 +60,20 @@ class Targeting:
             for target in self._access
         )
 
-    def plan_erasure(self, facts: Mapping[Address, TableFacts]) -> tuple[NodeErasure, ...]:
-        """What erasure does per collection with a covered field, in reverse of the walk."""
-        found = (self._erase(place, facts.get(place.address, NO_FACTS)) for place in reversed(self._places))
-        return tuple(erasure for erasure in found if erasure is not None)
+    def plan_erasure(
+        self, facts: Mapping[Address, TableFacts], narrowed: Container[Address] = ()
+    ) -> dict[Address, NodeErasure]:
+        """What erasure does per collection with a covered field, in walk order.
+
+        `narrowed`: collections whose rows may be read in part.
+        """
+        found = {}
+        for place in self._places:
+            table = facts.get(place.address, NO_FACTS)
+            erasure = self._erase(place, table, findable=table.locatable and place.address not in narrowed)
+            if erasure is not None:
+                found[place.address] = erasure
+        return found
 
     def list_affected(self) -> tuple[Affected, ...]:
         """Per collection the fields that the access rules and the erasure rules cover, each once."""
@@ -73,60 +84,77 @@ class Targeting:
 
     def _selections(self, target: Target) -> Iterable[Selection]:
         for place in self._places:
-            fields = tuple(name for name, item in place.fields.items() if target.hits(item))
-            if fields:
-                yield Selection(place.address, fields)
+            paths = sorted(path for path, _ in _covered(place, [target]))
+            if paths:
+                yield Selection(place.address, tuple(paths))
 
-    def _erase(self, place: Place, table: TableFacts) -> NodeErasure | None:
-        maskings, omitted = [], []
-        for item in place.fields.values():
-            masking = self._mask(item)
-            if masking is None:
-                continue
-            settled = _protect(place, item) or self._fit(item, masking, table.column(item.name))
-            if isinstance(settled, OmitReason):
-                omitted.append(Omitted(item.name, settled))
-            else:
-                maskings.append(settled)
-        if not maskings and not omitted:
+    def _erase(self, place: Place, table: TableFacts, *, findable: bool) -> NodeErasure | None:
+        """`findable`: rows can be told apart by all that was read of them."""
+        whole = self._last(place.collection.categories)
+        settled = [
+            outcome
+            for item in place.collection.fields
+            for outcome in self._settle(item.name, item, whole, table, protected=False)
+        ]
+        if not settled:
             return None
-        return NodeErasure(place.address, tuple(maskings), tuple(omitted))
+        settled.sort(key=lambda outcome: outcome.field)
+        hindrance = _find_hindrance(place, settled, findable=findable)
+        if hindrance is not None:
+            return NodeErasure(place.address, (), tuple(_hinder(outcome, hindrance) for outcome in settled))
+        if place.collection.delete:
+            return NodeErasure(place.address, (), delete=True)
+        return NodeErasure(
+            place.address,
+            tuple(outcome for outcome in settled if isinstance(outcome, FieldMasking)),
+            tuple(outcome for outcome in settled if isinstance(outcome, Omitted)),
+        )
 
-    def _mask(self, item: Field) -> FieldMasking | None:
-        """The masking of one field: its own before the rule's, the last rule that covers it before earlier ones."""
-        chosen = None
-        for target, masking in self._erasure:
-            if target.hits(item):
-                chosen = target.rule, masking
-        if chosen is None:
-            return None
-        rule, masking = chosen
+    def _settle(
+        self, path: str, item: Field, above: int | None, table: TableFacts, *, protected: bool
+    ) -> Iterator[FieldMasking | Omitted]:
+        """What becomes of a field and what is inside. `above`: the rule that covers what it is part of."""
+        chosen = self._last(item.categories, above)
+        protected = protected or item.read_only
+        # An object is masked as one, unless something inside must stay or the column must not become null.
+        apart = chosen is None or (not protected and (self._keeps(item, chosen) or self._holds_kept(item)))
+        inside = item.fields if apart else ()
+        if chosen is not None and not inside:
+            outcome = self._mask(path, item, chosen, table, protected=protected)
+            yield outcome
+            inside = item.fields if isinstance(outcome, Omitted) and outcome.reason is OmitReason.NOT_NULL else ()
+        for inner in inside:
+            yield from self._settle(f"{path}.{inner.name}", inner, chosen, table, protected=protected)
+
+    def _mask(
+        self, path: str, item: Field, chosen: int, table: TableFacts, *, protected: bool
+    ) -> FieldMasking | Omitted:
+        """The masking of one field: its own before the rule's."""
+        target, masking = self._erasure[chosen]
         if item.masking is not None:
             masking = Masking(item.masking.strategy, item.masking.configuration)
-            self._facts_of(masking.strategy, f"field {item.name!r}")
-        return FieldMasking(item.name, rule.key, masking.strategy, dict(masking.configuration))
+        strategy = self._facts_of(masking.strategy, f"field {path!r}")
+        if strategy.keeps:
+            return Omitted(path, OmitReason.PRESERVED)
+        if protected or item.primary_key:
+            return Omitted(path, OmitReason.READ_ONLY if protected else OmitReason.PRIMARY_KEY)
+        wanted = FieldMasking(path, target.rule.key, masking.strategy, dict(masking.configuration))
+        fitted = fit(wanted, item, strategy, table.column(path.partition(".")[0]))
+        return Omitted(path, fitted) if isinstance(fitted, OmitReason) else fitted
 
-    def _fit(self, item: Field, masking: FieldMasking, column: ColumnFacts) -> FieldMasking | OmitReason:
-        """Adapt a masking to what its column can hold."""
-        strategy = self._strategies[masking.strategy]
-        text = column.text and item.data_type in (None, DataType.STRING)
-        to_null = strategy.null or (strategy.text_only and not text)
-        if column.primary:
-            return OmitReason.PRIMARY_KEY
-        if column.generated:
-            return OmitReason.GENERATED
-        if column.parent or (column.child and not (to_null and column.nullable)):
-            return OmitReason.FOREIGN_KEY
-        if to_null and not column.nullable and not (strategy.null and text):
-            return OmitReason.NOT_NULL
-        return FieldMasking(
-            field=masking.field,
-            rule=masking.rule,
-            strategy=masking.strategy,
-            configuration=masking.configuration,
-            length=min((length for length in (item.length, column.length) if length is not None), default=None),
-            substitute=_substitute(strategy, column, to_null=to_null),
-        )
+    def _keeps(self, item: Field, chosen: int | None = None) -> bool:
+        """Whether a field's own masking, or else that of the rule that covers it, is to leave it as it is."""
+        masking = item.masking or (None if chosen is None else self._erasure[chosen][1])
+        return masking is not None and self._facts_of(masking.strategy, f"field {item.name!r}").keeps
+
+    def _holds_kept(self, item: Field) -> bool:
+        """Whether something inside of an object must stay, by what is said of it itself."""
+        return any(inner.read_only or self._keeps(inner) or self._holds_kept(inner) for inner in item.fields)
+
+    def _last(self, categories: Iterable[str], above: int | None = None) -> int | None:
+        """The last rule that covers one of these categories, `above` counting as such; its place in the policy."""
+        hits = [number for number, (target, _) in enumerate(self._erasure) if target.hits(categories)]
+        return max((number for number in (above, *hits) if number is not None), default=None)
 
     def _masking_of(self, rule: Rule) -> Masking:
         if rule.masking is None:
@@ -146,32 +174,49 @@ def _target(rule: Rule, occurring: Iterable[str]) -> Target:
     return Target(rule, frozenset(covered))
 
 
-def _protect(place: Place, item: Field) -> OmitReason | None:
-    """Why a field must stay as it is, whatever its column can hold."""
+def _categories(place: Place) -> Iterator[str]:
+    yield from place.collection.categories
+    for item in place.fields.values():
+        yield from item.categories
+
+
+def _covered(place: Place, targets: Sequence[Target]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The covered fields and their categories, without what is inside of them."""
+    categories = place.collection.categories
+    if any(target.hits(categories) for target in targets):
+        yield from ((item.name, item.categories or categories) for item in place.collection.fields)
+        return
+    pending = [(item.name, item) for item in place.collection.fields]
+    while pending:
+        path, item = pending.pop()
+        if any(target.hits(item.categories) for target in targets):
+            yield path, item.categories
+        else:
+            pending.extend((f"{path}.{inner.name}", inner) for inner in item.fields)
+
+
+def _hinder(outcome: FieldMasking | Omitted, hindrance: OmitReason) -> Omitted:
+    """What is preserved would have stayed anyway."""
+    preserved = isinstance(outcome, Omitted) and outcome.reason is OmitReason.PRESERVED
+    return Omitted(outcome.field, OmitReason.PRESERVED if preserved else hindrance)
+
+
+def _find_hindrance(place: Place, settled: Iterable[FieldMasking | Omitted], *, findable: bool) -> OmitReason | None:
+    """Why nothing can be erased in a collection."""
     if place.connection.access is not AccessLevel.WRITE:
         return OmitReason.CONNECTION_READ_ONLY
     if not place.connection.erases:
         return OmitReason.CANNOT_ERASE
-    if not place.collection.key:
-        return OmitReason.NO_KEY
-    if item.read_only:
-        return OmitReason.READ_ONLY
-    return OmitReason.PRIMARY_KEY if item.primary_key else None
-
-
-def _substitute(strategy: StrategyFacts, column: ColumnFacts, *, to_null: bool) -> Substitute | None:
-    if strategy.null:
-        return None if column.nullable else Substitute.DERIVED
-    if to_null:
-        return Substitute.NULL
-    return Substitute.DERIVED if strategy.constant and column.unique else None
+    if place.collection.key:
+        return None
+    nested = any(isinstance(outcome, FieldMasking) and outcome.nested for outcome in settled)
+    return None if findable and (place.collection.delete or not nested) else OmitReason.NO_KEY
 
 
 def _affected(place: Place, targets: Sequence[Target]) -> tuple[AffectedField, ...]:
     return tuple(
-        AffectedField(f"{place.address}:{name}", name, item.categories)
-        for name, item in place.fields.items()
-        if any(target.hits(item) for target in targets)
+        AffectedField(f"{place.address}:{path}", path, categories)
+        for path, categories in sorted(_covered(place, targets))
     )
 
 

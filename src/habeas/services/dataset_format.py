@@ -1,13 +1,12 @@
 """Datasets as people write them (YAML or JSON, data-plane §1.1–1.7) to domain values and back.
 
 Owns the shape, its checks and errors that name file, line, path and mend. Knows no connection and
-no other dataset: whether references lead somewhere is the planner's business.
+no other dataset: whether references lead somewhere is the planner's business. Files written for Fides are read
+unchanged; refused is only what would leave data unfound or unmasked if it were ignored.
 """
 
-import re
+import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from operator import attrgetter
 from typing import TypeVar
 
@@ -22,16 +21,28 @@ from habeas.domain.dataset import (
     Match,
     Reference,
 )
-from habeas.domain.errors import DatasetError, InputError
+from habeas.domain.errors import InputError
 from habeas.domain.policy import check_category
-from habeas.masking.registry import make_strategy
-from habeas.services.yaml_text import Steps, read_yaml
+from habeas.masking.registry import make_strategy, strategies
+from habeas.services.dataset_parts import Part
+from habeas.services.yaml_text import read_yaml
 
-_KEY = re.compile(r"[A-Za-z0-9_.\-<>]+")
-_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_FLAT_ONLY = "this version handles flat collections only"
+MAX_DEPTH = 30
+"""Fields inside of fields, at most: each costs the parser and its readers a few frames."""
 
-_Choice = TypeVar("_Choice", bound=StrEnum)
+_SCHEMA_STORES = ("postgres", "mysql", "mariadb", "duckdb", "sqlite")
+"""Connection types whose namespaces need a schema; for others they are taken as they are."""
+
+_NOT_ON_OBJECTS = {
+    "identity": "move it to the field inside that holds the identity",
+    "references": "move them to the field inside that holds the value",
+    "primary_key": "declare the field that tells rows apart as primary_key",
+    "length": "move it to the fields inside",
+}
+"""Settings that say something of one value, and where they belong when the field holds objects (weakness 21)."""
+
+_log = logging.getLogger(__name__)
+
 _Named = TypeVar("_Named", Dataset, Collection, Field)
 
 
@@ -41,7 +52,7 @@ def parse_datasets(text: str, *, source: str = "") -> tuple[Dataset, ...]:
     Aliases, tags and repeated keys are refused. Raises DatasetError.
     """
     value, lines = read_yaml(text, source)
-    root = _Part(value, source, lines=lines)
+    root = Part(value, source, lines=lines)
     if not isinstance(value, dict) or value.get("dataset") is None:
         raise root.error("this is no dataset document", 'it must be a mapping with the key "dataset" and a list')
     return _distinct(root.get("dataset").items(), _parse_dataset, "dataset")
@@ -49,18 +60,19 @@ def parse_datasets(text: str, *, source: str = "") -> tuple[Dataset, ...]:
 
 def parse_dataset(value: object, *, source: str = "") -> Dataset:
     """One dataset of an API body. Raises DatasetError."""
-    return _parse_dataset(_Part(value, source))
+    return _parse_dataset(Part(value, source))
 
 
 def dataset_to_json(dataset: Dataset) -> dict[str, object]:
     """The dataset in the form `parse_dataset` reads; absent and default things are left out."""
+    namespace = _without_empty(
+        connection_type=dataset.written_for, database_name=dataset.database, schema=dataset.schema
+    )
     return _without_empty(
         fides_key=dataset.key,
         name=dataset.name,
         description=dataset.description,
-        fides_meta=_without_empty(
-            after=list(dataset.after), namespace=_without_empty(schema=dataset.schema) if dataset.schema else None
-        ),
+        fides_meta=_without_empty(after=list(dataset.after), namespace=namespace),
     ) | {"collections": [_collection_to_json(collection) for collection in dataset.collections]}
 
 
@@ -68,9 +80,12 @@ def _collection_to_json(collection: Collection) -> dict[str, object]:
     return _without_empty(
         name=collection.name,
         description=collection.description,
+        data_categories=list(collection.categories),
         fides_meta=_without_empty(
             after=[f"{address.dataset}.{address.collection}" for address in collection.after],
+            erase_after=[f"{address.dataset}.{address.collection}" for address in collection.erase_after],
             skip_processing=collection.skip_processing,
+            masking_strategy_override={"strategy": "delete"} if collection.delete else None,
         ),
     ) | {"fields": [_field_to_json(item) for item in collection.fields]}
 
@@ -85,21 +100,24 @@ def _field_to_json(item: Field) -> dict[str, object]:
         for reference in item.references
     ]
     masking = item.masking
+    data_type = item.data_type and item.data_type.value + "[]" * item.array
     return _without_empty(
         name=item.name,
         description=item.description,
         data_categories=list(item.categories),
         fides_meta=_without_empty(
-            data_type=item.data_type and item.data_type.value,
+            data_type=data_type,
             length=item.length,
             primary_key=item.primary_key,
             identity=item.identity,
             match=item.match.value if item.match is not Match.EXACT else None,
             references=references,
+            return_all_elements=item.all_elements,
             read_only=item.read_only,
             masking_strategy_override=masking
             and {"strategy": masking.strategy, "configuration": dict(masking.configuration)},
         ),
+        fields=[_field_to_json(inner) for inner in item.fields],
     )
 
 
@@ -107,115 +125,15 @@ def _without_empty(**entries: object) -> dict[str, object]:
     return {key: value for key, value in entries.items() if value not in (None, False, [], {})}
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A value of the document and the place it stands at; an absent one holds None."""
-
-    value: object
-    source: str
-    path: str = ""
-    steps: Steps = ()
-    lines: Mapping[Steps, int] = field(default_factory=dict)
-
-    def error(self, message: str, hint: str = "") -> DatasetError:
-        """To be raised; the line is that of the nearest thing that stands in the text."""
-        nearest = (self.steps[:end] for end in range(len(self.steps), -1, -1))
-        line = next((self.lines[steps] for steps in nearest if steps in self.lines), None)
-        return DatasetError(message, path=self.path, source=self.source, line=line, hint=hint)
-
-    def get(self, key: str) -> "_Part":
-        if self.value is not None and not isinstance(self.value, Mapping):
-            raise self.error("this must be a mapping", "write key: value pairs")
-        value = None if self.value is None else self.value.get(key)
-        path = f"{self.path}.{key}" if self.path else key
-        return replace(self, value=value, path=path, steps=(*self.steps, key))
-
-    def items(self) -> Iterator["_Part"]:
-        """The elements of a list; none when it is absent."""
-        if self.value is not None and not isinstance(self.value, list | tuple):
-            raise self.error("this must be a list")
-        for index, item in enumerate(self.value or ()):
-            yield replace(self, value=item, path=f"{self.path}[{index}]", steps=(*self.steps, index))
-
-    def called(self, path: str) -> "_Part":
-        """The same place under the name that people know it by."""
-        return replace(self, path=path)
-
-    def meta(self) -> "_Part":
-        """`fides_meta`, or its older spelling when that is absent."""
-        newer = self.get("fides_meta")
-        return newer if newer.value is not None else self.get("fidesops_meta")
-
-    def required(self) -> "_Part":
-        if self.value is None:
-            raise self.error("this is required")
-        return self
-
-    def text(self) -> str | None:
-        """Text or None; numbers become text."""
-        if self.value is None or isinstance(self.value, str):
-            return self.value
-        if isinstance(self.value, int | float) and not isinstance(self.value, bool):
-            return str(self.value)
-        raise self.error("this must be text", "put it in quotes")
-
-    def name(self) -> str:
-        """Text that is required, not empty and free of control characters."""
-        text = self.required().text() or ""
-        if not text or any(ord(character) < 32 for character in text):
-            raise self.error("this must be a name: text without control characters, not empty")
-        return text
-
-    def key(self) -> str:
-        """A dataset's key."""
-        key = self.name()
-        if not _KEY.fullmatch(key):
-            raise self.error("this is no dataset key", "use letters, digits and _ . - < > only")
-        return key
-
-    def address(self) -> Address:
-        """A collection elsewhere, written `dataset.collection`."""
-        parts = self.name().split(".")
-        if len(parts) != 2 or not all(parts):
-            raise self.error("this is no collection", "write dataset.collection: two parts with one dot")
-        return Address(*parts)
-
-    def flag(self) -> bool:
-        """True or false, false when absent; YAML's older words for them count too."""
-        if self.value is None or isinstance(self.value, bool):
-            return bool(self.value)
-        word = self.value.lower() if isinstance(self.value, str) else ""
-        if word not in _FLAGS:
-            raise self.error("this must be true or false")
-        return _FLAGS[word]
-
-    def positive(self) -> int | None:
-        if self.value is None:
-            return None
-        if isinstance(self.value, bool) or not isinstance(self.value, int) or self.value < 1:
-            raise self.error("this must be a whole number above zero")
-        return self.value
-
-    def choice(self, choices: type[_Choice]) -> _Choice | None:
-        text = self.text()
-        if text is None:
-            return None
-        if text not in list(choices):
-            raise self.error(f"{text!r} is not known here", f"use one of {', '.join(choices)}")
-        return choices(text)
-
-    def refuse(self, message: str, hint: str) -> None:
-        """Raises when anything but an empty value stands here: what is not carried out must not be ignored."""
-        if self.value not in (None, False, "", [], {}):
-            raise self.error(message, hint)
-
-
-def _parse_dataset(part: _Part) -> Dataset:
+def _parse_dataset(part: Part) -> Dataset:
     key = part.get("fides_key").key()
     part = part.called(key)
     meta = part.meta()
+    namespace = meta.get("namespace")
+    if namespace.value is not None:
+        _check_namespace(namespace)
 
-    def parse_one(item: _Part) -> Collection:
+    def parse_one(item: Part) -> Collection:
         return _parse_collection(item, key)
 
     return Dataset(
@@ -224,23 +142,21 @@ def _parse_dataset(part: _Part) -> Dataset:
         description=part.get("description").text(),
         collections=_sorted_by_name(_distinct(part.get("collections").required().items(), parse_one, "collection")),
         after=tuple(dict.fromkeys(item.key() for item in meta.get("after").items())),
-        schema=_parse_schema(meta.get("namespace")),
+        schema=namespace.get("schema").optional_name(),
+        database=namespace.get("database_name").optional_name(),
+        written_for=namespace.get("connection_type").optional_name(),
     )
 
 
-def _parse_schema(part: _Part) -> str | None:
-    if part.value is None:
-        return None
-    schema = part.get("schema").name()
-    assert isinstance(part.value, Mapping)  # get() saw to it
-    for key in sorted(set(part.value) - {"schema", "connection_type"}):
-        part.get(key).refuse(
-            "this version's namespaces know only a schema", "leave it out; the connection says the rest"
-        )
-    return schema
+def _check_namespace(part: Part) -> None:
+    """A namespace for another kind of store is not checked (data-plane §1.6)."""
+    kind = part.get("connection_type").optional_name()
+    schema = part.get("schema")
+    if schema.value is None and (kind is None or kind in _SCHEMA_STORES):
+        raise schema.error("this is required", "name the schema, or leave the namespace out")
 
 
-def _parse_collection(part: _Part, dataset: str) -> Collection:
+def _parse_collection(part: Part, dataset: str) -> Collection:
     name = part.get("name").name()
     if "." in name or ":" in name:
         raise part.get("name").error(
@@ -248,63 +164,108 @@ def _parse_collection(part: _Part, dataset: str) -> Collection:
         )
     part = part.called(f"{dataset}.{name}")
     meta = part.meta()
-    part.get("data_categories").refuse("this version knows categories of fields only", "move them to the fields")
-    meta.get("erase_after").refuse("this version orders erasure by references", "leave erase_after out")
-    meta.get("partitioning").refuse("this version knows no partitioning", "leave partitioning out")
-    meta.get("masking_strategy_override").refuse(
-        "at a collection only the strategy delete is meant, and this version masks rows but deletes none",
-        "leave it out, or set masking_strategy_override on fields",
-    )
+    if meta.get("partitioning").value is not None:
+        _log.warning("%s: partitioning is for BigQuery alone and is ignored", part.path)
 
-    def parse_one(item: _Part) -> Field:
-        return _parse_field(item, f"{dataset}.{name}")
+    def parse_one(item: Part) -> Field:
+        return _parse_field(item, f"{dataset}.{name}", 1)
 
     return Collection(
         name=name,
         description=part.get("description").text(),
         fields=_sorted_by_name(_distinct(part.get("fields").required().items(), parse_one, "field")),
         after=tuple(dict.fromkeys(item.address() for item in meta.get("after").items())),
+        erase_after=tuple(dict.fromkeys(item.address() for item in meta.get("erase_after").items())),
         skip_processing=meta.get("skip_processing").flag(),
+        categories=_parse_categories(part),
+        delete=_parse_delete(meta.get("masking_strategy_override")),
     )
 
 
-def _parse_field(part: _Part, collection: str) -> Field:
+def _parse_delete(part: Part) -> bool:
+    """Whether rows are deleted: the only masking that a collection can have of its own."""
+    if part.value is None:
+        return False
+    if part.get("strategy").required().value != "delete":
+        raise part.error("at a collection only the strategy delete is meant", "set other strategies on fields")
+    part.get("configuration").refuse("the strategy delete has no configuration", "leave it out")
+    return True
+
+
+def _parse_field(part: Part, above: str, depth: int) -> Field:
     name = part.get("name").name()
     if "." in name:
-        raise part.get("name").error(f"a dot in a field's name means a nested field, and {_FLAT_ONLY}")
-    part = part.called(f"{collection}.{name}")
+        raise part.get("name").error(
+            "a field's name must not hold a dot", "describe what is inside of an object by `fields`"
+        )
+    if depth > MAX_DEPTH:
+        raise part.error("this is nested too deeply", f"at most {MAX_DEPTH} fields inside each other")
+    part = part.called(f"{above}.{name}")
     meta = part.meta()
-    part.get("fields").refuse(f"a field with sub-fields is not supported: {_FLAT_ONLY}", "describe columns only")
     meta.get("custom_request_field").refuse("this version knows no custom request fields", "leave it out")
-    data_type = _parse_data_type(meta.get("data_type"))
-    if meta.get("return_all_elements").flag():
+    inner = tuple(_distinct(part.get("fields").items(), lambda item: _parse_field(item, part.path, depth + 1), "field"))
+    data_type, array = _parse_data_type(meta.get("data_type"))
+    if inner and data_type not in (None, DataType.OBJECT):
+        raise part.get("fields").error(
+            f"sub-fields make this an object, not {data_type}", "set data_type to object or object[], or leave it out"
+        )
+    if meta.get("return_all_elements").flag() and not array:
         raise meta.get("return_all_elements").error("this is for arrays only", "leave it out")
+    categories = _parse_categories(part)
+    if inner or data_type is DataType.OBJECT:
+        _check_object(meta, whole=bool(categories))
+    if meta.get("primary_key").flag() and (array or depth > 1):
+        raise meta.get("primary_key").error(
+            "a key is a column with one value, not an array or a part of an object",
+            "declare a field of the collection itself as primary_key, or none",
+        )
     identity, match = meta.get("identity"), meta.get("match")
     if match.value is not None and identity.value is None:
         raise match.error("match says how an identity is compared", "set identity too, or leave match out")
     return Field(
         name=name,
         description=part.get("description").text(),
-        categories=tuple(dict.fromkeys(_parse_category(item) for item in part.get("data_categories").items())),
+        categories=categories,
         data_type=data_type,
         length=meta.get("length").positive(),
         primary_key=meta.get("primary_key").flag(),
-        identity=identity.name() if identity.value is not None else None,
+        identity=identity.optional_name(),
         match=match.choice(Match) or Match.EXACT,
         references=tuple(dict.fromkeys(_parse_reference(item) for item in meta.get("references").items())),
         read_only=meta.get("read_only").flag(),
         masking=_parse_masking(meta.get("masking_strategy_override")),
+        array=array,
+        all_elements=meta.get("return_all_elements").flag(),
+        fields=_sorted_by_name(inner),
     )
 
 
-def _parse_data_type(part: _Part) -> DataType | None:
-    base = (part.text() or "").removesuffix("[]")
-    if base in ("object", "object_id") or (base in list(DataType) and base != part.text()):
-        raise part.error(f"data_type {part.text()!r} is not supported: {_FLAT_ONLY}")
-    return part.choice(DataType)
+def _check_object(meta: Part, *, whole: bool) -> None:
+    """Refuse what says something of one value. `whole`: the object has categories and is masked as one."""
+    for key, hint in _NOT_ON_OBJECTS.items():
+        meta.get(key).refuse("an object is not one value", hint)
+    if not whole:
+        meta.get("masking_strategy_override").refuse(
+            "an object without data_categories is not masked as one", "move it to the fields inside"
+        )
 
 
-def _parse_category(part: _Part) -> str:
+def _parse_data_type(part: Part) -> tuple[DataType | None, bool]:
+    """The type, of each element where it is an array, and whether it is one."""
+    text = part.text()
+    if text is None:
+        return None, False
+    base = text.removesuffix("[]")
+    if base not in list(DataType):
+        raise part.error(f"{text!r} is not known here", f"use one of {', '.join(DataType)}, with [] for an array of it")
+    return DataType(base), base != text
+
+
+def _parse_categories(part: Part) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_parse_category(item) for item in part.get("data_categories").items()))
+
+
+def _parse_category(part: Part) -> str:
     category = part.name()
     try:
         check_category(category)
@@ -313,21 +274,21 @@ def _parse_category(part: _Part) -> str:
     return category
 
 
-def _parse_reference(part: _Part) -> Reference:
+def _parse_reference(part: Part) -> Reference:
     target = part.get("field")
-    collection, _, column = target.name().partition(".")
-    if not collection or not column:
-        raise target.error("this is no field of a collection", "write collection.field")
-    if "." in column:
-        raise target.error(f"this names a nested field, and {_FLAT_ONLY}", "write collection.field")
+    collection, *names = target.name().split(".")
+    if not names or not all((collection, *names)):
+        raise target.error("this is no field of a collection", "write collection.field or collection.object.field")
     direction = part.get("direction").choice(Direction)
-    return Reference(Address(part.get("dataset").key(), collection), column, direction)
+    return Reference(Address(part.get("dataset").key(), collection), ".".join(names), direction)
 
 
-def _parse_masking(part: _Part) -> MaskingOverride | None:
+def _parse_masking(part: Part) -> MaskingOverride | None:
     if part.value is None:
         return None
     strategy = part.get("strategy").name()
+    if strategy == "delete":
+        raise part.error("rows are deleted, not fields", "set the strategy delete at the collection")
     configuration = part.get("configuration").value
     if configuration is not None and not isinstance(configuration, Mapping):
         raise part.get("configuration").error("this must be a mapping")
@@ -336,14 +297,14 @@ def _parse_masking(part: _Part) -> MaskingOverride | None:
     except InputError as error:
         raise part.error(error.message, error.hint) from error
     if made.secret_kinds:
+        free = sorted(name for name, kind in strategies().items() if not kind.secret_kinds)
         raise part.get("strategy").error(
-            f"strategy {strategy!r} needs secrets, which a field's own masking has not",
-            "use null_rewrite or string_rewrite here",
+            f"strategy {strategy!r} needs secrets, which a field's own masking has not", f"use one of {', '.join(free)}"
         )
     return MaskingOverride(strategy, dict(configuration or {}))
 
 
-def _distinct(parts: Iterator[_Part], parse: Callable[[_Part], _Named], noun: str) -> tuple[_Named, ...]:
+def _distinct(parts: Iterator[Part], parse: Callable[[Part], _Named], noun: str) -> tuple[_Named, ...]:
     """The parts parsed, as they stand; a repeated name is an error."""
     found: dict[str, _Named] = {}
     for part in parts:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import sqlalchemy as sa
 
-from habeas.domain.dataset import Collection, Dataset
+from habeas.domain.dataset import Dataset, Field
 from habeas.domain.errors import Conflict, DatasetError, InputError, NotFound
 from habeas.domain.ports import Sketch
 from habeas.execution.context import Context
@@ -22,6 +22,8 @@ from habeas.services.dataset_format import dataset_to_json, parse_dataset, parse
 from habeas.store import configurations
 from habeas.store.configurations import Record
 from habeas.store.tables import datasets
+
+_SCHEMAS_ARE_DATABASES = ("mysql", "mariadb")
 
 Body = Mapping[str, object]
 """A dataset in the form of the API."""
@@ -57,6 +59,7 @@ def save_datasets(context: Context, connection_key: str, bodies: Sequence[Body])
     """
     record = _find_connection(context, connection_key)
     sketch = fetch_sketch(context, record)
+    database = _database_of(context, record)
     parsed, refused = _parse_each(bodies)
 
     def save(connection: sa.Connection, item: _Submitted) -> Body:
@@ -67,6 +70,7 @@ def save_datasets(context: Context, connection_key: str, bodies: Sequence[Body])
                 f"dataset {key!r} belongs to connection {owner.connection_key!r}", hint="give it another fides_key"
             )
         stored = [placed.dataset for placed in load_datasets(connection, context.connection_types)]
+        _check_database(item.dataset, record.type, database)
         _check(item.dataset, [*stored, *(other.dataset for other in parsed)], sketch)
         body = dataset_to_json(item.dataset)
         values = {"body": body, "definition": msgspec.json.encode(item.dataset)}
@@ -102,6 +106,7 @@ def validate_dataset(context: Context, connection_key: str, body: Body) -> Valid
             for placed in load_datasets(connection, context.connection_types)
             if placed.dataset.key != dataset.key
         ]
+    _check_database(dataset, record.type, _database_of(context, record))
     _check(dataset, [placed.dataset for placed in others], sketch)
     here = ConnectionState(record.key, record.type, AccessLevel(record.access), record.disabled)
     traversable, reason = traversability([*others, PlacedDataset(dataset, here)])
@@ -152,11 +157,44 @@ def _check(dataset: Dataset, others: Iterable[Dataset], sketch: Sketch | None) -
         check_against_sketch(dataset, sketch)
 
 
-def _without_references(dataset: Dataset) -> Dataset:
-    def strip(collection: Collection) -> Collection:
-        return replace(collection, fields=tuple(replace(field, references=()) for field in collection.fields))
+def _check_database(dataset: Dataset, connection_type: str, database: str | None) -> None:
+    """Raise DatasetError when the namespace names another database than the connection's, if that is known.
 
-    return replace(dataset, collections=tuple(map(strip, dataset.collections)))
+    A namespace written for another kind of store is not checked (data-plane §1.6).
+    """
+    if dataset.written_for not in (None, connection_type):
+        return
+    known = dataset.schema if connection_type in _SCHEMAS_ARE_DATABASES else database
+    if None not in (dataset.database, known) and dataset.database != known:
+        raise DatasetError(
+            f"the namespace names database {dataset.database!r}, which is not that of the connection",
+            path=f"{dataset.key}.fides_meta.namespace.database_name",
+            hint="save the dataset under the connection of that database, or leave database_name out",
+        )
+
+
+def _database_of(context: Context, record: Record) -> str | None:
+    """The database that a connection names in its secrets."""
+    place = configurations.connection_place(record.key)
+    secrets = configurations.open_json(context.ledger.sealer, record.sealed_secrets, place)
+    if "url" not in secrets:
+        return secrets.get("dbname")
+    try:
+        return sa.make_url(secrets["url"]).database
+    except sa.exc.ArgumentError:
+        return None  # the connection's own test says what is wrong with it
+
+
+def _without_references(dataset: Dataset) -> Dataset:
+    def strip(field: Field) -> Field:
+        return replace(field, references=(), fields=tuple(map(strip, field.fields)))
+
+    return replace(
+        dataset,
+        collections=tuple(
+            replace(collection, fields=tuple(map(strip, collection.fields))) for collection in dataset.collections
+        ),
+    )
 
 
 def _find_connection(context: Context, key: str) -> Record:

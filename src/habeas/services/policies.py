@@ -15,7 +15,6 @@ from habeas.domain.request import ActionType
 from habeas.execution.context import Context
 from habeas.masking.registry import make_strategy
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
-from habeas.services.fields import InvalidFields, Problem
 from habeas.services.storages import StorageView, show_storage
 from habeas.store import configurations
 from habeas.store.configurations import Record
@@ -26,14 +25,14 @@ DRP_ACTIONS = ("access", "deletion")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDraft:
-    """A policy as submitted; `execution_timeframe` in days. Other `shared_rows` than `mask` come later."""
+    """A policy as submitted; `execution_timeframe` in days."""
 
     name: str
     key: str | None = None
     drp_action: str | None = None
     execution_timeframe: int | None = None
     on_unreachable: OnUnreachable = OnUnreachable.FAIL
-    shared_rows: str = SharedRows.MASK.value
+    shared_rows: SharedRows = SharedRows.MASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +105,7 @@ class PolicyView:
 
 
 def save_policies(context: Context, drafts: Sequence[PolicyDraft]) -> BulkResult[PolicyView]:
-    """Create or update by key; rules stay as they are. Raises InvalidFields for `shared_rows` of a later version."""
-    later = [
-        Problem((number, "shared_rows"), "not in this version; use mask")
-        for number, draft in enumerate(drafts)
-        if draft.shared_rows not in set(SharedRows)
-    ]
-    if later:
-        raise InvalidFields(later)
+    """Create or update by key; rules stay as they are."""
 
     def save(connection: sa.Connection, draft: PolicyDraft) -> PolicyView:
         key = choose_key(draft.key, draft.name)
@@ -125,7 +117,7 @@ def save_policies(context: Context, drafts: Sequence[PolicyDraft]) -> BulkResult
             "drp_action": draft.drp_action,
             "execution_timeframe": draft.execution_timeframe,
             "on_unreachable": draft.on_unreachable.value,
-            "shared_rows": draft.shared_rows,
+            "shared_rows": draft.shared_rows.value,
         }
         now = context.clock.now()
         record = configurations.save(connection, policies, key, values, now, on_create={"id": make_id("pol")})

@@ -1,16 +1,16 @@
 """Use cases of privacy requests: submit, look up, retry, report. One function is one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import Any, BinaryIO
+from typing import Any
 
 import sqlalchemy as sa
 
 from habeas.delivery.encryption import check_package_key
 from habeas.domain.dataset import Address
+from habeas.domain.documents import Rewrite
 from habeas.domain.errors import HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity, normalise
 from habeas.domain.policy import Policy
@@ -21,14 +21,14 @@ from habeas.execution.masks import DERIVED_SECRET
 from habeas.execution.planning_input import PlanRequest, load_policy
 from habeas.execution.report import make_report
 from habeas.masking.registry import generate_request_secrets, generate_secret
-from habeas.planning.plan import Plan
+from habeas.planning.plan import Node, NodeErasure, Plan
 from habeas.planning.preview import preview_plan as show_plan
 from habeas.services.bulk import Listing, make_id
 from habeas.services.request_views import RequestView, affected_fields, show_log, show_requests
-from habeas.store import configurations, journal, runs
+from habeas.store import journal, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record
-from habeas.store.tables import datasets, storages
+from habeas.store.tables import datasets
 from habeas.store.tables import requests as table
 
 
@@ -160,7 +160,7 @@ def find_request(
 ) -> RequestView:
     """Raises NotFound."""
     with context.ledger.read() as connection:
-        _get(connection, request_id)
+        get_record(connection, request_id)
         return show_requests(context, connection, [request_id], include_identities, verbose)[request_id]
 
 
@@ -184,7 +184,7 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
     """Send a request in `error` on from where it stopped. Raises NotFound; InputError for any other status."""
     now = context.clock.now()
     with context.ledger.write() as connection:
-        record = _get(connection, request_id)
+        record = get_record(connection, request_id)
         values: dict[str, Any] = {"failure": None, "failed_collection": None, "finished_at": None}
         values["submitted_together"] = 1  # it comes alone now
         error, again = RequestStatus.ERROR, RequestStatus.IN_PROCESSING
@@ -199,7 +199,7 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
 def read_log(context: Context, request_id: str, page: int, size: int) -> Listing[Mapping[str, object]]:
     """One page of the execution log, oldest first (control-plane §1.8). Raises NotFound."""
     with context.ledger.read() as connection:
-        record = _get(connection, request_id)
+        record = get_record(connection, request_id)
         rows, total = journal.read_logs(connection, request_id, page, size)
     affected = affected_fields(context, record)
     return Listing([show_log(row, affected) for row in rows], total, page, size)
@@ -208,33 +208,11 @@ def read_log(context: Context, request_id: str, page: int, size: int) -> Listing
 def report(context: Context, request_id: str) -> dict[str, object]:
     """The report so far. Raises NotFound, also before there is a plan."""
     with context.ledger.read() as connection:
-        record = _get(connection, request_id)
+        record = get_record(connection, request_id)
         outcomes = runs.outcomes_of(connection, [request_id])
     if record.plan_digest is None:
         raise NotFound(f"request {request_id} has no report yet", hint="ask again when it has been planned")
     return make_report(request_id, context.planner.load(record.plan_digest), outcomes)
-
-
-def access_results(context: Context, request_id: str) -> list[str]:
-    """Where the request's packages are, one entry per access rule; empty while there is none. Raises NotFound."""
-    with context.ledger.read() as connection:
-        _get(connection, request_id)
-        return [row.location for row in store.packages_of(connection, [request_id])]
-
-
-def open_package(
-    context: Context, request_id: str, rule_key: str, actor: str
-) -> tuple[str, AbstractContextManager[BinaryIO]]:
-    """File name and stream of a package; the download is audited. Raises NotFound."""
-    with context.ledger.write() as connection:
-        _get(connection, request_id)
-        found = [row for row in store.packages_of(connection, [request_id]) if row.rule_key == rule_key]
-        storage = configurations.find(connection, storages, found[0].storage_key) if found else None
-        if storage is None:
-            raise NotFound(f"request {request_id} has no package of rule {rule_key!r}")
-        stream = context.storage_types[storage.type].connect(storage.details).read(found[0].name)
-        journal.audit(connection, [request_id], actor, AuditAction.DOWNLOADED, context.clock.now(), rule_key)
-    return found[0].name, stream
 
 
 def make_preview(
@@ -245,17 +223,33 @@ def make_preview(
     plan = context.planner.plan(PlanRequest(policy_key, tuple(sorted(set(identity_kinds))), chosen))
     reads, changes = {}, {}
     for node in plan.nodes:
-        ways = dict.fromkeys((link.field, link.match) for link in node.links)
-        entries = tuple(Entry(field, [(0, "")], match) for field, match in ways)
-        reads[node.address] = context.connectors.get(node.connection).explain(Lookup(node.table, entries))
+        reads[node.address] = context.connectors.get(node.connection).explain(_blank_lookup(node))
     for erasure in plan.erasure:
-        if erasure.maskings:
+        if erasure.maskings or erasure.delete:
             node = plan.node(erasure.address)
-            columns = tuple(masking.field for masking in erasure.maskings)
-            blank = Change(("",) * len(node.table.key), ("",) * len(columns), ("",) * len(columns))
-            statement = Erasure(node.table, columns, [blank])
+            statement = _blank_erasure(node, erasure)
             changes[node.address] = context.connectors.get(node.connection).explain(statement)
     return plan, reads, changes
+
+
+def _blank_lookup(node: Node) -> Lookup:
+    """A look-up by all ways into a collection, with one value each."""
+    ways = dict.fromkeys((link.field, link.match) for link in node.links)
+    split = ((field.split("."), match) for field, match in ways)
+    return Lookup(node.table, tuple(Entry(names[0], [(0, "")], match, tuple(names[1:])) for names, match in split))
+
+
+def _blank_erasure(node: Node, erasure: NodeErasure) -> Erasure:
+    """An erasure of one row."""
+    paths: dict[str, list[tuple[str, ...]]] = {}
+    for masking in erasure.maskings:
+        if masking.nested:
+            column, *inside = masking.field.split(".")
+            paths.setdefault(column, []).append(tuple(inside))
+    columns = tuple(dict.fromkeys(masking.field.partition(".")[0] for masking in erasure.maskings))
+    after = tuple(Rewrite(tuple(paths[column]), ()) if column in paths else "" for column in columns)
+    key = ("",) * len(node.table.key or node.table.columns)
+    return Erasure(node.table, columns, [Change(key, ("",) * len(columns), after)], erasure.delete)
 
 
 def preview_plan(
@@ -265,7 +259,8 @@ def preview_plan(
     return show_plan(*make_preview(context, policy_key, identity_kinds, dataset_keys))
 
 
-def _get(connection: sa.Connection, request_id: str) -> Record:
+def get_record(connection: sa.Connection, request_id: str) -> Record:
+    """A request's record. Raises NotFound."""
     record = store.find_request(connection, request_id)
     if record is None:
         raise NotFound(f"there is no privacy request {request_id[:64]!r}")

@@ -1,20 +1,27 @@
-"""Storages: where packages go. Types and their details are declared by plug-ins (control-plane §1.14)."""
+"""Storages: where packages go. Types, their details and secrets are declared by plug-ins (control-plane §1.14).
 
+Secrets go in and never come out. No storage is talked to inside a ledger transaction.
+"""
+
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from habeas.domain.errors import Conflict, NotFound
+from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import StorageType
 from habeas.execution.context import Context
+from habeas.execution.destinations import connect_storage
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
 from habeas.services.connections import SystemTest, Verdict
 from habeas.services.fields import InvalidFields, Problem, check_fields
 from habeas.store import configurations
 from habeas.store.configurations import Record
 from habeas.store.tables import rules, storages
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +61,7 @@ def save_storages(context: Context, drafts: Sequence[StorageDraft]) -> BulkResul
         existing = configurations.find(connection, storages, key)
         if existing is not None and existing.type != draft.type:
             raise Conflict(f"storage {key!r} has another type", hint="a storage keeps its type; give another key")
-        context.storage_types[draft.type].connect(draft.details)  # refuses wrong values now, not at the first package
+        context.storage_types[draft.type].connect(draft.details, {})  # refuses wrong values now, not at the first use
         values = {"name": draft.name, "format": draft.format, "details": dict(draft.details)}
         created = {"id": make_id("sto"), "type": draft.type}
         return show_storage(
@@ -92,15 +99,42 @@ def delete_storage(context: Context, key: str) -> None:
         configurations.delete(connection, storages, key)
 
 
-def save_storage_secrets(context: Context, key: str, secrets: Mapping[str, object]) -> SystemTest:
-    """Storage types of this version take no secrets: an empty object is answered `skipped`.
+def save_storage_secrets(
+    context: Context, key: str, secrets: Mapping[str, str | None], *, verify: bool = True
+) -> SystemTest:
+    """Replace a storage's secrets, then try it unless told otherwise; they are stored even if that fails.
 
-    Raises NotFound, and InvalidFields for any secret given.
+    A null counts as absent. A type without secrets takes an empty object alone, and is answered `skipped`. Raises
+    NotFound, InvalidFields for secrets that lack or are unknown, InputError for one that is not supported.
     """
+    given = {name: value for name, value in secrets.items() if value is not None}
+    with context.ledger.write() as connection:
+        record = _get_record(connection, key)
+        kind = context.storage_types[record.type]
+        check_fields(given, kind.secrets)
+        if not kind.secrets:
+            return SystemTest(f"storage type {record.type} takes no secrets", Verdict.SKIPPED)
+        kind.connect(record.details, given)
+        sealed = configurations.seal_json(context.ledger.sealer, given, configurations.storage_place(key))
+        configurations.save(connection, storages, key, {"sealed_secrets": sealed}, context.clock.now(), on_create={})
+    if not verify:
+        return SystemTest(f"the secrets of {key} are saved, not tested", Verdict.SKIPPED)
+    return _try_storage(context, key)
+
+
+def _try_storage(context: Context, key: str) -> SystemTest:
+    """Ask the destination whether packages can be put there."""
     with context.ledger.read() as connection:
         record = _get_record(connection, key)
-    check_fields(secrets, {})
-    return SystemTest(f"storage type {record.type} takes no secrets", Verdict.SKIPPED)
+    try:
+        connect_storage(context, record).check()
+    except HabeasError as error:
+        return SystemTest(f"{key} does not work", Verdict.FAILED, str(error))
+    except Exception as error:  # a driver's own words may hold secrets: only the kind of error is kept
+        _log.error("testing storage %s failed with %s", key, type(error).__name__)
+        reason = f"the storage failed unexpectedly ({type(error).__name__})"
+        return SystemTest(f"{key} does not work", Verdict.FAILED, reason)
+    return SystemTest(f"{key} works", Verdict.SUCCEEDED)
 
 
 def show_storage(record: Record) -> StorageView:

@@ -95,6 +95,11 @@ def connection_place(key: str) -> str:
     return f"connection.secrets:{key}"
 
 
+def storage_place(key: str) -> str:
+    """Where a storage's secrets are sealed."""
+    return f"storage.secrets:{key}"
+
+
 def rule_place(key: str) -> str:
     """Where a rule's masking is sealed."""
     return f"rule.masking:{key}"

@@ -4,7 +4,9 @@ Write transactions are short and never open across connector I/O. On SQLite they
 queue in the process, since SQLite's own waiting has no queue (evidence/set-sql.md §8).
 """
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,9 @@ from habeas.store.sealing import Sealer
 
 if TYPE_CHECKING:
     import psycopg  # imported by SQLAlchemy when the ledger is in PostgreSQL
+
+SQLITE_TIMEOUT = 30.0
+"""Seconds that SQLite waits for another process's write."""
 
 
 class Ledger:
@@ -91,7 +96,7 @@ def make_engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         raise InputError("database.url names no ledger we know", hint="use sqlite:///file or postgresql://…")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=8, max_overflow=24, **_JSON)
+    engine = sa.create_engine(parsed, connect_args={"timeout": SQLITE_TIMEOUT}, pool_size=8, max_overflow=24, **_JSON)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -103,10 +108,24 @@ def _prepare_postgres(dbapi_connection: "psycopg.Connection", record: object) ->
     dbapi_connection.commit()
 
 
-def _prepare_sqlite(dbapi_connection: object, record: object) -> None:
-    dbapi_connection.isolation_level = None  # type: ignore[attr-defined]  # we begin transactions ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-        dbapi_connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+def _prepare_sqlite(dbapi_connection: sqlite3.Connection, record: object) -> None:
+    dbapi_connection.isolation_level = None  # we begin transactions ourselves
+    _use_wal(dbapi_connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+        dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """A file's first change to WAL needs it alone, and SQLite does not wait for that: try as long as it would."""
+    until = time.monotonic() + SQLITE_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -12,7 +12,7 @@ from habeas.domain.identity import Identity, Scalar, normalise
 from habeas.domain.request import RequestStatus, sources_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
-from habeas.store.tables import identities, masking_secrets, packages, plans, requests
+from habeas.store.tables import identities, masking_secrets, plans, requests
 
 
 def add_requests(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -151,12 +151,6 @@ def forget_encryption_keys(connection: sa.Connection, request_ids: Sequence[str]
 def forget_secrets(connection: sa.Connection, request_ids: Sequence[str]) -> None:
     """Delete masking secrets: nothing will be masked for these requests any more."""
     connection.execute(masking_secrets.delete().where(masking_secrets.c.request_id.in_(request_ids)))
-
-
-def packages_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
-    """The packages uploaded for these requests, by request and rule."""
-    query = sa.select(packages).where(packages.c.request_id.in_(request_ids))
-    return list(connection.execute(query.order_by(packages.c.request_id, packages.c.rule_key)).mappings())
 
 
 def add_plan(connection: sa.Connection, digest: str, body: bytes, now: datetime) -> None:

@@ -17,7 +17,7 @@ from habeas.domain.errors import LeaseLost
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.store.configurations import Record
 from habeas.store.ledger import Ledger
-from habeas.store.tables import chunks, members, outcomes, packages, requests, runs, tasks
+from habeas.store.tables import chunks, members, outcomes, requests, runs, tasks
 
 READY, DONE = "ready", "done"
 
@@ -382,13 +382,6 @@ def erasures_of(connection: sa.Connection, run_id: str) -> dict[str, dict[int, B
     for ordinal, collection, complete, found in connection.execute(_ERASURES, {"wanted_run": run_id}):
         begun.setdefault(collection, {})[ordinal] = Begun(complete, found)
     return begun
-
-
-def add_packages(connection: sa.Connection, rule: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Record uploaded packages of a rule; those already recorded are replaced."""
-    ids = [row["request_id"] for row in rows]
-    connection.execute(packages.delete().where(packages.c.request_id.in_(ids), packages.c.rule_key == rule))
-    connection.execute(packages.insert(), [{**row, "rule_key": rule} for row in rows])
 
 
 def delete_stale_chunks(connection: sa.Connection, limit: int) -> int:

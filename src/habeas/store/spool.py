@@ -9,7 +9,7 @@ import decimal
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import sqlalchemy as sa
@@ -89,18 +89,19 @@ def _unpack(tag: int, data: memoryview) -> object:
     return _READERS[tag](bytes(data).decode())
 
 
-_decoder = msgspec.msgpack.Decoder(
-    list[tuple[tuple[object, ...], tuple[object, ...], tuple[int, ...]]], ext_hook=_unpack
-)
+_Packed: TypeAlias = tuple[tuple[object, ...], tuple[object, ...], tuple[int, ...], tuple[tuple[str | int, ...], ...]]
+_decoder = msgspec.msgpack.Decoder(list[_Packed], ext_hook=_unpack)
 
 
 def encode_rows(rows: Iterable[Row]) -> bytes:
-    """Compressed MessagePack of the rows' keys, values and ordinals."""
-    packed = [(_pack_all(row.key), _pack_all(row.values), row.ordinals) for row in rows]
+    """Compressed MessagePack of the rows' keys, values, ordinals and positions."""
+    packed = [(_pack_all(row.key), _pack_all(row.values), row.ordinals, row.matched) for row in rows]
     try:
         plain = _encoder.encode(packed)
     except OverflowError:  # a whole number beyond 64 bits
-        plain = _encoder.encode([(list(map(_pack, key)), list(map(_pack, values)), who) for key, values, who in packed])
+        plain = _encoder.encode(
+            [(list(map(_pack, key)), list(map(_pack, values)), *rest) for key, values, *rest in packed]
+        )
     return zstandard.compress(plain, 1)
 
 

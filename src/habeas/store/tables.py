@@ -301,6 +301,8 @@ packages = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("location", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("sealed_link", sa.LargeBinary),  # opens the package for whoever has it
+    sa.Column("link_expires_at", Instant),
 )
 
 logs = sa.Table(

@@ -1,6 +1,7 @@
 """Runs the planning case files (README.md beside this file says how to read them)."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from habeas.domain.dataset import (
     Reference,
 )
 from habeas.domain.errors import HabeasError, InputError, Unreachable
-from habeas.domain.policy import Masking, OnUnreachable, Policy, Rule
+from habeas.domain.policy import Masking, OnUnreachable, Policy, Rule, SharedRows
 from habeas.domain.ports import ColumnSketch, ForeignKeySketch, Sketch, TableSketch
 from habeas.domain.request import ActionType
 from habeas.planning.plan import FieldMasking, Group, Link, Plan
@@ -41,6 +42,7 @@ STRATEGIES = {
     "string_rewrite": StrategyFacts(constant=True),
     "hash": StrategyFacts(),
     "hmac": StrategyFacts(),
+    "preserve": StrategyFacts(text_only=False, keeps=True),
 }
 
 ROWS_10_3 = {f"G{number:02}" for number in (2, 4, 9, *range(12, 16), *range(18, 33), 34, 35)}
@@ -48,11 +50,11 @@ ROWS_10_4 = {f"V{number:02}" for number in (3, 4, 6, 7, 9, 10, 11, 15, 17, 18, 2
 
 GIVEN = {
     "id", "title", "datasets", "chain", "identities", "on_unreachable", "dataset_keys", "disabled", "read_only",
-    "cannot_erase", "rules", "sketch",
+    "cannot_erase", "rules", "sketch", "sharing",
 }  # fmt: skip
 EXPECTED = {
     "order", "reached", "groups", "links", "feeds", "tables", "skipped", "warnings", "access", "affected", "erasure",
-    "erasure_order", "unreachable", "hint", "refused", "not_named", "addresses_refused",
+    "erasure_order", "unreachable", "hint", "refused", "not_named", "addresses_refused", "shared_rows",
 }  # fmt: skip
 
 
@@ -93,7 +95,8 @@ def test_case(case: Case) -> None:
 
 def test_every_row_of_the_specification_is_a_case_or_has_a_reason() -> None:
     runs = [case for file in HERE.parent.glob("runs/*.yaml") for case in yaml.safe_load(file.read_text())]
-    cases = {case["id"] for case in [*CASES, *runs]}
+    nested = yaml.safe_load((HERE.parent / "documents" / "cases.yaml").read_text())["cases"]
+    cases = {case["id"] for case in [*CASES, *runs, *nested]}
     not_yet = yaml.safe_load((HERE / "not-yet.yaml").read_text())
     assert all(not_yet.values())
     assert not cases & set(not_yet)
@@ -136,7 +139,13 @@ def read_chain(collections: int, identity_at: int) -> dict[str, Any]:
 
 def read_policy(case: Case) -> Policy:
     rules = tuple(read_rule(key, text) for key, text in case.get("rules", {"give": "access user"}).items())
-    return Policy("policy", "Policy", rules, on_unreachable=OnUnreachable(case.get("on_unreachable", "fail")))
+    return Policy(
+        "policy",
+        "Policy",
+        rules,
+        on_unreachable=OnUnreachable(case.get("on_unreachable", "fail")),
+        shared_rows=SharedRows(case.get("sharing", "mask")),
+    )
 
 
 def read_rule(key: str, text: str) -> Rule:
@@ -153,24 +162,38 @@ def read_dataset(key: str, body: Mapping[str, Any]) -> Dataset:
 
 
 def read_collection(dataset: str, name: str, body: Mapping[str, Any]) -> Collection:
-    columns = sorted((yaml_name(column), words) for column, words in body.items() if not str(column).startswith("_"))
     return Collection(
         name,
-        tuple(read_field(dataset, column, words) for column, words in columns),
+        read_fields(dataset, body),
         after=tuple(Address(*_parts(dataset, text, 2)) for text in body.get("_after", ())),
         skip_processing=body.get("_skip", False),
+        categories=tuple(body.get("_categories", ())),
+        erase_after=tuple(Address(*_parts(dataset, text, 2)) for text in body.get("_erase_after", ())),
+        delete=body.get("_delete", False),
     )
 
 
-def read_field(dataset: str, name: str, text: str) -> Field:
+def read_fields(dataset: str, body: Mapping[str, Any]) -> tuple[Field, ...]:
+    names = {yaml_name(name): words for name, words in body.items() if not str(name).startswith("_")}
+    return tuple(read_field(dataset, name, words) for name, words in sorted(names.items()))
+
+
+def read_field(dataset: str, name: str, words: str | Mapping[str, Any]) -> Field:
+    if not isinstance(words, str):
+        field = read_field(dataset, name, words.get("_is", ""))
+        return replace(field, fields=read_fields(dataset, words))
+    text = words
     settings: dict[str, Any] = {}
     categories, references = [], []
     for phrase in filter(None, (part.strip() for part in text.split(","))):
         word, _, rest = phrase.partition(" ")
         if word in ("from", "to", "with"):
-            target_dataset, collection, field = _parts(dataset, rest, 3)
             direction = None if word == "with" else Direction(word)
-            references.append(Reference(Address(target_dataset, collection), field, direction))
+            references.append(Reference(*read_target(dataset, rest), direction))
+        elif word == "all":
+            settings["all_elements"] = True
+        elif word.endswith("[]"):
+            settings["data_type"], settings["array"] = DataType(word.removesuffix("[]")), True
         elif word == "key":
             settings["primary_key"] = True
         elif word == "read-only":
@@ -191,6 +214,15 @@ def read_field(dataset: str, name: str, text: str) -> Field:
     return Field(name, tuple(categories), references=tuple(references), **settings)
 
 
+def read_target(dataset: str, text: str) -> tuple[Address, str]:
+    if ":" in text:
+        dataset, _, path = text.partition(":")
+        collection, _, field = path.partition(".")
+    else:
+        dataset, collection, field = _parts(dataset, text, 3)
+    return Address(dataset, collection), field
+
+
 def yaml_name(name: object) -> str:
     """YAML reads the bare word `no` as false."""
     return "no" if name is False else str(name)
@@ -206,25 +238,38 @@ def read_sketch(body: Mapping[str, Any]) -> Sketch:
 
 
 def read_table(name: str, body: Mapping[str, Any]) -> TableSketch:
-    columns = {yaml_name(key): value.split() for key, value in body.items() if key != "_unique"}
+    described = {yaml_name(key): value for key, value in body.items() if key not in ("_unique", "_view")}
+    columns = {
+        key: (value if isinstance(value, str) else value.get("_is", "object")).split()
+        for key, value in described.items()
+    }
     singles = tuple((column,) for column, words in columns.items() if "unique" in words)
     return TableSketch(
         name,
         None,
-        tuple(read_column(column, words) for column, words in columns.items()),
+        tuple(read_column(column, value) for column, value in described.items()),
         primary_key=tuple(column for column, words in columns.items() if "primary" in words),
         unique=singles + tuple(tuple(yaml_name(item) for item in group) for group in body.get("_unique", ())),
         foreign_keys=tuple(
             read_foreign_key(column, words) for column, words in columns.items() if "references" in words
         ),
+        locatable=not body.get("_view", False),
     )
 
 
-def read_column(name: str, words: list[str]) -> ColumnSketch:
+def read_column(name: str, value: str | Mapping[str, Any]) -> ColumnSketch:
+    if not isinstance(value, str):
+        members = tuple(
+            read_column(yaml_name(key), inner) for key, inner in value.items() if not str(key).startswith("_")
+        )
+        return replace(read_column(name, value.get("_is", "object")), fields=members)
+    words = value.split()
     return ColumnSketch(
         name,
         words[0],
-        text=words[0] == "text",
+        text=words[0] in ("text", "text[]"),
+        document=words[0] == "document",
+        array=words[0].endswith("[]"),
         nullable=not {"notnull", "primary"} & set(words),
         length=next((int(word) for word in words if word.isdigit()), None),
     )
@@ -277,11 +322,13 @@ def describe(plan: Plan) -> dict[str, Any]:
                 [
                     *map(describe_masking, item.maskings),
                     *(f"{kept.field} kept {kept.reason.name}" for kept in item.omitted),
+                    *["rows deleted"] * item.delete,
                 ]
             )
             for item in plan.erasure
         },
         "erasure_order": [str(item.address) for item in plan.erasure],
+        "shared_rows": plan.shared_rows.value,
     }
 
 
@@ -293,7 +340,8 @@ def describe_group(group: Group) -> str:
 
 def describe_link(link: Link) -> str:
     origin = link.identity if link.source is None else f"{link.source}.{link.source_field}"
-    return f"{link.field} = {origin}" + ("" if link.match is Match.EXACT else f" ({link.match.value})")
+    match = "" if link.match is Match.EXACT else f" ({link.match.value})"
+    return f"{link.field} = {origin}{match}" + (" all" if link.all_elements else "")
 
 
 def describe_masking(item: FieldMasking) -> str:
@@ -303,5 +351,7 @@ def describe_masking(item: FieldMasking) -> str:
             yield f"as {item.substitute.name}"
         if item.length is not None:
             yield f"length {item.length}"
+        if item.nested:
+            yield "nested"
 
     return " ".join(words())

@@ -7,7 +7,7 @@ import pytest
 from memory_shop import Shop, set_up
 
 from engine import Engine
-from habeas.execution import erasure, links, upload, visit
+from habeas.execution import links, owned, upload, visit
 from habeas.store import spool
 
 Start = Callable[..., Engine]
@@ -22,7 +22,7 @@ def bounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
             (visit, "_CHUNKS_IN_MEMORY", 0),
             (spool, "_ROWS_AT_ONCE", 1),
             (upload, "_ROWS_IN_MEMORY", 1),
-            (erasure, "_ROWS_IN_MEMORY", 1),
+            (owned, "_ROWS_IN_MEMORY", 1),
         ):
             monkeypatch.setattr(module, bound, value)
 

@@ -14,8 +14,9 @@ import pytest
 from memory_shop import make_table
 
 from engine import Engine
-from habeas.connectors.memory import MemoryConnector, MemoryStore
+from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
 from habeas.domain.policy import OnUnreachable
+from habeas.domain.ports import ColumnSketch, TableSketch
 from habeas.domain.request import RequestStatus
 from habeas.planning.plan import OmitReason, SkipReason
 from habeas.services import connections, requests
@@ -26,10 +27,11 @@ Look = Callable[[str], list[tuple[Any, ...]]]
 
 SCHEMA = (
     """CREATE TABLE people (id integer PRIMARY KEY, mail text, code varchar(9) UNIQUE, age integer NOT NULL, name text,
-    nick text NOT NULL, note text, born integer GENERATED ALWAYS AS (2026 - age) STORED)""",
+    nick text NOT NULL, note text, motto text, born integer GENERATED ALWAYS AS (2026 - age) STORED)""",
     "CREATE TABLE cards (id integer PRIMARY KEY, code varchar(9) NOT NULL REFERENCES people (code), label text)",
     "CREATE TABLE heap (mail text, word text)",
-    "INSERT INTO people (id, mail, code, age, name, nick, note) VALUES (1, 'ann@x.org', 'A', 41, 'Ann', 'an', 'hm')",
+    "INSERT INTO people (id, mail, code, age, name, nick, note, motto) "
+    "VALUES (1, 'ann@x.org', 'A', 41, 'Ann', 'an', 'hm', 'ha')",
     "INSERT INTO cards VALUES (5, 'A', 'gold')",
     "INSERT INTO heap VALUES ('ann@x.org', 'word')",
     *(f"CREATE TABLE {name} (id integer PRIMARY KEY, mail text)" for name in ("frozen", "off", "unasked", "passed")),
@@ -91,6 +93,7 @@ DATASETS: Mapping[str, Sequence[dict[str, Any]]] = {
             collection(
                 "people", ID, MAIL, field("code"), field("age", data_type="integer"), field("name"), field("nick"),
                 field("note", read_only=True), field("born", data_type="integer"),
+                field("motto", masking_strategy_override={"strategy": "preserve"}),
             ),
             collection("cards", ID, link("code", "main", "people.code"), field("label")),
             collection("heap", MAIL, field("word")),
@@ -103,6 +106,7 @@ DATASETS: Mapping[str, Sequence[dict[str, Any]]] = {
     "frozen": (dataset("frozen", collection("frozen", ID, MAIL)),),
     "off": (dataset("off", collection("off", ID, MAIL)),),
     "kept": (dataset("kept", collection("kept", ID, MAIL)),),
+    "loose": (dataset("loose", collection("scraps", {"name": "scrap", "fields": [MAIL]})),),
 }  # fmt: skip
 
 
@@ -111,10 +115,13 @@ def set_up(engine: Engine, kind: str, secrets: Mapping[str, str]) -> None:
     kept.records.append({"id": 1, "mail": "ann@x.org"})
     engine.connectors["kept"] = MemoryConnector(MemoryStore(kept))
     engine.connect("kept", "archive", {"name": "kept"})
+    scraps = MemoryTable(TableSketch("scraps", None, (ColumnSketch("scrap", "json", text=False, document=True),)))
+    scraps.records.append({"scrap": {"mail": "ann@x.org"}})
+    engine.plug("loose", MemoryConnector(MemoryStore(scraps)))
     engine.connect("main", kind, secrets)
     engine.connect("frozen", kind, secrets, access="read")
     engine.connect("off", kind, secrets)
-    for connection in ("off", "main", "frozen", "kept"):
+    for connection in ("off", "main", "frozen", "kept", "loose"):
         engine.describe(connection, *DATASETS[connection])
     engine.connect("off", kind, secrets, disabled=True)
     engine.policy("forget", erasure={"null_rewrite": ["user"]}, on_unreachable=OnUnreachable.SKIP)
@@ -139,8 +146,8 @@ TARGETED = {
     f"{OF[name]}:{name}:{column['name']}"
     for name, one in COLLECTIONS.items()
     for column in one["fields"]
-    if column["data_categories"]
-}
+    if column.get("data_categories")
+} | {"loose:scraps:scrap.mail"}
 
 
 def test_what_is_targeted_is_masked_or_listed_with_the_reason(
@@ -152,7 +159,7 @@ def test_what_is_targeted_is_masked_or_listed_with_the_reason(
     stored = {
         name: look(f"SELECT {', '.join(column['name'] for column in one['fields'])} FROM {name}")[0]
         for name, one in COLLECTIONS.items()
-        if name != "kept"
+        if name not in ("kept", "scraps")
     }
     chosen = tuple(sorted(set(OF.values()) - {"unasked"}))
     (request,) = engine.submit("forget", {"email": "ann@x.org"}, dataset_keys=chosen)
@@ -165,12 +172,13 @@ def test_what_is_targeted_is_masked_or_listed_with_the_reason(
     unreached = {path for path in TARGETED if path.rpartition(":")[0] in passed_over}
     assert masked | listed.keys() | unreached == TARGETED
     assert not masked & listed.keys() and not masked & unreached and not unreached & listed.keys()
-    assert masked == {"main:people:mail", "main:people:name", "main:people:nick", "main:cards:label"}
+    heap = {"main:heap:mail", "main:heap:word"}
+    assert masked == {"main:people:mail", "main:people:name", "main:people:nick", "main:cards:label"} | heap
     assert set(listed.values()) == set(OmitReason), "a reason for which a field is not masked has no case here"
     assert {reason.partition(":")[0] for reason in passed_over.values()} == set(SkipReason)
     said = "\n".join(requests.report(engine.context, request)["exceptions"])  # type: ignore[arg-type]
     for path, reason in listed.items():
-        assert f"{path} was not masked: {reason}" in said
+        assert (f"{path} was not masked: {reason}" in said) is (reason != OmitReason.PRESERVED)
     for address, reason in passed_over.items():
         assert (f"{address} was not visited: {reason.partition(':')[0]}" in said) is (reason != SkipReason.NOT_CHOSEN)
 

@@ -2,9 +2,12 @@
 
 import base64
 import os
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -64,6 +67,21 @@ def test_several_processes_may_upgrade_at_once(ledger_url: str, ring: KeyRing) -
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_a_first_start_waits_for_who_else_writes_the_file(tmp_path: Path, ring: KeyRing) -> None:
+    """SQLite itself answers at once that the file is locked: the change to WAL does not wait."""
+    opened: list[Ledger] = []
+    opening = threading.Thread(target=lambda: opened.append(open_here(f"sqlite:///{tmp_path}/ledger.db", ring)))
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        opening.start()
+        opening.join(timeout=0.5)
+        assert opening.is_alive()
+        other.execute("COMMIT")
+    opening.join()
+    [ledger] = opened
+    ledger.close()
 
 
 def test_what_is_sealed_opens_again_only_with_its_ring_and_in_its_place(ledger_url: str, ring: KeyRing) -> None:

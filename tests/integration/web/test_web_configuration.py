@@ -117,7 +117,7 @@ def test_policies_are_served_on_both_paths_without_their_configuration(configure
 
 
 def test_wrong_policy_values_are_refused(root: Caller) -> None:
-    for wrong in ({"shared_rows": "report"}, {"on_unreachable": "maybe"}, {"execution_timeframe": "soon"}):
+    for wrong in ({"shared_rows": "share"}, {"on_unreachable": "maybe"}, {"execution_timeframe": "soon"}):
         assert root("PATCH", "/api/v1/policy", json=[{"name": "P", **wrong}]).status_code == 422
 
 

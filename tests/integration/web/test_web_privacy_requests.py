@@ -172,7 +172,7 @@ def test_a_package_is_a_download(configured: Caller, monkeypatch: pytest.MonkeyP
         yield BytesIO(b"{}" * 100_000)
         closed.append(True)
 
-    monkeypatch.setattr("habeas.services.requests.open_package", lambda *given: ("pri_1-give.json", opening()))
+    monkeypatch.setattr("habeas.services.packages.open_package", lambda *given: ("pri_1-give.json", opening()))
     answer = configured("GET", f"{PATH}/pri_1/package/give")
     assert answer.content == b"{}" * 100_000
     assert answer.headers["Content-Type"] == "application/json"
@@ -186,7 +186,7 @@ def test_a_package_that_is_gone_is_404(configured: Caller, monkeypatch: pytest.M
         raise NotFound("gone")
         yield
 
-    monkeypatch.setattr("habeas.services.requests.open_package", lambda *given: ("pri_1.json", opening()))
+    monkeypatch.setattr("habeas.services.packages.open_package", lambda *given: ("pri_1.json", opening()))
     assert configured("GET", f"{PATH}/pri_1/package/give").status_code == 404
 
 

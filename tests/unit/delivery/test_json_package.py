@@ -11,12 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from habeas.delivery.package import JsonPackage, encode_value, filter_row, package_name
+from habeas.delivery.encoding import encode_value
+from habeas.delivery.json_package import JsonPackage
+from habeas.delivery.naming import package_name
+from habeas.delivery.section import Section
 from habeas.domain.dataset import Address
 from habeas.domain.errors import Fault, InputError
 
-MEMBERS = Address("shop_db", "members")
-VISITS = Address("shop_db", "visits")
+MEMBERS = Section(Address("shop_db", "members"), ("a",), ("a",))
+VISITS = Section(Address("shop_db", "visits"), ("a",), ("a",))
 
 
 @pytest.mark.parametrize(
@@ -48,10 +51,6 @@ def test_every_kind_of_value_has_one_form(value: object, encoded: object) -> Non
     result = encode_value(value)
     assert result == encoded
     assert type(result) is type(encoded)
-
-
-def test_a_row_keeps_the_selected_fields_alone() -> None:
-    assert filter_row({"a": 0, "b": None, "c": "x"}, ("b", "a")) == {"b": None, "a": 0}
 
 
 def test_a_collection_left_and_taken_up_again_is_a_fault() -> None:
@@ -103,8 +102,9 @@ def test_a_text_that_is_no_unicode_still_makes_a_valid_file() -> None:
 def test_the_rule_key_is_part_of_the_name_only_when_given() -> None:
     assert package_name("pri_1", None, "json") == "pri_1.json"
     assert package_name("pri_1", "everything", "json") == "pri_1-everything.json"
+    assert package_name("pri_1", "everything", "csv") == "pri_1-everything.zip"
 
 
 def test_a_format_that_is_not_offered_is_refused() -> None:
-    with pytest.raises(InputError, match="use json"):
-        package_name("pri_1", None, "csv")
+    with pytest.raises(InputError, match="use json, csv"):
+        package_name("pri_1", None, "html")

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import pytest
 
 from habeas.delivery.encryption import EncryptingWriter, decrypt
-from habeas.delivery.local import LocalFolder, storage_types
+from habeas.delivery.local import LocalFolder, local_storage
 from habeas.domain.errors import InputError, NotFound, SystemUnavailable
 
 NAME = "pri_1.json"
@@ -144,14 +144,18 @@ def test_an_encrypted_package_goes_through_in_one_pass(folder: Path) -> None:
 
 
 def test_the_local_type_uses_the_default_folder_or_its_path(tmp_path: Path) -> None:
-    (local,) = storage_types(tmp_path / "default")
-    assert (local.name, local.formats) == ("local", ("json",))
-    assert local.connect({"naming": "request_id"}).location(NAME) == str(tmp_path / "default" / NAME)
-    assert local.connect({"path": str(tmp_path / "own")}).location(NAME) == str(tmp_path / "own" / NAME)
+    local = local_storage(tmp_path / "default")
+    assert (local.name, local.formats) == ("local", ("json", "csv"))
+    assert local.connect({"naming": "request_id"}, {}).location(NAME) == str(tmp_path / "default" / NAME)
+    assert local.connect({"path": str(tmp_path / "own")}, {}).location(NAME) == str(tmp_path / "own" / NAME)
+
+
+def test_no_link_opens_a_package_on_a_disk(folder: Path) -> None:
+    put(folder, b"{}")
+    assert LocalFolder(folder).link(NAME, 60) is None
 
 
 @pytest.mark.parametrize("details", [{"naming": "random"}, {"path": "relative"}, {"path": 5}, {"bucket": "x"}])
 def test_wrong_details_are_refused(tmp_path: Path, details: dict[str, object]) -> None:
-    (local,) = storage_types(tmp_path)
     with pytest.raises(InputError):
-        local.connect(details)
+        local_storage(tmp_path).connect(details, {})

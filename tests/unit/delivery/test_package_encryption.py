@@ -2,8 +2,12 @@
 
 import base64
 import io
+import subprocess
+import sys
 
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -16,8 +20,37 @@ OLD = "d71a5dc3c49d7n7QN+tueapbID9CC48QWX6MoIUdzm6M8aH+VdLagsOm/Wk0Gz+q51tehcgM9
 NEW = "GPUiK9tq5k/HfBnSN+J+OvLXZ+GCisapdI2KGP7A1WK+dz1XHef+hWb/SjszdqdNVGvziyY6GF5KIrvrXgxjZuaAvgU="
 
 
+# A8
 def test_the_message_of_seed_000_opens_with_its_text_nonce() -> None:
     assert decrypt(OLD[12:], KEY, OLD[:12].encode()) == PLAINTEXT
+
+
+@pytest.mark.parametrize("message", [OLD, f"'{OLD}'", f"{OLD}\n", OLD.encode()])
+@pytest.mark.parametrize("key", [KEY, KEY.decode()])
+def test_the_message_of_seed_000_opens_as_it_stands(message: str | bytes, key: str | bytes) -> None:
+    assert decrypt(message, key) == PLAINTEXT
+
+
+@pytest.mark.parametrize("message", [OLD, NEW])
+def test_the_nonce_is_what_else_is_authenticated(message: str) -> None:
+    sealed, nonce = base64.b64decode(NEW)[12:], base64.b64decode(NEW)[:12]
+    if message is OLD:
+        sealed, nonce = base64.b64decode(OLD[12:]), OLD[:12].encode()
+    for other in (None, b"", nonce[:-1], b"x" * 12):
+        with pytest.raises(InvalidTag):
+            AESGCM(KEY).decrypt(nonce, sealed, other)
+    assert AESGCM(KEY).decrypt(nonce, sealed, nonce) == PLAINTEXT
+
+
+def test_anyone_can_import_decrypt_without_the_application() -> None:
+    program = "import sys; from habeas import decrypt; print(decrypt(sys.argv[1], 'test--encryption').decode()); "
+    program += "print(*(name for name in sys.modules if name.startswith('habeas.')))"
+    done = subprocess.run([sys.executable, "-c", program, NEW], capture_output=True, text=True, check=True)
+    opened, modules = done.stdout.splitlines()
+    assert opened == PLAINTEXT.decode()
+    assert set(modules.split()) == {
+        "habeas.delivery", "habeas.delivery.encryption", "habeas.domain", "habeas.domain.errors",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("message", [NEW, NEW + "'"])

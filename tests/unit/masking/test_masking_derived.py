@@ -12,6 +12,12 @@ def test_a_substitute_is_cut_to_the_columns_length() -> None:
     assert derive("ann", "secret", 12) == derive("ann", "secret")[:12]
 
 
+def test_a_suffix_stays_whole_and_the_text_before_it_is_cut() -> None:
+    whole = derive("ann", "secret")
+    assert derive("ann", "secret", None, "@m.ex") == f"{whole}@m.ex"
+    assert derive("ann", "secret", 20, "@m.ex") == f"{whole[:15]}@m.ex"
+
+
 def test_a_null_takes_its_rows_key_and_never_meets_a_value() -> None:
     assert material_of(None, (1,)) != material_of(None, (2,))
     assert material_of(None, (1,)) != material_of(1, (1,))

@@ -5,9 +5,9 @@ from time import perf_counter
 
 import pytest
 
-from habeas.domain.dataset import Address, Collection, Dataset, Direction, Field, Match, Reference
+from habeas.domain.dataset import Address, Collection, Dataset, DataType, Direction, Field, Match, Reference
 from habeas.domain.errors import InputError
-from habeas.domain.policy import Masking, OnUnreachable, Policy, Rule
+from habeas.domain.policy import Masking, OnUnreachable, Policy, Rule, SharedRows
 from habeas.domain.ports import ColumnSketch, Sketch, TableSketch
 from habeas.domain.request import ActionType
 from habeas.planning.planner import ConnectionState, PlacedDataset, PlanInput, StrategyFacts, make_plan
@@ -68,7 +68,7 @@ Access rule none returns
 
 Erasure, in this order
   1. shop:members
-       age: hash by rule wipe (null instead: the column holds no text)
+       age: hash by rule wipe (null instead: the column cannot hold the text)
        mail: hash by rule wipe
        no: kept (primary keys are never masked)
        | UPDATE members SET …
@@ -97,6 +97,60 @@ def test_the_preview_is_json_and_says_the_same() -> None:
     assert read["access"] == {"give": {"shop:members": ["age", "mail", "no"]}, "none": {}}
     assert read["erasure"][0]["omits"] == [{"field": "no", "reason": "primary keys are never masked"}]
     assert read["skipped"][0]["collection"] == "shop:lost"
+
+
+def documents_input() -> PlanInput:
+    members = (
+        Field("home", fields=(Field("town", ("user.contact.address.city",)),)),
+        Field("mails", ("user.contact.email",), DataType.STRING, identity="email", array=True, all_elements=True),
+    )
+    docs = Dataset(
+        "docs",
+        "Docs",
+        (
+            Collection("members", (*members, Field("no", primary_key=True))),
+            Collection("visits", (Field("mail", ("user.contact.email",), identity="email"),)),
+            Collection("notes", (Field("mail", ("user.contact",), identity="email"),), delete=True),
+        ),
+    )
+    rules = (
+        Rule("give", "Give", ActionType.ACCESS, ("user",)),
+        Rule("wipe", "Wipe", ActionType.ERASURE, ("user",), masking=Masking("hash")),
+    )
+    return PlanInput(
+        Policy("p", "P", rules, shared_rows=SharedRows.SKIP),
+        (PlacedDataset(docs, ConnectionState("docs", "duckdb")),),
+        frozenset({"email"}),
+        strategies={"hash": StrategyFacts()},
+    )
+
+
+def test_the_text_shows_paths_deletes_and_rows_without_a_key() -> None:
+    text = render_plan(make_plan(documents_input()), {})
+    assert "       mails = identity email (whole arrays)\n" in text
+    assert "  docs:members: home.town, mails\n" in text
+    assert text.endswith("""
+Erasure, in this order
+  rows that other people own too are left, and listed
+  1. docs:visits
+       without a key: rows are found by all that was read of them
+       mail: hash by rule wipe
+  2. docs:notes: rows are deleted
+       without a key: rows are found by all that was read of them
+  3. docs:members
+       home.town: hash by rule wipe
+       mails: hash by rule wipe""")
+
+
+def test_the_preview_says_the_same_of_documents() -> None:
+    preview = preview_plan(make_plan(documents_input()), {})
+    assert preview == json.loads(json.dumps(preview))
+    assert preview["shared_rows"] == "skip"
+    assert [(item["collection"], item["deletes"], item["key"]) for item in preview["erasure"]] == [
+        ("docs:visits", False, []),
+        ("docs:notes", True, []),
+        ("docs:members", False, ["no"]),
+    ]
 
 
 def test_an_empty_plan_says_so() -> None:

@@ -1,9 +1,12 @@
 """Datasets: owned by one connection, checked by the planner's code, refreshed with the store's description."""
 
+from dataclasses import replace
+
 import pytest
-from tests.unit.services.wiring import FakeStore, dataset_body
+from tests.unit.services.wiring import MEMBERS, FakeStore, dataset_body
 
 from habeas.domain.errors import DatasetError, NotFound, SystemUnavailable
+from habeas.domain.ports import ColumnSketch, Sketch
 from habeas.execution.context import Context
 from habeas.execution.planning_input import load_datasets
 from habeas.planning.plan_input import AccessLevel
@@ -82,6 +85,7 @@ def test_a_store_that_is_down_does_not_stop_saving(context: Context, store: Fake
     assert not datasets.save_datasets(context, "shop", [dataset_body("shop_db", "any")]).failed
 
 
+# D30
 def test_validation_says_whether_it_can_be_walked_and_stores_nothing(context: Context) -> None:
     body = dataset_body()
     good = datasets.validate_dataset(context, "shop", body)
@@ -91,6 +95,73 @@ def test_validation_says_whether_it_can_be_walked_and_stores_nothing(context: Co
     assert not bad.traversal_details.is_traversable
     assert "shop_db:members" in (bad.traversal_details.msg or "")
     assert datasets.list_datasets(context, "shop", 1, 50).total == 0
+    assert not datasets.save_datasets(context, "shop", [body]).failed
+
+
+def test_validation_tells_of_a_ring_in_the_order_of_erasure(context: Context) -> None:
+    body = dataset_body()
+    body["collections"][0]["fides_meta"] = {"erase_after": ["shop_db.members"]}
+    said = datasets.validate_dataset(context, "shop", body).traversal_details
+    assert not said.is_traversable
+    assert "erase_after" in (said.msg or "")
+
+
+@pytest.fixture
+def server(context: Context) -> str:
+    """A connection that names its database; returns its key."""
+    connections.save_connections(
+        context, [ConnectionDraft(name="hall", connection_type="server", access=AccessLevel.WRITE)]
+    )
+    return "hall"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "namespace", "part"),
+    [
+        ({"host": "h", "dbname": "crm", "password": "p"}, {"database_name": "crm"}, ""),
+        ({"host": "h", "dbname": "crm", "password": "p"}, {"database_name": "old"}, "names database 'old'"),
+        ({"url": "postgresql://u:p@h/crm"}, {"database_name": "old"}, "names database 'old'"),
+        ({"url": "postgresql://u:p@h/crm"}, {"database_name": "crm"}, ""),
+        ({"url": "no url"}, {"database_name": "crm"}, ""),
+        ({"url": "postgresql://u:p@h/crm"}, {"database_name": "old", "connection_type": "snowflake"}, ""),
+    ],
+)
+def test_a_namespace_must_name_the_database_of_its_connection(
+    context: Context, store: FakeStore, server: str, secrets: dict[str, str], namespace: dict[str, str], part: str
+) -> None:
+    store.sketch = None
+    connections.save_secrets(context, server, secrets, verify=False)
+    body = {**dataset_body(), "fides_meta": {"namespace": {"schema": "public", **namespace}}}
+    result = datasets.save_datasets(context, server, [body])
+    assert [part in item.message for item in result.failed] == ([True] if part else [])
+    if part:
+        with pytest.raises(DatasetError, match=part):
+            datasets.validate_dataset(context, server, body)
+
+
+def test_what_is_nested_is_checked_and_stored_whole(context: Context, store: FakeStore) -> None:
+    home = ColumnSketch("home", "struct", False, fields=(ColumnSketch("town", "text", True),))
+    store.sketch = Sketch((replace(MEMBERS.tables[0], columns=(*MEMBERS.tables[0].columns, home)),))
+    give_secrets(context)
+    body = dataset_body()
+    body["collections"][0]["fields"].append({"name": "home", "fields": [{"name": "town"}, {"name": "street"}]})
+    (failed,) = datasets.save_datasets(context, "shop", [body]).failed
+    assert "shop_db.members.home.street: the objects here have no member 'street'" in failed.message
+    del body["collections"][0]["fields"][-1]["fields"][1]
+    assert not datasets.save_datasets(context, "shop", [body]).failed
+    with context.ledger.read() as connection:
+        (placed,) = load_datasets(connection, context.connection_types)
+    assert list(placed.dataset.collections[0].paths()) == ["home", "home.town", "mail", "no"]
+
+
+def test_a_reference_of_another_dataset_inside_an_object_does_not_matter(context: Context) -> None:
+    nested = dataset_body("a_db")
+    link = {"dataset": "far_db", "field": "members.extra"}
+    nested["collections"][0]["fields"].append(
+        {"name": "home", "fields": [{"name": "town", "fides_meta": {"references": [link]}}]}
+    )
+    assert not datasets.save_datasets(context, "shop", [dataset_body("far_db", "extra"), nested]).failed
+    assert not datasets.save_datasets(context, "shop", [dataset_body("far_db")]).failed
 
 
 def test_validation_refuses_what_would_not_be_saved(context: Context) -> None:

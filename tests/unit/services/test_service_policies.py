@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from habeas.domain.errors import Conflict, NotFound
-from habeas.domain.policy import Masking
+from habeas.domain.policy import Masking, SharedRows
 from habeas.execution.context import Context
 from habeas.execution.planning_input import load_policy
 from habeas.services import policies, storages
@@ -184,9 +184,12 @@ def test_an_unsound_policy_fails(context: Context, draft: PolicyDraft, reason: s
     assert reason in result.failed[0].message
 
 
-def test_shared_rows_of_later_versions_are_refused(context: Context) -> None:
-    with pytest.raises(InvalidFields, match="not in this version"):
-        policies.save_policies(context, [PolicyDraft(name="P", shared_rows="report")])
+@pytest.mark.parametrize("setting", SharedRows)
+def test_what_happens_to_shared_rows_is_kept_for_the_planner(context: Context, setting: SharedRows) -> None:
+    policies.save_policies(context, [PolicyDraft(name="First", shared_rows=setting)])
+    assert policies.find_policy(context, "first").shared_rows is setting
+    with context.ledger.read() as connection:
+        assert load_policy(connection, context.ledger.sealer, "first").shared_rows is setting
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from habeas.delivery.local import storage_types
+from habeas.delivery.destinations import storage_types
 from habeas.domain.ports import (
     Capabilities,
     ColumnSketch,

@@ -3,7 +3,7 @@
 Knows no driver. A harness creates tables and looks at them by its own means, not through the connector.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,26 +11,45 @@ from typing import Protocol, TypeAlias
 
 from habeas.domain.dataset import Address, Match
 from habeas.domain.errors import HabeasError
-from habeas.domain.ports import Change, Connector, Entry, Erasure, Limits, Lookup, Row, Table, Value
+from habeas.domain.ports import Change, Connector, Effect, Entry, Erasure, Limits, Lookup, Outcome, Row, Table, Value
 
 
 class Kind(StrEnum):
-    """Column kinds that every store has. FOLDING: text the store itself compares without regard to case."""
+    """Column kinds. FOLDING: text the store itself compares without regard to case.
+
+    Not every store has the nested ones (`Need`): DOCUMENT holds objects and arrays of any form, ARRAY elements of text.
+    """
 
     INTEGER = "integer"
     TEXT = "text"
     FOLDING = "folding"
+    DOCUMENT = "document"
+    ARRAY = "array"
+
+
+class Need(StrEnum):
+    """What a case needs and a store may lack by its nature. Its harness then says why (`Harness.lacks`)."""
+
+    DOCUMENTS = "documents"
+    ARRAYS = "arrays"
+    UNKEYED = "erasing without a key"
+    REFERENCES = "foreign keys"
+    TRIGGERS = "triggers"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column to create. `length`: longer text is refused by the store."""
+    """A column to create. `length`: longer text is refused by the store.
+
+    `references`: table and column of a foreign-key constraint that refuses what would break it.
+    """
 
     name: str
     kind: Kind = Kind.TEXT
     nullable: bool = True
     unique: bool = False
     length: int | None = None
+    references: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,9 @@ class TableSpec:
 class Harness(Protocol):
     """An empty place for one case."""
 
+    lacks: Mapping[Need, str]
+    """What the store does not have, and why: such cases stand as "not offered" in the table, never skipped."""
+
     def create(self, spec: TableSpec) -> None:
         """Create the table and its rows, with a primary key when `spec.key` is set."""
         ...
@@ -60,11 +82,19 @@ class Harness(Protocol):
         ...
 
     def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
-        """What the table holds now, in any order."""
+        """What the table holds now, in any order; nested values as mappings and lists."""
+        ...
+
+    def fill(self, spec: TableSpec, rows: Sequence[tuple[Value, ...]]) -> None:
+        """Put these rows in place of all that the table holds, as somebody else would."""
         ...
 
     def spoil(self, spec: TableSpec, column: str) -> None:
         """Make the store keep other text than is written to the column (a trigger)."""
+        ...
+
+    def keep(self, spec: TableSpec) -> None:
+        """Make the store keep rows that are deleted (a trigger)."""
         ...
 
     def lock(self, spec: TableSpec) -> AbstractContextManager[None]:
@@ -94,6 +124,22 @@ def read_all(connector: Connector, what: Lookup) -> list[Row]:
 def owned(rows: Sequence[Row]) -> list[tuple[int, tuple[Value, ...]]]:
     """(ordinal, values) of every match, sorted by their text."""
     return sorted(((ordinal, row.values) for row in rows for ordinal in row.ordinals), key=repr)
+
+
+def outcomes(effects: Sequence[Effect]) -> list[Outcome]:
+    """What became of each change of a batch."""
+    assert all(isinstance(effect, Effect) for effect in effects)
+    return [effect.outcome for effect in effects]
+
+
+def tally(effects: Sequence[Effect]) -> list[tuple[tuple[Value, ...], Outcome, int]]:
+    """(key, outcome, rows) of each effect."""
+    return [(effect.key, effect.outcome, effect.rows) for effect in effects]
+
+
+def deletion(spec: TableSpec, *keys: tuple[Value, ...]) -> Erasure:
+    """Rows to delete."""
+    return Erasure(spec.table(), (), [Change(key, (), ()) for key in keys], delete=True)
 
 
 def erasure(spec: TableSpec, column: str, *changes: tuple[tuple[Value, ...], Value, Value]) -> Erasure:

@@ -29,12 +29,21 @@ def connect_mariadb(secrets: Mapping[str, str], limits: Limits, sketch: Sketch |
     return SqlConnector(MariaDbDialect(), secrets, limits, sketch)
 
 
+def connect_duckdb(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
+    """A connector to the DuckDB file at the secret `path`, which must exist."""
+    from habeas.connectors.sql.connector import SqlConnector
+    from habeas.connectors.sql.duckdb import DuckdbDialect
+
+    return SqlConnector(DuckdbDialect(), secrets, limits, sketch)
+
+
 def connection_types() -> tuple[ConnectionType, ...]:
     """The connection types this package serves."""
     parts = ("url", "host", "port", "dbname", "username", "password")
     either = (frozenset({"url"}), frozenset({"host", "dbname", "username", "password"}))
     return (
         ConnectionType("sqlite", {"path": True}, connect_sqlite),
+        ConnectionType("duckdb", {"path": True}, connect_duckdb),
         ConnectionType(
             "postgres",
             dict.fromkeys((*parts, "db_schema"), False),

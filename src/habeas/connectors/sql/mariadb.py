@@ -6,12 +6,12 @@ set lacks would become `?` and find what holds that: it is dropped by a round tr
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from habeas.connectors.sql import mariadb_catalog, mariadb_failures
-from habeas.connectors.sql.dialect import Engines, Rows
+from habeas.connectors.sql.dialect import Dialect, Engines, Rows
 from habeas.connectors.sql.failures import Diagnosis
 from habeas.connectors.sql.mariadb_sessions import open_engines
 from habeas.connectors.sql.mariadb_types import BINARY, INTEGERS, ColumnType, read_type
@@ -32,10 +32,11 @@ _LONGEST_VARCHAR = 2048
 """Characters; longer values make a relation of long texts."""
 
 
-class MariaDbDialect:
+class MariaDbDialect(Dialect):
     """Secrets: `url`, or `host`, `port`, `dbname`, `username`, `password`."""
 
     fenced = True
+    mark = _MARK
 
     def engines(self, secrets: Mapping[str, str], limits: Limits) -> Engines:
         return open_engines(secrets, limits)
@@ -50,9 +51,6 @@ class MariaDbDialect:
         """Text may compare by a collation that takes two spellings for one."""
         return read_type(column.type).name in _EXACT
 
-    def name(self, table: Table) -> str:
-        return qualified(table, _MARK)
-
     def output(self, column: ColumnSketch) -> str:
         """Single precision is read as double precision: the server would write six digits of it."""
         name = _name(column)
@@ -62,23 +60,11 @@ class MariaDbDialect:
         return True
 
     def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
-        """In the order of the values, so that two batches take their locks in one order.
-
-        A limit keeps the relation whole: the store may read the table first and look values up in it, by an index
-        of its own making. Where rows are locked it must not: it would lock the whole table.
-        """
+        """In the order of the values, so that two batches take their locks in one order."""
         rows = sorted(seek.rows, key=lambda row: [(type(value).__name__, value) for value in row[1]])
-        cells = [
-            _cell(column, seek.match, f"v{place}", [values[place] for _, values in rows])
-            for place, column in enumerate(seek.columns)
-        ]
-        source = _json_table(draft, [("ord INT", [ordinal for ordinal, _ in rows]), *_parts(cells)])
-        values = ", ".join(f"{_prepared(cell.value('j'), seek.match)} AS {cell.name}" for cell in cells)
-        checks = [check for cell in cells for check in cell.checks("j")]
-        where = f" WHERE {' AND '.join(checks)}" if checks else ""
-        draft.relations.append(f"{alias} AS (SELECT j.ord, {values} FROM {source} AS j{where} LIMIT {_ALL})")  # noqa: S608  # values bound
-        join = "STRAIGHT_JOIN" if draft.locks else "JOIN"
-        return Relation(alias, f"{alias}.ord", tuple(f"{alias}.{cell.name}" for cell in cells), join)
+        cells = _keys(replace(seek, rows=rows))
+        draft.relations.append(f"{alias} AS ({_select(draft, [ordinal for ordinal, _ in rows], cells, seek.match)})")
+        return Relation(alias, f"{alias}.ord", tuple(f"{alias}.{cell.name}" for cell in cells), _join(seek))
 
     def typed(self, placeholder: str, column: ColumnSketch, match: Match) -> str:
         kind = read_type(column.type)
@@ -99,6 +85,13 @@ class MariaDbDialect:
                 name = f"REPLACE({name}, '{noise}', '')"
         return f"{name} = {value}"
 
+    def identity(self, column: ColumnSketch, value: str) -> str:
+        """Byte for byte: collations take other spellings for the same."""
+        equal, kind = self.condition(column, value, Match.EXACT), read_type(column.type)
+        if not kind.textual or not kind.charset:
+            return equal
+        return f"{equal} AND CAST({_name(column)} AS BINARY) = CAST({value} AS BINARY)"
+
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
         """There are none: rows are told apart by what they hold."""
         return ()
@@ -109,22 +102,22 @@ class MariaDbDialect:
 
     def update(self, table: Table, key: Seek, columns: Sequence[ColumnSketch], after: Rows) -> Statement:
         draft = Draft()
-        keys = [
-            _cell(column, key.match, f"k{place}", [values[place] for _, values in key.rows])
-            for place, column in enumerate(key.columns)
-        ]
         masks = [_mask(column, f"a{place}", [row[place] for row in after]) for place, column in enumerate(columns)]
-        sets = (f"{_name(column)} = {mask.value('n')}" for column, mask in zip(columns, masks, strict=True))
-        where = [
-            self.condition(column, cell.value("n"), key.match) for column, cell in zip(key.columns, keys, strict=True)
-        ]
-        where += [check for cell in keys for check in cell.checks("n")]
-        source = _json_table(draft, _parts([*keys, *masks]))
+        sets = (f"{_name(column)} = n.{mask.name}" for column, mask in zip(columns, masks, strict=True))
+        source = _joined(draft, table, key, masks)
         return Statement(
-            f"UPDATE {source} AS n STRAIGHT_JOIN {self.name(table)} AS t "  # noqa: S608  # identifiers quoted, values bound
-            f"SET {', '.join(sets)} WHERE {' AND '.join(where)}",
+            f"UPDATE {source} SET {', '.join(sets)} WHERE {self._of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
             draft.parameters,
         )
+
+    def delete(self, table: Table, key: Seek) -> Statement:
+        draft = Draft()
+        source = _joined(draft, table, key, [])
+        return Statement(f"DELETE t FROM {source} WHERE {self._of_key(key)}", draft.parameters)
+
+    def _of_key(self, key: Seek) -> str:
+        keys = [self.identity(column, f"n.v{place}") for place, column in enumerate(key.columns)]
+        return " AND ".join([*keys, *(f"{_name(column)} IS NULL" for column in key.nulls)])
 
     def settle(self, connection: Connection) -> None:
         """Constraints speak at once."""
@@ -179,6 +172,36 @@ def _mask(column: ColumnSketch, name: str, values: Sequence[Value]) -> _Cell:
 
 
 _PLAIN = ColumnType("varchar")
+
+
+def _keys(seek: Seek) -> list[_Cell]:
+    return [
+        _cell(column, seek.match, f"v{place}", [values[place] for _, values in seek.rows])
+        for place, column in enumerate(seek.columns)
+    ]
+
+
+def _join(seek: Seek) -> str:
+    """A proven key is looked up value by value: if the table were read first, all of it would be locked."""
+    return "STRAIGHT_JOIN" if seek.proven else "JOIN"
+
+
+def _joined(draft: Draft, table: Table, key: Seek, masks: Sequence[_Cell]) -> str:
+    """The table beside the relation `n` of keys and masks."""
+    relation = _select(draft, [place for place, _ in key.rows], [*_keys(key), *masks], key.match)
+    return f"({relation}) AS n {_join(key)} {qualified(table, _MARK)} AS t"
+
+
+def _select(draft: Draft, ordinals: Sequence[int], cells: Sequence[_Cell], match: Match) -> str:
+    """All values as a relation of their own: limited, it stays whole.
+
+    So the store may also read the table first and look values up by an index over them, made for the statement.
+    """
+    source = _json_table(draft, [("ord INT", ordinals), *_parts(cells)])
+    outputs = ", ".join(["j.ord", *(f"{_prepared(cell.value('j'), match)} AS {cell.name}" for cell in cells)])
+    checks = [check for cell in cells for check in cell.checks("j")]
+    where = f" WHERE {' AND '.join(checks)}" if checks else ""
+    return f"SELECT {outputs} FROM {source} AS j{where} LIMIT {_ALL}"  # noqa: S608  # values bound
 
 
 def _parts(cells: Sequence[_Cell]) -> list[tuple[str, Sequence[Value]]]:

@@ -8,21 +8,32 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 import psycopg
+from psycopg.types.json import set_json_loads
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from habeas.connectors.sql import postgres_catalog, postgres_values
-from habeas.connectors.sql.dialect import Engines, Rows
+from habeas.connectors.sql.dialect import Dialect, Engines, Rows
 from habeas.connectors.sql.failures import Condition, Diagnosis
+from habeas.connectors.sql.json_text import read_json
+from habeas.connectors.sql.postgres_nesting import PostgresNesting, whole_form
+from habeas.connectors.sql.postgres_types import INTEGERS, compare, compared_type, own_type, relation
 from habeas.connectors.sql.sessions import Sessions
-from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, column_of, qualified, quote
-from habeas.connectors.sql.values import PHONE_NOISE, POSTGRES_OWN_TYPES, matched_form, postgres_form
+from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
+from habeas.connectors.sql.values import matched_form, postgres_form
 from habeas.domain.dataset import Match
 from habeas.domain.errors import InputError
 from habeas.domain.ports import ColumnSketch, Limits, Sketch, Table, TableSketch, Value
 
-_INTEGERS = frozenset({"smallint", "integer", "bigint"})
+_ROW_ID = (
+    ColumnSketch("tableoid", "oid", text=False, nullable=False),
+    ColumnSketch("ctid", "tid", text=False, nullable=False),
+)
+"""The table's oid too: rows of different partitions share a ctid."""
+
+_JIT_SINCE = 110_000
+"""Compiling a walk through documents costs a second, for tables in which it runs for a hundredth of one."""
 
 _STATES = {
     "3D000": Condition.NO_DATABASE,
@@ -56,10 +67,12 @@ _CONNECT_WORDS = (
 )
 
 
-class PostgresDialect:
+class PostgresDialect(Dialect):
     """Secrets: `url`, or `host`, `port`, `dbname`, `username`, `password`; `db_schema` sets the search path."""
 
     fenced = True
+    nesting = PostgresNesting()
+    moved = " RETURNING CAST(n.k0 AS text), CAST(n.k1 AS text), CAST(t.tableoid AS text), CAST(t.ctid AS text)"
 
     def engines(self, secrets: Mapping[str, str], limits: Limits) -> Engines:
         """Reading sessions commit by themselves: one round trip for a statement instead of three."""
@@ -70,63 +83,65 @@ class PostgresDialect:
     def form(self, value: Value, column: ColumnSketch, match: Match = Match.EXACT) -> Value | None:
         return postgres_form(value, column) if match is Match.EXACT else matched_form(value, match)
 
+    def nested_form(self, value: Value, column: ColumnSketch) -> Value | None:
+        return whole_form(value, column)
+
     def is_exact(self, column: ColumnSketch) -> bool:
         """Text may compare by a collation that takes two spellings for one."""
-        return column.type in _INTEGERS or column.type == "uuid"
-
-    def name(self, table: Table) -> str:
-        return qualified(table)
-
-    def output(self, column: ColumnSketch) -> str:
-        return column_of(column)
+        return column.type in INTEGERS or column.type == "uuid"
 
     def joins(self, values: tuple[Value, ...]) -> bool:
         return True
 
     def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
-        arrays = [f"CAST({draft.bind([ordinal for ordinal, _ in seek.rows])} AS int4[])"]
-        names = ["ord"]
-        for place, column in enumerate(seek.columns):
-            placeholder = draft.bind([values[place] for _, values in seek.rows])
-            arrays.append(f"CAST({placeholder} AS {_compared_type(column, seek.match)}[])")
-            names.append(f"v{place}")
-        draft.relations.append(
-            f"{alias} AS MATERIALIZED (SELECT * FROM unnest({', '.join(arrays)}) AS u({', '.join(names)}))"  # noqa: S608
-        )
-        return Relation(alias, f"{alias}.ord", tuple(f"{alias}.{name}" for name in names[1:]))
+        return relation(seek, alias, draft)
 
     def typed(self, placeholder: str, column: ColumnSketch, match: Match) -> str:
-        return f"CAST({placeholder} AS {_compared_type(column, match)})"
+        return f"CAST({placeholder} AS {compared_type(column, match)})"
 
     def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
-        name = column_of(column)
-        if match is Match.CASEFOLD:
-            return f"lower(CAST({name} AS text)) = lower({value})"
-        if match is Match.PHONE:
-            return f"translate(CAST({name} AS text), '{PHONE_NOISE}', '') = {value}"
-        return f"{name} = {value}" if _is_own(column) else f"CAST({name} AS text) = {value}"
+        return compare(f"t.{quote(column.name)}", column, value, match)
 
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
-        """The table's oid too: rows of different partitions share a ctid."""
         return ("CAST(t.tableoid AS int8)", "CAST(t.ctid AS text)")
+
+    def row_id(self, sketch: TableSketch) -> tuple[ColumnSketch, ...]:
+        return _ROW_ID
 
     def lock(self, key: Sequence[str]) -> str:
         return f" ORDER BY {', '.join(f't.{quote(name)}' for name in key)} FOR UPDATE OF t"
 
     def update(self, table: Table, key: Seek, columns: Sequence[ColumnSketch], after: Rows) -> Statement:
         draft = Draft()
-        arrays = [
-            f"CAST({draft.bind([values[place] for _, values in key.rows])} AS {_compared_type(column, key.match)}[])"
-            for place, column in enumerate(key.columns)
-        ] + [f"CAST({draft.bind([row[place] for row in after])} AS text[])" for place in range(len(columns))]
+        arrays = self._keys(key, draft)
+        arrays += [f"CAST({draft.bind([row[place] for row in after])} AS text[])" for place in range(len(columns))]
         names = [f"k{place}" for place in range(len(key.columns))] + [f"a{place}" for place in range(len(columns))]
-        sets = (f"{quote(column.name)} = CAST(n.a{place} AS {column.type})" for place, column in enumerate(columns))
-        keys = (self.condition(column, f"n.k{place}", key.match) for place, column in enumerate(key.columns))
+        sets = (
+            f"{quote(column.name)} = CAST(n.a{place} AS {own_type(column)})" for place, column in enumerate(columns)
+        )
         return Statement(
             f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} "  # noqa: S608  # identifiers quoted, values bound
-            f"FROM unnest({', '.join(arrays)}) AS n({', '.join(names)}) WHERE {' AND '.join(keys)}",
+            f"FROM unnest({', '.join(arrays)}) AS n({', '.join(names)}) WHERE {self._of_key(key)}",
             draft.parameters,
         )
+
+    def delete(self, table: Table, key: Seek) -> Statement:
+        draft = Draft()
+        names = ", ".join(f"k{place}" for place in range(len(key.columns)))
+        return Statement(
+            f"DELETE FROM {qualified(table)} AS t "  # noqa: S608  # identifiers quoted, values bound
+            f"USING unnest({', '.join(self._keys(key, draft))}) AS n({names}) WHERE {self._of_key(key)}",
+            draft.parameters,
+        )
+
+    def _keys(self, key: Seek, draft: Draft) -> list[str]:
+        return [
+            f"CAST({draft.bind([values[place] for _, values in key.rows])} AS {compared_type(column, key.match)}[])"
+            for place, column in enumerate(key.columns)
+        ]
+
+    def _of_key(self, key: Seek) -> str:
+        return " AND ".join(self.condition(column, f"n.k{p}", key.match) for p, column in enumerate(key.columns))
 
     def settle(self, connection: Connection) -> None:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
@@ -146,17 +161,6 @@ class PostgresDialect:
         condition = _STATES.get(state) or _CLASSES.get(state[:2], Condition.OTHER)
         objects = (error.diag.constraint_name, error.diag.column_name)
         return Diagnosis(condition, f"{state} {type(error).__name__}", tuple(name for name in objects if name))
-
-
-def _is_own(column: ColumnSketch) -> bool:
-    return column.text or column.type in POSTGRES_OWN_TYPES
-
-
-def _compared_type(column: ColumnSketch, match: Match) -> str:
-    """The type a value is cast to; integers are wide, so that one out of range finds nothing instead of failing."""
-    if match is not Match.EXACT or not _is_own(column):
-        return "text"
-    return "bigint" if column.type in _INTEGERS else column.type
 
 
 def _diagnose_silent(error: psycopg.Error) -> Diagnosis:
@@ -217,15 +221,19 @@ def _engine(secrets: Mapping[str, str], limits: Limits, *, reads: bool) -> Engin
         "statement_timeout": _milliseconds(limits.statement_timeout),
         "idle_in_transaction_session_timeout": _milliseconds(limits.statement_timeout),
         "intervalstyle": "iso_8601",
+        "standard_conforming_strings": "on",
     }
     if schema := secrets.get("db_schema"):
         settings["search_path"] = '"' + schema.replace('"', '""') + '"'
 
     def configure(connection: psycopg.Connection, _record: object) -> None:
+        if connection.info.server_version >= _JIT_SINCE:
+            settings["jit"] = "off"
         for name, value in settings.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.commit()
         postgres_values.keep_spellings(connection)
+        set_json_loads(read_json, connection)
 
     event.listen(engine, "connect", configure)
     return engine

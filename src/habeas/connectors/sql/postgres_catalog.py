@@ -21,15 +21,22 @@ WITH RECURSIVE base(oid, base, typmod, filled) AS (
   UNION ALL
   SELECT d.oid, b.base, CASE WHEN d.typtypmod = -1 THEN b.typmod ELSE d.typtypmod END, b.filled OR d.typnotnull
   FROM pg_type AS d JOIN base AS b ON d.typbasetype = b.oid WHERE d.typtype = 'd')
-SELECT a.attrelid, a.attname, format_type(t.oid, -1),
-  t.typcategory = 'S' AND t.typname NOT IN ('name', 'char'),
+SELECT a.attrelid, a.attname, format_type(coalesce(e.oid, t.oid), -1),
+  coalesce(e.typcategory, t.typcategory) = 'S' AND t.typname NOT IN ('name', 'char'),
   NOT (a.attnotnull OR b.filled),
   CASE WHEN t.typname IN ('varchar', 'bpchar') AND greatest(a.atttypmod, b.typmod) > 4
     THEN greatest(a.atttypmod, b.typmod) - 4 END,
-  a.attgenerated <> '' OR a.attidentity = 'a'
+  a.attgenerated <> '' OR a.attidentity = 'a', t.typname IN ('json', 'jsonb'), e.oid IS NOT NULL
 FROM pg_attribute AS a JOIN base AS b ON b.oid = a.atttypid JOIN pg_type AS t ON t.oid = b.base
+  LEFT JOIN pg_type AS e ON e.oid = t.typelem AND e.typarray = t.oid AND e.typname = ANY(CAST(:elements AS text[]))
 WHERE a.attrelid = ANY(CAST(:tables AS oid[])) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum"""
+
+_ELEMENTS = (
+    *("text", "varchar", "bpchar", "int2", "int4", "int8", "numeric", "float4", "float8", "bool"),
+    *("uuid", "date", "timestamp", "timestamptz", "bytea", "inet"),
+)
+"""Elements of arrays that come as lists of the driver's own types; other arrays are one text."""
 
 _UNIQUE = """
 SELECT i.indrelid, i.indisprimary, ARRAY(
@@ -90,6 +97,7 @@ def _describe(connection: Connection, tables: Sequence[Sequence[Any]]) -> tuple[
 
 def _grouped(connection: Connection, query: str, tables: list[int]) -> dict[int, list[Sequence[Any]]]:
     rows: dict[int, list[Sequence[Any]]] = {}
-    for row in connection.execute(text(query), {"tables": tables}):
+    given = {"tables": tables} | ({"elements": list(_ELEMENTS)} if query is _COLUMNS else {})
+    for row in connection.execute(text(query), given):
         rows.setdefault(row[0], []).append(row)
     return rows

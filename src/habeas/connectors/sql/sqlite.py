@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 
-from habeas.connectors.sql.dialect import Engines, Rows
+from habeas.connectors.sql.dialect import Dialect, Engines, Rows
 from habeas.connectors.sql.failures import Condition, Diagnosis
-from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, column_of, qualified, quote
+from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
 from habeas.connectors.sql.values import PHONE_NOISE, matched_form, sqlite_form
 from habeas.domain.dataset import Match
 from habeas.domain.errors import InputError
@@ -53,7 +53,7 @@ _FOREIGN = """
 SELECT id, "table", "from", "to", on_update FROM pragma_foreign_key_list(:name) ORDER BY id, seq"""
 
 
-class SqliteDialect:
+class SqliteDialect(Dialect):
     """The secret is `path`. Not fenced: SQLite has no statement time-out of its own."""
 
     fenced = False
@@ -72,12 +72,6 @@ class SqliteDialect:
         """Affinity and collations take two spellings for one."""
         return False
 
-    def name(self, table: Table) -> str:
-        return qualified(table)
-
-    def output(self, column: ColumnSketch) -> str:
-        return column_of(column)
-
     def joins(self, values: tuple[Value, ...]) -> bool:
         """JSON cuts text at NUL, has no bytes and reads floats by other rules than the driver."""
         return all(isinstance(value, int) or (isinstance(value, str) and "\x00" not in value) for value in values)
@@ -91,7 +85,7 @@ class SqliteDialect:
         return placeholder
 
     def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
-        name = column_of(column)
+        name = f"t.{quote(column.name)}"
         if match is Match.CASEFOLD:
             return f"LOWER({name}) = LOWER({value})"
         if match is Match.PHONE:
@@ -102,19 +96,32 @@ class SqliteDialect:
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
         return (f"t.{_row_id(column.name for column in sketch.columns)}",)
 
+    def row_id(self, sketch: TableSketch) -> tuple[ColumnSketch, ...]:
+        name = _row_id(column.name for column in sketch.columns)
+        return (ColumnSketch(name, "INTEGER", text=False, nullable=False),) if name else ()
+
     def lock(self, key: Sequence[str]) -> str:
         return ""
 
     def update(self, table: Table, key: Seek, columns: Sequence[ColumnSketch], after: Rows) -> Statement:
         sets = [f"{quote(column.name)} = :a{place}" for place, column in enumerate(columns)]
-        keys = [f"t.{quote(column.name)} = :k{place}" for place, column in enumerate(key.columns)]
         return Statement(
-            f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} WHERE {' AND '.join(keys)}",  # noqa: S608  # identifiers quoted, values bound
+            f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} WHERE {self._of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
             [
                 {f"a{n}": value for n, value in enumerate(new)} | {f"k{n}": value for n, value in enumerate(values)}
                 for (_, values), new in zip(key.rows, after, strict=True)
             ],
         )
+
+    def delete(self, table: Table, key: Seek) -> Statement:
+        return Statement(
+            f"DELETE FROM {qualified(table)} AS t WHERE {self._of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
+            [{f"k{n}": value for n, value in enumerate(values)} for _, values in key.rows],
+        )
+
+    def _of_key(self, key: Seek) -> str:
+        keys = [self.identity(column, f":k{place}") for place, column in enumerate(key.columns)]
+        return " AND ".join([*keys, *(f"t.{quote(column.name)} IS NULL" for column in key.nulls)])
 
     def settle(self, connection: Connection) -> None:
         """Deferred foreign keys are counted by SQLite and refused at COMMIT."""
@@ -214,5 +221,7 @@ def _foreign_keys(connection: Connection, name: str) -> tuple[ForeignKeySketch, 
         if None in targets:  # the parent's primary key is meant
             columns = connection.execute(text(_COLUMNS), {"name": parent}).all()
             targets = tuple(row[0] for row in sorted((row for row in columns if row[3]), key=lambda row: row[3]))
+        if len(targets) != len(rows):
+            continue  # the parent is missing or has no such key: SQLite takes the declaration and never keeps it
         keys.append(ForeignKeySketch(tuple(row[2] for row in rows), None, parent, targets, cascades))
     return tuple(keys)

@@ -5,7 +5,7 @@ ordinal, more are one bound relation joined to the table, alternatives are branc
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from sqlalchemy import text
@@ -37,19 +37,35 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """Where a nested look-up leads: the names below a column, through every array on the way."""
+
+    column: ColumnSketch
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Seek:
-    """Rows of a table whose `columns` equal the values of one of `rows`: (ordinal, values in bound form)."""
+    """Rows of a table whose `columns` equal the values of one of `rows`: (ordinal, values in bound form).
+
+    `key`: they are a key, whose values no collation may take for another; `proven`: a constraint makes it unique.
+    `nulls` are columns that hold null besides. With `inside` the one column is a sketch of what stands there.
+    """
 
     columns: tuple[ColumnSketch, ...]
     rows: Sequence[tuple[int, tuple[Value, ...]]]
     match: Match = Match.EXACT
+    nulls: tuple[ColumnSketch, ...] = ()
+    key: bool = False
+    proven: bool = False
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
     """A bound relation inside a statement: its FROM item, its ordinal and its values as expressions.
 
-    `join` says how the table is joined to it; the relation must be read first.
+    `join`: how the table is joined to it.
     """
 
     source: str
@@ -60,12 +76,8 @@ class Relation:
 
 @dataclass(slots=True)
 class Draft:
-    """A statement being written: its parameters and the named relations that stand before it.
+    """A statement being written: its parameters and the named relations that stand before it."""
 
-    `locks`: its rows are locked, in the order in which the relation names them.
-    """
-
-    locks: bool = False
     parameters: dict[str, Value] = field(default_factory=dict)
     relations: list[str] = field(default_factory=list)
 
@@ -79,13 +91,16 @@ class Draft:
 class Grammar(Protocol):
     """What the stores write differently in a SELECT. In every statement the table is called `t`."""
 
-    def name(self, table: Table) -> str:
-        """The quoted name of a table, with its schema when the dataset names one."""
-        ...
+    mark: str = '"'
+    """What quotes names."""
 
     def output(self, column: ColumnSketch) -> str:
-        """`t.column` as it is read."""
-        ...
+        """The column as an item of a SELECT, so that the driver gives its values without loss."""
+        return f"t.{quote(column.name, self.mark)}"
+
+    def spelling(self, column: ColumnSketch) -> str:
+        """`t.column` of an identity, so that nothing else equals it than what the store's keys take for the same."""
+        return f"t.{quote(column.name, self.mark)}"
 
     def joins(self, values: tuple[Value, ...]) -> bool:
         """True when these bound values pass through a bound relation unchanged."""
@@ -103,20 +118,24 @@ class Grammar(Protocol):
         """`t.column` equals `value` in the way of `match`."""
         ...
 
+    def identity(self, column: ColumnSketch, value: str) -> str:
+        """`t.column` of a key is this `value`; other than equal where the store's keys tell more apart."""
+        return self.condition(column, value, Match.EXACT)
+
 
 def quote(name: str, mark: str = '"') -> str:
-    """An identifier, always quoted (standard SQL's mark unless another is given); colons are escaped for `text`."""
+    """An identifier, always quoted (as standard SQL does unless told); colons are escaped for `sqlalchemy.text`."""
     return mark + name.replace(mark, mark * 2).replace(":", "\\:") + mark
+
+
+def literal(words: str) -> str:
+    """A standard SQL text literal for names that are part of a statement, never for values."""
+    return "'" + words.replace("'", "''").replace(":", "\\:") + "'"
 
 
 def qualified(table: Table, mark: str = '"') -> str:
     """The quoted name of a table, with its schema when the dataset names one."""
     return ".".join(quote(name, mark) for name in (table.schema, table.name) if name)
-
-
-def column_of(column: ColumnSketch) -> str:
-    """`t.column` in standard SQL."""
-    return f"t.{quote(column.name)}"
 
 
 def resolve(sketch: TableSketch, table: Table, names: Sequence[str]) -> tuple[ColumnSketch, ...]:
@@ -138,16 +157,16 @@ def compile_select(
 
     A row comes once for every value it matches: de-duplicate on the ordinal and what identifies the row.
     """
-    parts = [part for seek in seeks for part in _parts(grammar, seek)]
-    return [_union(grammar, grammar.name(table), outputs, chunk, tail) for chunk in _chunks(parts)]
+    parts = [part for seek in seeks for part in parts_of(grammar, seek)]
+    return [_union(grammar, qualified(table, grammar.mark), outputs, chunk, tail) for chunk in _chunks(parts)]
 
 
-def _parts(grammar: Grammar, seek: Seek) -> list[Seek]:
+def parts_of(grammar: Grammar, seek: Seek) -> list[Seek]:
     """Cut a seek into what becomes one branch each: one row alone, or many rows joined."""
     joined = [row for row in seek.rows if grammar.joins(row[1])]
     alone = [row for row in seek.rows if not grammar.joins(row[1])]
     groups = [*_portions(joined, _weight, MAX_CHARACTERS), *([row] for row in alone)]
-    return [Seek(seek.columns, rows, seek.match) for rows in groups]
+    return [replace(seek, rows=rows) for rows in groups]
 
 
 def _chunks(parts: Sequence[Seek]) -> Iterator[Sequence[Seek]]:
@@ -178,13 +197,14 @@ def _portions(items: Sequence[Item], weigh: Callable[[Item], int], limit: int) -
 
 
 def _union(grammar: Grammar, table: str, outputs: Sequence[str], parts: Sequence[Seek], tail: str) -> Statement:
-    draft = Draft(locks=bool(tail))
-    branches = [_branch(grammar, table, outputs, part, f"habeas_k{place}", draft) for place, part in enumerate(parts)]
+    draft = Draft()
+    branches = [branch_of(grammar, table, outputs, part, f"habeas_k{place}", draft) for place, part in enumerate(parts)]
     leading = f"WITH {', '.join(draft.relations)} " if draft.relations else ""
     return Statement(leading + " UNION ALL ".join(branches) + tail, draft.parameters)
 
 
-def _branch(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, alias: str, draft: Draft) -> str:
+def branch_of(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, alias: str, draft: Draft) -> str:
+    """The SELECT of one part: (ordinal, *outputs) of the rows that equal its values."""
     if len(part.rows) == 1:
         ordinal, row = part.rows[0]
         source, place = f"{table} AS t", str(ordinal)
@@ -196,7 +216,8 @@ def _branch(grammar: Grammar, table: str, outputs: Sequence[str], part: Seek, al
         relation = grammar.relation(part, alias, draft)
         source, place = f"{relation.source} {relation.join} {table} AS t", relation.ordinal
         values = list(relation.values)
-    conditions = (
-        grammar.condition(column, value, part.match) for column, value in zip(part.columns, values, strict=True)
-    )
+    conditions = [
+        grammar.identity(column, value) if part.key else grammar.condition(column, value, part.match)
+        for column, value in zip(part.columns, values, strict=True)
+    ] + [f"t.{quote(column.name, grammar.mark)} IS NULL" for column in part.nulls]
     return f"SELECT {', '.join([place, *outputs])} FROM {source} WHERE {' AND '.join(conditions)}"  # noqa: S608  # identifiers quoted, values bound

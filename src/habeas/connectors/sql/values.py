@@ -99,7 +99,8 @@ def _integer(value: Value) -> str | None:
     return str(number) if number is not None and number in _INT64 else None
 
 
-def _numeric(value: Value) -> str | None:
+def numeric_form(value: Value) -> str | None:
+    """A number in plain digits, or NaN; None when PostgreSQL's exact numbers cannot hold it."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
@@ -174,7 +175,7 @@ _POSTGRES: dict[str, Callable[[Value], str | None]] = {
     "smallint": _integer,
     "integer": _integer,
     "bigint": _integer,
-    "numeric": _numeric,
+    "numeric": numeric_form,
     "real": _real,
     "double precision": _double,
     "boolean": _boolean,

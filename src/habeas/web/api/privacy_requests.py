@@ -14,7 +14,7 @@ from habeas.delivery.encryption import check_package_key
 from habeas.domain.errors import HabeasError, InputError
 from habeas.domain.identity import parse_identities
 from habeas.domain.request import RequestStatus
-from habeas.services import requests
+from habeas.services import packages, requests
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.clients import Caller
 from habeas.services.fields import InvalidFields, Problem
@@ -179,7 +179,7 @@ def report(context: Wired, request_id: str) -> Shown:
     dependencies=[needs("privacy-request-access-results:read")],
 )
 def access_results(context: Wired, request_id: str) -> dict[str, list[str]]:
-    return {"access_result_urls": requests.access_results(context, request_id)}
+    return {"access_result_urls": packages.access_results(context, request_id)}
 
 
 @router.get(
@@ -193,7 +193,7 @@ def download(
     request_id: str,
     rule_key: str,
 ) -> StreamingResponse:
-    name, opening = requests.open_package(context, request_id, rule_key, caller.client_id)
+    name, opening = packages.open_package(context, request_id, rule_key, caller.client_id)
     opened = ExitStack()
     stream = opened.enter_context(opening)
     media_type = _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")

@@ -1,6 +1,6 @@
 """Routes of storages (control-plane §1.14)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body
 from fastapi.openapi.models import Example
@@ -17,6 +17,10 @@ router = APIRouter(prefix="/storage/config", tags=["storages"])
 _READ = [needs("storage:read")]
 _WRITE = [needs("storage:create_or_update")]
 _EXAMPLE = {"name": "Packages", "key": "packages", "type": "local", "format": "json", "details": {}}
+_SECRETS = Body(
+    description="`s3`: `aws_access_key_id`, `aws_secret_access_key`, `region_name`. `local`: none.",
+    openapi_examples={"local": Example(value={})},
+)
 
 
 @router.patch("", summary="Make or change storages, by key", dependencies=_WRITE)
@@ -39,10 +43,8 @@ def delete_storage(context: Wired, key: str) -> None:
     storages.delete_storage(context, key)
 
 
-@router.put("/{key}/secret", summary="Store a storage's secrets; `local` takes none", dependencies=_WRITE)
+@router.put("/{key}/secret", summary="Store a storage's secrets, and try it; `local` takes none", dependencies=_WRITE)
 def save_secrets(
-    context: Wired,
-    key: str,
-    secrets: Annotated[dict[str, Any], Body(openapi_examples={"example": Example(value={})})],
+    context: Wired, key: str, secrets: Annotated[dict[str, str | None], _SECRETS], verify: bool = True
 ) -> SystemTest:
-    return storages.save_storage_secrets(context, key, secrets)
+    return storages.save_storage_secrets(context, key, secrets, verify=verify)

@@ -1,0 +1,79 @@
+"""Packages of a request: where they are, and their bytes. No storage is talked to inside a ledger transaction."""
+
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import BinaryIO
+
+import sqlalchemy as sa
+
+from habeas.domain.errors import HabeasError, NotFound
+from habeas.domain.request import AuditAction
+from habeas.execution.context import Context
+from habeas.execution.destinations import connect_storage
+from habeas.services.requests import get_record
+from habeas.store import configurations, journal
+from habeas.store import packages as store
+from habeas.store.configurations import Record
+from habeas.store.tables import storages
+
+
+def access_results(context: Context, request_id: str) -> list[str]:
+    """Where the request's packages are, one entry per access rule; empty while there is none. Raises NotFound.
+
+    A link that opens the package where its storage gives such, renewed when the old one is over; else its location.
+    """
+    with context.ledger.read() as connection:
+        get_record(connection, request_id)
+        found = store.packages_of(connection, [request_id])
+    return [_find_link(context, package) or package.location for package in found]
+
+
+def open_package(
+    context: Context, request_id: str, rule_key: str, actor: str
+) -> tuple[str, AbstractContextManager[BinaryIO]]:
+    """File name and stream of a package; the download is audited. Raises NotFound."""
+    with context.ledger.read() as connection:
+        get_record(connection, request_id)
+        found = [package for package in store.packages_of(connection, [request_id]) if package.rule_key == rule_key]
+        storage = _find_storage(connection, found[0]) if found else None
+    if storage is None:
+        raise NotFound(f"request {request_id} has no package of rule {rule_key!r}")
+    stream = connect_storage(context, storage).read(found[0].name)
+    try:
+        with context.ledger.write() as connection:
+            journal.audit(connection, [request_id], actor, AuditAction.DOWNLOADED, context.clock.now(), rule_key)
+    except BaseException:
+        with stream:
+            raise
+    return found[0].name, stream
+
+
+def _find_link(context: Context, package: Record) -> str | None:
+    if package.sealed_link is None:
+        return None
+    link = store.open_link(context.ledger.sealer, package, context.clock.now())
+    return link or _renew_link(context, package)
+
+
+def _renew_link(context: Context, package: Record) -> str | None:
+    """A new link, or None when the storage is gone, is another place by now, or cannot give one."""
+    life = context.settings.security.subject_request_download_link_ttl_seconds
+    expires_at = context.clock.now() + timedelta(seconds=life)
+    with context.ledger.read() as connection:
+        storage = _find_storage(connection, package)
+    if storage is None:
+        return None
+    try:
+        destination = connect_storage(context, storage)
+        here = destination.location(package.name) == package.location
+        link = destination.link(package.name, life) if here else None
+    except HabeasError:
+        return None
+    if link is not None:
+        with context.ledger.write() as connection:
+            store.keep_link(connection, context.ledger.sealer, package, link, expires_at)
+    return link
+
+
+def _find_storage(connection: sa.Connection, package: Record) -> Record | None:
+    return configurations.find(connection, storages, package.storage_key)

@@ -1,0 +1,76 @@
+"""Repository of packages: what was uploaded for whom and where it is. Links, which open a package, are sealed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from habeas.store.configurations import Record
+from habeas.store.sealing import Sealer
+from habeas.store.tables import packages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """A package that has been uploaded; `link` where its storage gives such."""
+
+    request_id: str
+    rule_key: str
+    storage_key: str
+    name: str
+    location: str
+    link: str | None
+    link_expires_at: datetime
+
+
+def add_packages(connection: sa.Connection, sealer: Sealer, uploaded: Sequence[Uploaded], now: datetime) -> None:
+    """Record the packages of one rule; those already recorded are replaced."""
+    ids = [package.request_id for package in uploaded]
+    rules = {package.rule_key for package in uploaded}
+    connection.execute(packages.delete().where(packages.c.request_id.in_(ids), packages.c.rule_key.in_(rules)))
+    rows = [
+        {
+            "request_id": package.request_id,
+            "rule_key": package.rule_key,
+            "storage_key": package.storage_key,
+            "name": package.name,
+            "location": package.location,
+            "created_at": now,
+            **_seal(sealer, package.request_id, package.rule_key, package.link, package.link_expires_at),
+        }
+        for package in uploaded
+    ]
+    connection.execute(packages.insert(), rows)
+
+
+def packages_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
+    """The packages uploaded for these requests, by request and rule."""
+    query = sa.select(packages).where(packages.c.request_id.in_(request_ids))
+    return list(connection.execute(query.order_by(packages.c.request_id, packages.c.rule_key)).mappings())
+
+
+def open_link(sealer: Sealer, package: Record, now: datetime) -> str | None:
+    """The package's link, or None when it has none or it is over."""
+    if package.sealed_link is None or package.link_expires_at <= now:
+        return None
+    return sealer.open(package.sealed_link, _link_place(package.request_id, package.rule_key)).decode()
+
+
+def keep_link(connection: sa.Connection, sealer: Sealer, package: Record, link: str, expires_at: datetime) -> None:
+    """Put a new link in the place of an old one."""
+    of_package = (packages.c.request_id == package.request_id, packages.c.rule_key == package.rule_key)
+    sealed = _seal(sealer, package.request_id, package.rule_key, link, expires_at)
+    connection.execute(packages.update().where(*of_package).values(**sealed))
+
+
+def _seal(sealer: Sealer, request_id: str, rule_key: str, link: str | None, expires_at: datetime) -> Mapping[str, Any]:
+    if link is None:
+        return {"sealed_link": None, "link_expires_at": None}
+    sealed = sealer.seal(link.encode(), _link_place(request_id, rule_key))
+    return {"sealed_link": sealed, "link_expires_at": expires_at}
+
+
+def _link_place(request_id: str, rule_key: str) -> str:
+    return f"package.link:{request_id}:{rule_key}"
