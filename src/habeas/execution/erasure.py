@@ -6,16 +6,17 @@ smallest request id among them, so that a repeat writes the same thing (design Â
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
 import sqlalchemy as sa
 
+from habeas.domain.documents import mark
 from habeas.domain.errors import DataFault, Fault, LeaseLost, TryAgain
 from habeas.domain.policy import SharedRows
-from habeas.domain.ports import Change, Connector, Effect, Erasure, Key, Outcome, Row
+from habeas.domain.ports import Change, Connector, Effect, Erasure, Outcome, Row
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.connector_pool import hindrance_of
@@ -124,7 +125,7 @@ class _Collection:
         self._message = "success" if self._acts else f"nothing was masked: {'; '.join(reasons)}"
         self._statement: str | None = None
         self._record: Record | None = None
-        self._retried: set[Key] = set()
+        self._retried: set[Hashable] = set()
         self._tallies: dict[int, _Tally] = {}
 
     def begin(self, connection: sa.Connection) -> bool:
@@ -245,7 +246,7 @@ class _Collection:
                 if ordinal not in self._tallies:
                     continue
                 # What an attempt wrote that could not say so any more is its own change, for whom it had begun.
-                unsaid = ours and (ordinal in self._before or effect.key in self._retried)
+                unsaid = ours and (ordinal in self._before or mark(change.key) in self._retried)
                 outcome = Outcome.CHANGED if unsaid else effect.outcome
                 self._tallies[ordinal].add(outcome, effect.rows, effect.reason)
 
@@ -265,6 +266,6 @@ class _Collection:
     def _report_retry(self, batch: Sequence[Owned], number: int, error: TryAgain) -> None:
         ordinals = {ordinal for owned in batch for ordinal in owned.ordinals}
         entry = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.RETRYING, f"try {number} again: {error}")
-        self._retried |= {self._change(owned).key for owned in batch}
+        self._retried |= {mark(self._change(owned).key) for owned in batch}  # a key may be all values, documents too
         with self._run.commit() as connection:
             self._run.log(connection, ordinals, entry)

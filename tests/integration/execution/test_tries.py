@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from memory_shop import EMAIL, Shop, make_field, make_table, set_up
 
 from engine import Engine
-from habeas.connectors.memory import MemoryConnector, MemoryStore
+from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
 from habeas.domain.errors import DataFault, HabeasError, NeedsHuman, SystemUnavailable
-from habeas.domain.ports import Effect, Erasure, Lookup, Row
+from habeas.domain.ports import ColumnSketch, Effect, Erasure, Lookup, Row, TableSketch
 from habeas.domain.request import RequestStatus
 from habeas.execution import erasure
 from habeas.execution.dispatcher import form_runs
@@ -116,6 +116,28 @@ def test_a_change_whose_answer_was_lost_is_our_own(start: Start) -> None:
     engine.run()
     counts = engine.counts(request_id)["shop:orders"]
     assert (counts["changed"], counts["already"]) == (2, 0)
+
+
+def test_rows_without_key_are_known_again_though_they_hold_documents(start: Start) -> None:
+    engine = start(task_retry_count=1)
+    columns = (
+        ColumnSketch("mail", "text", text=True),
+        ColumnSketch("visit", "json", text=False, document=True),
+    )
+    visits = MemoryTable(TableSketch("visits", None, columns))
+    visits.records += [{"mail": mail, "visit": {"page": [1]}} for mail in ("a@x.org", "a@x.org", "b@x.org")]
+    connector = Scripted(MemoryStore(visits))
+    connector.erased = once("visits", SystemUnavailable("the answer is lost"))
+    engine.plug("shop", connector)
+    fields = [make_field("mail", EMAIL, identity="email"), make_field("visit")]
+    engine.describe("shop", {"fides_key": "shop", "collections": [{"name": "visits", "fields": fields}]})
+    engine.policy("forget", erasure={"null_rewrite": [EMAIL]})
+    [request_id] = engine.submit("forget", {"email": "a@x.org"})
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    counts = engine.counts(request_id)["shop:visits"]
+    assert (counts["changed"], counts["already"]) == (2, 0)
+    assert [record["mail"] for record in visits.records] == [None, None, "b@x.org"]
 
 
 def test_what_was_counted_stays_when_the_rest_is_passed_over(start: Start) -> None:

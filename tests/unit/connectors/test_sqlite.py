@@ -239,6 +239,13 @@ def test_foreign_keys_are_respected(path: Path, connector: Connector) -> None:
     assert table.foreign_keys == (ForeignKeySketch(("a",), None, "a", ("id",), cascades=True),)
 
 
+def test_foreign_keys_to_what_is_missing_are_not_described(path: Path, connector: Connector) -> None:
+    build(path, "CREATE TABLE parent (note text); CREATE TABLE child (a int REFERENCES gone, b int REFERENCES parent)")
+    sketch = connector.describe()
+    assert sketch is not None
+    assert [table.foreign_keys for table in sketch.tables] == [(), ()]
+
+
 def test_a_trigger_that_skips_a_row_is_refused(path: Path, connector: Connector) -> None:
     build(
         path,

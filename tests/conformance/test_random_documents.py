@@ -1,11 +1,11 @@
-"""Random documents in a real PostgreSQL: what is found is what a walk in Python finds, what is written likewise."""
+"""Random documents in real stores: what is found is what a walk in Python finds, what is written likewise."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
-from harnesses import PostgresHarness
+from harnesses import DuckdbHarness, PostgresHarness
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -48,13 +48,18 @@ often = settings(max_examples=100, deadline=None, suppress_health_check=[HealthC
 class Place:
     """A table of documents and a connector to it."""
 
-    harness: PostgresHarness
+    harness: PostgresHarness | DuckdbHarness
     connector: Connector
 
 
-@pytest.fixture(scope="module", params=["jsonb", "json"])
-def place(request: pytest.FixtureRequest, postgres_server: PostgresServer) -> Iterator[Place]:
-    harness = PostgresHarness(postgres_server, "citext", request.param)
+@pytest.fixture(scope="module", params=["jsonb", "json", "duckdb"])
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    harness: PostgresHarness | DuckdbHarness
+    if request.param == "duckdb":
+        harness = DuckdbHarness(tmp_path_factory.mktemp("documents"))
+    else:
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        harness = PostgresHarness(server, "citext", request.param)
     harness.create(SPEC)
     yield Place(harness, harness.connect(Limits(batch_rows=2)))
     harness.close()
