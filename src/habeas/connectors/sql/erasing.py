@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from habeas.connectors.outcomes import refused, settle
 from habeas.connectors.sql import keyless
-from habeas.connectors.sql.comparing import form_of, forms, normal, readable, same
+from habeas.connectors.sql.comparing import form_of, forms, normal, readable, readers_of, same
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.identity import refuse_nested
 from habeas.connectors.sql.statements import Seek, Statement, compile_select, resolve
@@ -62,6 +62,7 @@ class _Batch:
         self.deletes = erasure.delete
         self.key = resolve(sketch, erasure.table, erasure.table.key)
         self.columns = resolve(sketch, erasure.table, erasure.columns)
+        self.readers = readers_of(dialect, self.columns)
         refuse_nested(self.table, self.key)
         self.keys = [forms(self.table, self.key, change.key, "key", dialect.form) for change in self.changes]
 
@@ -112,7 +113,7 @@ class _Batch:
                         f"{self.table.address}: the declared primary_key is not unique in the store",
                         hint="declare the columns that tell rows apart",
                     )
-                held[place] = readable(self.dialect, self.columns, values)
+                held[place] = readable(values, self.readers)
         return held
 
     def _seek(self, places: Sequence[int]) -> Seek:
