@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Engine, text
 
 from habeas.connectors.sql import erasing, explaining
 from habeas.connectors.sql.comparing import readable, readers_of
+from habeas.connectors.sql.copies import Copies
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.failures import scrubbed
-from habeas.connectors.sql.identity import identity_of, locators_of, proves, refuse_nested
+from habeas.connectors.sql.identity import identity_of, is_by_content, locators_of, proves, refuse_nested
 from habeas.connectors.sql.nested import compile_nested, holds_nothing, leads_inside, leaf
 from habeas.connectors.sql.statements import Inside, Seek, Statement, compile_select, resolve
 from habeas.domain.dataset import Match
@@ -142,6 +143,9 @@ class SqlConnector:
     def _matches(self, search: _Search) -> Iterator[list[tuple[int, Key, tuple[Value, ...]]]]:
         """Batches of (ordinal, what identifies the row, values); each pair of ordinal and row once."""
         table, where, locators = search.table, str(search.table.address), search.locators
+        if is_by_content(self._dialect, table, search.sketch):
+            yield from self._copies(search)
+            return
         names = [column.name for column in search.columns]
         statements = compile_select(self._dialect, table, search.outputs, search.seeks)
         width = 1 + len(locators)
@@ -165,6 +169,21 @@ class SqlConnector:
                     batch.append((*match, values))
                 if readers:
                     batch = [(ordinal, key, readable(values, readers)) for ordinal, key, values in batch]
+                if batch:
+                    yield batch
+
+    def _copies(self, search: _Search) -> Iterator[list[tuple[int, Key, tuple[Value, ...]]]]:
+        """As `_matches`, in a table whose rows only what they hold tells apart."""
+        table, width = search.table, 1 + len(search.columns)
+        entered = {column.name: column for seek in search.seeks for column in seek.columns}
+        others = [column for name, column in sorted(entered.items()) if column not in search.columns]
+        outputs = [*search.outputs, *map(self._dialect.output, others)]
+        readers = readers_of(self._dialect, search.columns)
+        copies = Copies(search.seeks)
+        for statement in compile_select(self._dialect, table, outputs, copies.seeks):
+            for rows in self._fetch(statement, str(table.address)):
+                found = ((copies.identify(row[0], row[1:]), row) for row in rows)
+                batch = [(*match, readable(row[1:width], readers)) for match, row in found if match is not None]
                 if batch:
                     yield batch
 

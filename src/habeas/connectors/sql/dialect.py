@@ -58,7 +58,7 @@ class Dialect(Grammar, Protocol):
         ...
 
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
-        """Expressions that tell rows of a locatable table apart without a key."""
+        """Expressions that tell rows of a locatable table apart without a key; none where the store has no row ids."""
         ...
 
     def row_id(self, sketch: TableSketch) -> tuple[ColumnSketch, ...]:
