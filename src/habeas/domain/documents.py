@@ -136,6 +136,11 @@ def _tree(paths: Iterable[Position]) -> _Tree:
     return root
 
 
+def _shape(position: Position) -> tuple[str | None, ...]:
+    """A position whatever the indices."""
+    return tuple(step if isinstance(step, str) else None for step in position)
+
+
 def _cuts(tree: _Tree) -> bool:
     return any(isinstance(step, int) or _cuts(below) for step, below in tree.items())
 
@@ -193,8 +198,9 @@ class _Kept:
 
     def is_found_in(self, element: object) -> bool:
         """Whether an element holds every value by which this one was the person's."""
-        return isinstance(element, list) == isinstance(self.original, list) and all(
-            mark(wanted) in {mark(found) for _, found in places(element, names_of(position))}
+        return all(
+            (_shape(position), mark(wanted))
+            in {(_shape(place), mark(found)) for place, found in places(element, names_of(position))}
             for position, wanted in self._wanted(self.original, self.matched)
         )
 
