@@ -54,6 +54,7 @@ GIVEN = {
 EXPECTED = {
     "order", "reached", "groups", "links", "feeds", "tables", "skipped", "warnings", "access", "affected", "erasure",
     "erasure_order", "unreachable", "hint", "refused", "not_named", "addresses_refused", "shared_rows",
+    "quiet",
 }  # fmt: skip
 
 
@@ -328,6 +329,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         },
         "erasure_order": [str(item.address) for item in plan.erasure],
         "shared_rows": plan.shared_rows.value,
+        "quiet": not plan.warnings,
     }
 
 
