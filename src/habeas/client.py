@@ -33,15 +33,24 @@ class Client:
     def call(self, method: str, path: str, **content: Json) -> Json:
         """The JSON answer of `/api/v1{path}`; `content` is httpx's `json`, `data` or `params`."""
         try:
-            answer = self._http.request(method, f"/api/v1{path}", **content)
-            return answer.raise_for_status().json()
+            return self._ask(method, path, **content).json()
+        except ValueError as broken:
+            raise ApiFailure(f"{method} {path} had no usable answer: {type(broken).__name__}") from None
+
+    def download(self, path: str) -> bytes:
+        """The content of `/api/v1{path}`, whatever it is."""
+        return self._ask("GET", path).content
+
+    def _ask(self, method: str, path: str, **content: Json) -> httpx.Response:
+        try:
+            return self._http.request(method, f"/api/v1{path}", **content).raise_for_status()
         except httpx.HTTPStatusError as refused:
             raise ApiFailure(f"{method} {path} answered {_explain(refused.response)}") from None
         except httpx.ConnectError:
             raise ApiFailure(
                 f"no server answers at {self._http.base_url}", hint="start one with `habeas serve`, or give its --url"
             ) from None
-        except (httpx.TransportError, ValueError) as broken:
+        except httpx.TransportError as broken:
             raise ApiFailure(f"{method} {path} had no usable answer: {type(broken).__name__}") from None
 
     def patch_all(self, path: str, items: Sequence[Mapping[str, Json]]) -> None:

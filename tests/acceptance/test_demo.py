@@ -37,8 +37,11 @@ def _run_demo_in(folder: Path, *options: str) -> subprocess.CompletedProcess[str
 def test_the_demo_keeps_its_promises_in_under_a_minute(tmp_path: Path) -> None:
     done = _run_demo(tmp_path / "data")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("✓") == 5
-    assert list((tmp_path / "data" / "packages").glob("pri_*.json"))
+    assert done.stdout.count("✓") == 8
+    packages = tmp_path / "data" / "packages"
+    assert list(packages.glob("pri_*.json"))
+    assert list(packages.glob("pri_*.zip"))
+    assert "Ada Lindqvist" in (tmp_path / "data" / "ada" / "everything.json").read_text(encoding="utf-8")
 
 
 def test_the_demo_can_be_watched_again_in_the_same_folder(tmp_path: Path) -> None:

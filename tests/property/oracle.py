@@ -189,8 +189,10 @@ class State:
 
     def mask(self, item: Collection, row: Row, policy: PolicyFacts, secrets: Secrets) -> Row:
         """The fields of a row that are masked, as they must be afterwards."""
-        if not item.key or self.world.database(item.address).read_only:
+        if self.world.database(item.address).read_only:
             return {}
+        names = item.key or [column.name for column in item.columns if column.declared]
+        key = [row[name] for name in sorted(names)]
         after = {}
         for column in item.columns:
             rule = next((name for name, categories in policy.erasure.items() if _covered(column, categories)), None)
@@ -199,7 +201,7 @@ class State:
             strategy, configuration = column.override or (rule, policy.configuration)
             if strategy == "preserve":
                 continue
-            masked = _mask(column, row, item.key, strategy, configuration, secrets)
+            masked = _mask(column, row[column.name], key, strategy, configuration, secrets)
             if masked is not _STAYS:
                 after[column.name] = masked
         return after
@@ -209,9 +211,9 @@ _STAYS = object()
 
 
 def _mask(
-    column: Column, row: Row, key: Sequence[str], strategy: str, configuration: Mapping[str, Any], secrets: Secrets
+    column: Column, value: Any, key: Sequence[Any], strategy: str, configuration: Mapping[str, Any], secrets: Secrets
 ) -> Any:
-    value = row[column.name]
+    """`key` tells the row apart: its key, or all that is declared of it."""
     text = column.type == TEXT and column.data_type in (None, "string")
     lengths = [length for length in (column.length, column.declared_length) if length is not None]
     length = min(lengths) if lengths else None
@@ -220,7 +222,7 @@ def _mask(
             return None
         if not text or strategy != "null_rewrite":
             return _STAYS
-        return _derive(value, row, key, secrets, {}, length)
+        return _derive(value, key, secrets, {}, length)
     if value is None and strategy not in ("string_rewrite", "random_string_rewrite"):
         return None
     suffix = str(configuration.get("format_preservation", {}).get("suffix", ""))
@@ -228,11 +230,11 @@ def _mask(
     if column.unique and (strategy == "string_rewrite" or cramped):
         if column.nullable and length is not None and length < 12:
             return None
-        return _derive(value, row, key, secrets, {} if cramped else configuration, length)
+        return _derive(value, key, secrets, {} if cramped else configuration, length)
     if strategy == "string_rewrite":
         return _end(configuration["rewrite_value"], configuration, length)
     if strategy == "random_string_rewrite":
-        origin = material_of(None, [row[name] for name in sorted(key)]) if value is None else value
+        origin = material_of(None, key) if value is None else value
         stream = _characters(secrets[strategy]["key"].encode(), f"value{origin}".encode())
         return _end("".join(islice(stream, configuration["length"])), configuration, length)
     if strategy == "aes_encrypt":
@@ -246,9 +248,9 @@ def _mask(
 
 
 def _derive(
-    value: Any, row: Row, key: Sequence[str], secrets: Secrets, configuration: Mapping[str, Any], length: int | None
+    value: Any, key: Sequence[Any], secrets: Secrets, configuration: Mapping[str, Any], length: int | None
 ) -> str:
-    whole = derive(material_of(value, [row[name] for name in sorted(key)]), secrets["derived"]["key"])
+    whole = derive(material_of(value, key), secrets["derived"]["key"])
     return _end(whole, configuration, length)
 
 

@@ -21,14 +21,16 @@ RULES = (
 )
 KINDS = ("email", "phone_number")
 DIRECTIONS = (None, Direction.FROM, Direction.TO)
+LINKED = ("k", "x", "o.p", "o.q.r")
+"""Paths of fields that may have references, and be referred to."""
 
 
 @st.composite
 def schemas(draw: st.DrawFn, *, ordered: bool = False) -> tuple[PlacedDataset, ...]:
-    """Up to nine collections in up to three datasets, some disabled, with random links and identities."""
+    """Up to nine collections in up to three datasets, some disabled, with random links and identities, also nested."""
     addresses = [Address(f"d{number % 3}", f"c{number}") for number in range(draw(st.integers(1, 9)))]
     disabled = draw(st.sets(st.sampled_from(["d0", "d1", "d2"]), max_size=1))
-    links = st.tuples(st.sampled_from(addresses), st.sampled_from(["k", "x"]), st.sampled_from(DIRECTIONS))
+    links = st.tuples(st.sampled_from(addresses), st.sampled_from(LINKED), st.sampled_from(DIRECTIONS))
     collections: dict[str, list[Collection]] = {}
     for address in addresses:
         references = {
@@ -37,19 +39,29 @@ def schemas(draw: st.DrawFn, *, ordered: bool = False) -> tuple[PlacedDataset, .
                 for target, name, direction in draw(st.lists(links, max_size=2))
                 if target != address or direction is not None
             )
-            for field in ("k", "x")
+            for field in LINKED
         }
-        identity = draw(st.sampled_from([None, None, *KINDS]))
-        after = draw(st.lists(st.sampled_from(addresses), max_size=1)) if ordered else []
+        identity, inner = (draw(st.sampled_from([None, None, *KINDS])) for _ in range(2))
+        others = st.lists(st.sampled_from(addresses), max_size=1)
+        array = draw(st.booleans())
         collections.setdefault(address.dataset, []).append(
             Collection(
                 address.collection,
                 (
                     Field("i", ("user.contact.email",), identity=identity),
                     Field("k", primary_key=True, references=references["k"]),
+                    Field(
+                        "o",
+                        array=array,
+                        fields=(
+                            Field("p", references=references["o.p"]),
+                            Field("q", fields=(Field("r", identity=inner, references=references["o.q.r"]),)),
+                        ),
+                    ),
                     Field("x", references=references["x"]),
                 ),
-                after=tuple(after),
+                after=tuple(draw(others)) if ordered else (),
+                erase_after=tuple(draw(others)) if ordered else (),
                 skip_processing=draw(st.integers(0, 9)) == 0,
             )
         )
@@ -77,12 +89,14 @@ def reach_by_force(datasets: Sequence[PlacedDataset], kinds: frozenset[str], *, 
         for collection in placed.dataset.collections
         if everything or not (placed.connection.disabled or collection.skip_processing)
     }
-    reached = {address for address, item in entries.items() if any(field.identity in kinds for field in item.fields)}
+    reached = {
+        address for address, item in entries.items() if any(field.identity in kinds for field in item.paths().values())
+    }
     size = -1
     while size != len(reached):
         size = len(reached)
         for address, item in entries.items():
-            for reference in [each for field in item.fields for each in field.references]:
+            for reference in [each for field in item.paths().values() for each in field.references]:
                 if reference.target not in entries:
                     continue
                 if reference.direction is not Direction.TO and reference.target in reached:
@@ -93,11 +107,11 @@ def reach_by_force(datasets: Sequence[PlacedDataset], kinds: frozenset[str], *, 
 
 
 def try_plan(given: PlanInput) -> Plan | None:
-    """The plan, or None when the random `after` cannot be kept."""
+    """The plan, or None when the random `after` or `erase_after` cannot be kept."""
     try:
         return make_plan(given)
     except DatasetError as error:
-        assert "cannot be reached in the given order" in error.message
+        assert "cannot be reached in the given order" in error.message or "cannot be erased in" in error.message
         return None
 
 
@@ -195,7 +209,7 @@ def test_every_declared_link_between_visited_collections_is_used(
     for item in datasets:
         for entry in item.dataset.collections:
             here = Address(item.dataset.key, entry.name)
-            for name, reference in [(field.name, each) for field in entry.fields for each in field.references]:
+            for name, reference in [(path, each) for path, field in entry.paths().items() for each in field.references]:
                 near, far = (here, name), (reference.target, reference.field)
                 if here not in visited or reference.target not in visited:
                     continue
@@ -234,11 +248,46 @@ def test_the_digest_changes_with_what_the_planner_receives(
     assert len({make_plan(variant).digest for variant in variants}) == len(variants)
 
 
+def without_erase_after(placed: PlacedDataset) -> PlacedDataset:
+    collections = tuple(replace(item, erase_after=()) for item in placed.dataset.collections)
+    return replace(placed, dataset=replace(placed.dataset, collections=collections))
+
+
 @settings(max_examples=50)
 @given(schemas(ordered=True), kinds_given)
 def test_erasure_goes_backwards_through_the_visits(datasets: tuple[PlacedDataset, ...], kinds: frozenset[str]) -> None:
-    plan = try_plan(input_of(datasets, kinds))
+    plan = try_plan(input_of([without_erase_after(placed) for placed in datasets], kinds))
     if plan is None:
         return
     assert [item.address for item in plan.erasure] == [node.address for node in reversed(plan.nodes)]
     assert [item.address for item in plan.access[0].selections] == [node.address for node in plan.nodes]
+
+
+@given(schemas(ordered=True), kinds_given)
+def test_erase_after_is_kept_or_refused_and_moves_nothing_else(
+    datasets: tuple[PlacedDataset, ...], kinds: frozenset[str]
+) -> None:
+    plain = try_plan(input_of([without_erase_after(placed) for placed in datasets], kinds))
+    if plain is None:
+        return
+    base = [item.address for item in plain.erasure]
+    waits = {
+        Address(item.dataset.key, entry.name): {other for other in entry.erase_after if other in base}
+        for item in datasets
+        for entry in item.dataset.collections
+    }
+    expected: list[Address] = []
+    while free := [address for address in base if address not in expected and waits[address] <= set(expected)]:
+        expected.append(free[0])
+    plan = try_plan(input_of(datasets, kinds))
+    assert (plan is not None) == (len(expected) == len(base))
+    assert plan is None or [item.address for item in plan.erasure] == expected
+
+
+@given(schemas(), kinds_given)
+def test_tables_have_columns_and_links_have_paths(datasets: tuple[PlacedDataset, ...], kinds: frozenset[str]) -> None:
+    plan = make_plan(input_of(datasets, kinds))
+    for node in plan.nodes:
+        assert node.table.columns == ("i", "k", "o", "x")
+        assert {link.field for link in node.links} <= {"i", *LINKED}
+        assert set(node.feeds) <= {*LINKED}

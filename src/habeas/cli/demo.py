@@ -12,11 +12,10 @@ import uvicorn
 from rich.console import Console
 
 from habeas import bootstrap
+from habeas.cli.decrypt import decrypt
 from habeas.cli.logs import set_up_logs
 from habeas.cli.serve import Port, address_of, listening, make_server
 from habeas.cli.settings_option import DataDir, read_settings
-from habeas.demo.company import build_company, open_company
-from habeas.demo.story import run_story
 from habeas.settings import Settings
 
 
@@ -37,6 +36,11 @@ def demo(
 def _present(
     settings: Settings, folder: Path, company_folder: Path | None, port: int, once: bool, console: Console
 ) -> None:
+    # Both bring DuckDB, which the other commands do without until they meet such a database.
+    from habeas.demo.company import build_company, open_company
+    from habeas.demo.home import Home
+    from habeas.demo.story import run_story
+
     company = open_company(company_folder) if company_folder else build_company(folder / "company")
     with listening("127.0.0.1", port) as listener:
         application = bootstrap.build(settings)
@@ -49,12 +53,13 @@ def _present(
                     security.oauth_root_client_id,
                     security.oauth_root_client_secret,
                     company,
+                    Home(folder / "ada", decrypt),
                     console,
                 )
                 if not once:
                     _say(console, f"\nStill serving on {address_of(listener)}; Ctrl-C ends it.")
                     _say(console, f"Root client (id:secret): {folder / bootstrap.ROOT_CLIENT}")
-                    _say(console, f"Databases, ledger and packages stay in {folder}")
+                    _say(console, f"Databases, ledger, packages and her key stay in {folder}")
                     thread.join()
         finally:
             bootstrap.close(application)
@@ -68,7 +73,7 @@ def _place(data_dir: Path | None, once: bool, console: Console) -> Iterator[Path
         return
     with tempfile.TemporaryDirectory(prefix="habeas-demo-") as made:
         yield Path(made)
-    _say(console, f"\nThe demo's folder {made} is removed, with her package; --data-dir keeps one.")
+    _say(console, f"\nThe demo's folder {made} is removed, with her packages; --data-dir keeps one.")
 
 
 def _say(console: Console, line: str) -> None:

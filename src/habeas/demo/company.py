@@ -1,15 +1,12 @@
-"""The sample company: a shop and a support desk, two SQLite files in one folder. Must not know the engine."""
+"""The sample company: a shop and a support desk, two files in one folder. Must not know the engine."""
 
-import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
+from habeas.demo.databases import have_files, write_databases
 from habeas.demo.facts import Holding, find_holdings
 from habeas.demo.failure import DemoFailure
-from habeas.demo.invention import FEWEST_PEOPLE, PROTAGONIST, Row, invent_customers, invent_shop, invent_support
+from habeas.demo.invention import FEWEST_PEOPLE, PROTAGONIST, invent_customers, invent_shop, invent_support
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class Company:
 
 
 def build_company(folder: Path, people: int = 3000) -> Company:
-    """Write `shop.db` and `support.db` into `folder`, replacing older ones.
+    """Write `shop.db` and `support.duckdb` into `folder`, replacing older ones.
 
     `people` is at least FEWEST_PEOPLE; below it the ones who are there for a reason would be missing (ValueError).
     """
@@ -35,8 +32,7 @@ def build_company(folder: Path, people: int = 3000) -> Company:
         raise ValueError(f"the sample company needs at least {FEWEST_PEOPLE} people")
     folder.mkdir(parents=True, exist_ok=True)
     customers = invent_customers(people)
-    _write(folder / "shop.db", "shop.sql", invent_shop(customers))
-    _write(folder / "support.db", "support.sql", invent_support(customers))
+    write_databases(folder, {"shop": invent_shop(customers), "support": invent_support(customers)})
     return open_company(folder)
 
 
@@ -45,19 +41,9 @@ def open_company(folder: Path) -> Company:
 
     Raises DemoFailure when there is none, or when its protagonist has been erased already.
     """
-    if not all((folder / name).is_file() for name in ("shop.db", "support.db")):
+    if not have_files(folder):
         raise DemoFailure("there is no sample company in this folder", hint="have a new one built")
     holdings = find_holdings(folder, PROTAGONIST)
     if not all(holding.rows for holding in holdings):
         raise DemoFailure("this sample company has erased its protagonist already", hint="have a new one built")
     return Company(folder.resolve(), PROTAGONIST, holdings)
-
-
-def _write(path: Path, schema: str, tables: Mapping[str, Sequence[Row]]) -> None:
-    for leftover in (path, *(path.with_name(path.name + suffix) for suffix in ("-journal", "-wal", "-shm"))):
-        leftover.unlink(missing_ok=True)
-    with closing(sqlite3.connect(path)) as database, database:
-        database.executescript(files("habeas.demo").joinpath("schema", schema).read_text(encoding="utf-8"))
-        for name, rows in tables.items():
-            places = ", ".join("?" * len(rows[0]))
-            database.executemany(f"INSERT INTO {name} VALUES ({places})", rows)  # noqa: S608 (names are ours)

@@ -32,7 +32,7 @@ PROTAGONIST = "ada.lindqvist@example.com"
 KEY_ZERO = 0
 """A person whose key is 0, which is a key like any other."""
 ADA = 7
-"""The protagonist; none of her fields is empty, and nobody shares her addresses."""
+"""The protagonist; none of her fields is empty, nobody shares her addresses, and she posts in three threads."""
 HOUSEHOLD = (11, 12)
 """Two people with one address, as every tenth household."""
 NO_ORDERS = 13
@@ -41,6 +41,9 @@ ONLY_NEEDED = 14
 UPPER_CASE = 15
 """A person whose mail address was stored with upper-case letters."""
 FEWEST_PEOPLE = 16
+
+_ADAS_POSTS = {1: (1,), 2: (1, 3), 3: (2,)}
+"""Places of her posts by thread; others wrote before and after them."""
 
 _TODAY = date(2026, 1, 1)
 _PRODUCTS = 160
@@ -86,6 +89,13 @@ _QUESTIONS = (
 _ANSWERS = (
     "Thank you for writing, we are looking into it.", "A new one is on its way.", "We have refunded your card.",
 )
+_TOPICS = (
+    "Cleaning copper", "Lamps for a dark hall", "My oak table has a stain", "Which rug for a dog?", "Your best buy",
+)
+_POSTS = (
+    "A drop of oil helps.", "I have the same question.", "It took me a whole Sunday.", "Mine came in another colour.",
+    "Thank you, that helped!", "Try lemon and salt.",
+)
 # fmt: on
 
 
@@ -117,22 +127,13 @@ def invent_shop(customers: Sequence[Customer]) -> dict[str, Sequence[Row]]:
 def invent_support(customers: Sequence[Customer]) -> dict[str, Sequence[Row]]:
     """Rows by table of `support.sql` for the customers of the shop."""
     chance = _chance("support")
+    known = [customer for customer in customers if customer.support_id is not None]
     agents: list[Row] = [(number, chance.choice(_FIRST), f"desk {number % 3 + 1}") for number in range(1, 13)]
     tickets: list[Row] = []
-    messages: list[Row] = []
-    for customer in customers:
-        if customer.support_id is None:
-            continue
+    for customer in known:
         for _ in range(2 if customer.id == ADA else chance.choice((0, 0, 0, 1, 2))):
-            ticket, opened = len(tickets) + 1, _moment(chance)
-            status = chance.choice(("open", "closed"))
-            tickets.append(
-                (ticket, customer.support_id, chance.randint(1, 12), chance.choice(_SUBJECTS), opened, status)
-            )
-            for said in (_QUESTIONS, _ANSWERS, _QUESTIONS)[: 3 if customer.id == ADA else chance.randint(1, 3)]:
-                author = "Support desk" if said is _ANSWERS else _full_name(customer)
-                messages.append((len(messages) + 1, ticket, author, chance.choice(said), opened))
-    return {"agents": agents, "tickets": tickets, "messages": messages}
+            tickets.append(_invent_ticket(len(tickets) + 1, customer, chance))
+    return {"agents": agents, "tickets": tickets, "threads": _invent_threads(known)}
 
 
 def _invent_customer(person: int) -> Customer:
@@ -237,6 +238,41 @@ def _invent_visits(customers: Sequence[Customer]) -> list[Row]:
         for _ in range(3 if customer.id == ADA else chance.randint(0, 4)):
             rows.append((len(rows) + 1, customer.email, chance.choice(_PAGES), _moment(chance)))
     return rows
+
+
+def _invent_ticket(number: int, customer: Customer, chance: random.Random) -> Row:
+    opened, status = _moment(chance), chance.choice(("open", "closed"))
+    messages = [
+        {
+            "author": "Support desk" if said is _ANSWERS else _full_name(customer),
+            "body": chance.choice(said),
+            "sent_at": opened,
+        }
+        for said in (_QUESTIONS, _ANSWERS, _QUESTIONS)[: 3 if customer.id == ADA else chance.randint(1, 3)]
+    ]
+    agent, subject = chance.randint(1, 12), chance.choice(_SUBJECTS)
+    return (number, customer.support_id, agent, subject, messages, opened, status)
+
+
+def _invent_threads(known: Sequence[Customer]) -> list[Row]:
+    chance = _chance("threads")
+    others = [customer for customer in known if customer.id != ADA]
+    ada = next(customer for customer in known if customer.id == ADA)
+    rows: list[Row] = []
+    for number in range(1, max(len(known) // 10, len(_ADAS_POSTS)) + 1):
+        posts = [_invent_post(chance.choice(others), chance) for _ in range(chance.randint(2, 4))]
+        for place in _ADAS_POSTS.get(number, ()):
+            hers = _invent_post(ada, chance)
+            # whoever went before her used the very same words: they are not hers
+            posts[place - 1]["body"] = hers["body"]
+            posts.insert(place, hers)
+        rows.append((number, chance.choice(_TOPICS), posts))
+    return rows
+
+
+def _invent_post(customer: Customer, chance: random.Random) -> dict[str, object]:
+    body, written = chance.choice(_POSTS), _moment(chance)
+    return {"writer": customer.support_id, "author": _full_name(customer), "body": body, "written_at": written}
 
 
 def _full_name(customer: Customer) -> str:

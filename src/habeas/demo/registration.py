@@ -7,25 +7,31 @@ import yaml
 
 from habeas.client import Client, Json
 from habeas.demo.company import Company
+from habeas.demo.databases import FILES
 from habeas.demo.failure import DemoFailure
 
-STORAGE = "demo_packages"
+_STORAGES = (
+    ("demo_packages", "Packages of the demo", "json"),
+    ("demo_spreadsheets", "CSV packages of the demo", "csv"),
+)
+_SYSTEMS = (("shop", "Shop database", "sqlite"), ("support", "Support desk database", "duckdb"))
 
 
 def register_storage(client: Client) -> None:
-    """Packages go to the server's own folder."""
-    item = {"key": STORAGE, "name": "Demo packages", "type": "local", "format": "json", "details": {}}
-    client.patch_all("/storage/config", [item])
+    """Packages go to the server's own folder, in two formats."""
+    for key, name, package_format in _STORAGES:
+        item = {"key": key, "name": name, "type": "local", "format": package_format, "details": {}}
+        client.patch_all("/storage/config", [item])
 
 
 def register_systems(client: Client, company: Company) -> list[str]:
     """Both databases and their datasets; the connection keys. The shop comes first: the support desk refers to it."""
     keys = []
-    for dataset, name in (("shop", "Shop database"), ("support", "Support desk database")):
+    for dataset, name, kind in _SYSTEMS:
         key = f"{dataset}_db"
-        item = {"key": key, "name": name, "connection_type": "sqlite", "access": "write"}
+        item = {"key": key, "name": name, "connection_type": kind, "access": "write"}
         client.patch_all("/connection", [item])
-        secret = {"path": str(company.folder / f"{dataset}.db")}
+        secret = {"path": str(company.folder / FILES[dataset])}
         test = client.call("PUT", f"/connection/{key}/secret", json=secret)
         if test["test_status"] != "succeeded":
             raise DemoFailure(f"connection {key} does not work: {test['failure_reason']}")

@@ -138,6 +138,10 @@ def _tree(paths: Iterable[Position]) -> _Tree:
     return root
 
 
+def _cuts(tree: _Tree) -> bool:
+    return any(isinstance(step, int) or _cuts(below) for step, below in tree.items())
+
+
 def _narrow(value: object, tree: _Tree) -> object:
     if not tree:
         return value
@@ -200,10 +204,14 @@ class _Kept:
         return self._is_held(self.after, element)
 
     def _is_held(self, version: object, element: object) -> bool:
-        return all(
+        return isinstance(element, list) == isinstance(version, list) and all(
             mark(wanted) in {mark(found) for _, found in places(element, names_of(position))}
             for position, wanted in self._wanted(version, self.matched)
         )
+
+    def is_cut_from(self, held: object) -> bool:
+        """Whether this is what was left of the value when arrays inside of it were cut to the person's elements."""
+        return _cuts(self.matched) and self.is_found_in(held)
 
     def _wanted(self, value: object, tree: _Tree) -> Iterator[tuple[Position, object]]:
         if not tree:
@@ -241,14 +249,14 @@ def _rewrite_elements(held: list[object], kept: list[_Kept], tree: _Tree, done: 
         same = by_mark.get(mark(element)) or [*(one for one in bound if one.is_found_in(element)), *free]
         found.update(map(id, same))
         rewritten.append(_rewrite(element, same, tree, done) if same else element)
-    gone = (one for one in bound if id(one) not in found)
-    done.missing += sum(not any(one.is_done_in(element) for element in held) for one in gone)
+    lost = [one for one in bound if id(one) not in found]  # or it is in an element that is another person's whole
+    done.missing += sum(not any(one.is_found_in(item) or one.is_done_in(item) for item in held) for one in lost)
     return rewritten
 
 
 def _replace(held: object, kept: list[_Kept], done: Rewritten) -> object:
     here = mark(held)
-    same = next((one for one in kept if mark(one.original) == here), None)
+    same = next((one for one in kept if mark(one.original) == here or one.is_cut_from(held)), None)
     if same is not None:
         done.changed += mark(same.after) != here
         return same.after

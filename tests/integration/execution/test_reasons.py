@@ -14,8 +14,9 @@ import pytest
 from memory_shop import make_table
 
 from engine import Engine
-from habeas.connectors.memory import MemoryConnector, MemoryStore
+from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
 from habeas.domain.policy import OnUnreachable
+from habeas.domain.ports import ColumnSketch, TableSketch
 from habeas.domain.request import RequestStatus
 from habeas.planning.plan import OmitReason, SkipReason
 from habeas.services import connections, requests
@@ -105,6 +106,7 @@ DATASETS: Mapping[str, Sequence[dict[str, Any]]] = {
     "frozen": (dataset("frozen", collection("frozen", ID, MAIL)),),
     "off": (dataset("off", collection("off", ID, MAIL)),),
     "kept": (dataset("kept", collection("kept", ID, MAIL)),),
+    "loose": (dataset("loose", collection("scraps", {"name": "scrap", "fields": [MAIL]})),),
 }  # fmt: skip
 
 
@@ -113,10 +115,13 @@ def set_up(engine: Engine, kind: str, secrets: Mapping[str, str]) -> None:
     kept.records.append({"id": 1, "mail": "ann@x.org"})
     engine.connectors["kept"] = MemoryConnector(MemoryStore(kept))
     engine.connect("kept", "archive", {"name": "kept"})
+    scraps = MemoryTable(TableSketch("scraps", None, (ColumnSketch("scrap", "json", text=False, document=True),)))
+    scraps.records.append({"scrap": {"mail": "ann@x.org"}})
+    engine.plug("loose", MemoryConnector(MemoryStore(scraps)))
     engine.connect("main", kind, secrets)
     engine.connect("frozen", kind, secrets, access="read")
     engine.connect("off", kind, secrets)
-    for connection in ("off", "main", "frozen", "kept"):
+    for connection in ("off", "main", "frozen", "kept", "loose"):
         engine.describe(connection, *DATASETS[connection])
     engine.connect("off", kind, secrets, disabled=True)
     engine.policy("forget", erasure={"null_rewrite": ["user"]}, on_unreachable=OnUnreachable.SKIP)
@@ -141,8 +146,8 @@ TARGETED = {
     f"{OF[name]}:{name}:{column['name']}"
     for name, one in COLLECTIONS.items()
     for column in one["fields"]
-    if column["data_categories"]
-}
+    if column.get("data_categories")
+} | {"loose:scraps:scrap.mail"}
 
 
 def test_what_is_targeted_is_masked_or_listed_with_the_reason(
@@ -154,7 +159,7 @@ def test_what_is_targeted_is_masked_or_listed_with_the_reason(
     stored = {
         name: look(f"SELECT {', '.join(column['name'] for column in one['fields'])} FROM {name}")[0]
         for name, one in COLLECTIONS.items()
-        if name != "kept"
+        if name not in ("kept", "scraps")
     }
     chosen = tuple(sorted(set(OF.values()) - {"unasked"}))
     (request,) = engine.submit("forget", {"email": "ann@x.org"}, dataset_keys=chosen)
@@ -167,7 +172,8 @@ def test_what_is_targeted_is_masked_or_listed_with_the_reason(
     unreached = {path for path in TARGETED if path.rpartition(":")[0] in passed_over}
     assert masked | listed.keys() | unreached == TARGETED
     assert not masked & listed.keys() and not masked & unreached and not unreached & listed.keys()
-    assert masked == {"main:people:mail", "main:people:name", "main:people:nick", "main:cards:label"}
+    heap = {"main:heap:mail", "main:heap:word"}
+    assert masked == {"main:people:mail", "main:people:name", "main:people:nick", "main:cards:label"} | heap
     assert set(listed.values()) == set(OmitReason), "a reason for which a field is not masked has no case here"
     assert {reason.partition(":")[0] for reason in passed_over.values()} == set(SkipReason)
     said = "\n".join(requests.report(engine.context, request)["exceptions"])  # type: ignore[arg-type]

@@ -19,6 +19,7 @@ from habeas.connectors.sql import connect_sqlite
 from habeas.connectors.sql.sqlite import SqliteDialect
 from habeas.connectors.sql.statements import Seek, compile_select
 from habeas.domain.dataset import Address, Match
+from habeas.domain.documents import Rewrite, Version
 from habeas.domain.errors import DataFault, HabeasError, InputError, NeedsHuman
 from habeas.domain.ports import (
     Change,
@@ -238,6 +239,13 @@ def test_foreign_keys_are_respected(path: Path, connector: Connector) -> None:
     assert table.foreign_keys == (ForeignKeySketch(("a",), None, "a", ("id",), cascades=True),)
 
 
+def test_foreign_keys_to_what_is_missing_are_not_described(path: Path, connector: Connector) -> None:
+    build(path, "CREATE TABLE parent (note text); CREATE TABLE child (a int REFERENCES gone, b int REFERENCES parent)")
+    sketch = connector.describe()
+    assert sketch is not None
+    assert [table.foreign_keys for table in sketch.tables] == [(), ()]
+
+
 def test_a_trigger_that_skips_a_row_is_refused(path: Path, connector: Connector) -> None:
     build(
         path,
@@ -270,3 +278,56 @@ def test_no_error_tells_a_value(path: Path, connector: Connector) -> None:
         connector.erase(Erasure(place("t", "id a", "id"), ("a",), [Change((1,), ("secret-a",), ("m",))]), permit)
     assert isinstance(raised.value, DataFault)
     assert "secret-a" not in str(raised.value) and raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize("path_inside", [("home",), ("home", "town")])
+def test_nothing_stands_inside_of_a_column(path_inside: tuple[str, ...], path: Path, connector: Connector) -> None:
+    build(path, 'CREATE TABLE t (id INTEGER PRIMARY KEY, body JSON); INSERT INTO t VALUES (1, \'{"home": "x"}\')')
+    table = place("t", "id body", "id")
+    with pytest.raises(NeedsHuman, match="holds nothing inside of column body"):
+        read_all(connector, Lookup(table, (Entry("body", [(0, "x")], inside=path_inside),)))
+    rewrite = Rewrite((path_inside,), (Version({"home": "x"}, {"home": "m"}),))
+    with pytest.raises(NeedsHuman, match="holds nothing inside of column body"):
+        connector.erase(Erasure(table, ("body",), [Change((1,), (None,), (rewrite,))]), permit)
+
+
+@pytest.mark.parametrize("columns", ["rowid, line", '"RowId", oid'])
+def test_rows_without_key_are_set_by_a_row_id_of_another_name(columns: str, path: Path, connector: Connector) -> None:
+    build(path, f"CREATE TABLE t (email TEXT, {columns}); INSERT INTO t VALUES ('a', 1, 1), ('a', 1, 1), ('a', 1, 2)")
+    names = "email rowid line" if "line" in columns else "email RowId oid"
+    batch = Erasure(place("t", names), ("email",), [Change(("a", 1, 1), ("a",), (None,), 2)])
+    assert [(effect.outcome, effect.rows) for effect in connector.erase(batch, permit)] == [(Outcome.CHANGED, 2)]
+    with closing(sqlite3.connect(path)) as session:
+        assert sorted(session.execute("SELECT * FROM t").fetchall(), key=repr) == [
+            ("a", 1, 2),
+            (None, 1, 1),
+            (None, 1, 1),
+        ]
+
+
+def test_rows_without_key_are_told_apart_by_type(path: Path, connector: Connector) -> None:
+    """In a column without affinity 5 and '5' are two values, and x'35' is a third."""
+    build(path, "CREATE TABLE t (a, b TEXT); INSERT INTO t VALUES (5, 'x'), ('5', 'x'), (x'35', 'x'), (5.5, 'x')")
+    for value in (5, "5", b"5", 5.5):
+        batch = Erasure(place("t", "a b"), ("b",), [Change((value, "x"), ("x",), (f"of {value!r}",))])
+        assert [(effect.outcome, effect.rows) for effect in connector.erase(batch, permit)] == [(Outcome.CHANGED, 1)]
+    with closing(sqlite3.connect(path)) as session:
+        held = session.execute("SELECT a, b FROM t").fetchall()
+    assert held == [(5, "of 5"), ("5", "of '5'"), (b"5", "of b'5'"), (5.5, "of 5.5")]
+
+
+def test_rows_of_a_view_cannot_be_erased_without_a_key(path: Path, connector: Connector) -> None:
+    build(path, "CREATE TABLE b (a TEXT); INSERT INTO b VALUES ('x'); CREATE VIEW t AS SELECT * FROM b")
+    with pytest.raises(NeedsHuman, match="without a key"):
+        connector.erase(Erasure(place("t", "a"), ("a",), [Change(("x",), ("x",), ("m",))]), permit)
+
+
+def test_rows_that_go_with_others_of_the_batch_are_deleted_too(path: Path, connector: Connector) -> None:
+    build(
+        path,
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, boss INTEGER REFERENCES t ON DELETE CASCADE);"
+        "INSERT INTO t VALUES (1, NULL), (2, 1), (3, 2), (4, NULL)",
+    )
+    batch = Erasure(place("t", "id boss", "id"), (), [Change((number,), (), ()) for number in (1, 3)], delete=True)
+    assert [effect.outcome for effect in connector.erase(batch, permit)] == [Outcome.CHANGED] * 2
+    assert connector.count(lookup(place("t", "id", "id"), "id", *((n, n) for n in range(9)))) == 1

@@ -1,13 +1,16 @@
 """The sample company has the people it promises, and is the same each time."""
 
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from habeas.demo.company import Company, build_company, open_company
-from habeas.demo.facts import find_holdings, take_snapshot
+from habeas.demo.databases import open_databases
+from habeas.demo.facts import count_elements, find_holdings, take_snapshot
 from habeas.demo.failure import DemoFailure
 from habeas.demo.invention import HOUSEHOLD, KEY_ZERO, NO_ORDERS, ONLY_NEEDED, UPPER_CASE
 
@@ -17,9 +20,14 @@ def company(tmp_path: Path) -> Company:
     return build_company(tmp_path / "company", people=60)
 
 
-def _ask(company: Company, statement: str, *values: object, database: str = "shop") -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(company.folder / f"{database}.db")) as opened:
-        return opened.execute(statement, values).fetchall()
+def _ask(company: Company, statement: str, *values: object) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(company.folder / "shop.db")) as shop:
+        return shop.execute(statement, values).fetchall()
+
+
+def _ask_support(company: Company, statement: str) -> list[tuple[object, ...]]:
+    with closing(duckdb.connect(company.folder / "support.duckdb", read_only=True)) as support:
+        return support.execute(statement).fetchall()
 
 
 def test_the_same_number_of_people_gives_the_same_rows(company: Company, tmp_path: Path) -> None:
@@ -40,9 +48,12 @@ def test_the_full_company_is_small_and_has_thousands_of_people(tmp_path: Path) -
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 8_000_000
 
 
-def test_no_foreign_key_dangles(company: Company) -> None:
+def test_no_reference_dangles(company: Company) -> None:
     assert _ask(company, "PRAGMA foreign_key_check") == []
-    assert _ask(company, "PRAGMA foreign_key_check", database="support") == []
+    known = {name for (name,) in _ask(company, "SELECT support_id FROM customers")}
+    assert {name for (name,) in _ask_support(company, "SELECT customer_ref FROM tickets")} <= known
+    assert {name for (name,) in _ask_support(company, "SELECT unnest(posts).writer FROM threads")} <= known
+    assert _ask_support(company, "FROM tickets ANTI JOIN agents ON agents.id = agent_id") == []
 
 
 def test_the_protagonist_has_rows_everywhere_and_no_empty_field(company: Company) -> None:
@@ -57,7 +68,7 @@ def test_the_protagonist_has_rows_everywhere_and_no_empty_field(company: Company
         "shop:reviews": 2,
         "shop:visits": 3,
         "support:tickets": 2,
-        "support:messages": 6,
+        "support:threads": 3,
         "support:agents": company.counts["support:agents"],
     }
     assert company.counts["shop:order_items"] > 4
@@ -74,6 +85,22 @@ def test_a_line_without_key_stands_twice(company: Company) -> None:
     items = next(held for held in company.holdings if held.table.name == "order_items")
     rows = [tuple(row.values()) for row in items.rows.values()]
     assert len(set(rows)) == len(rows) - 1
+
+
+def test_the_protagonist_posts_among_others_who_use_the_same_words(company: Company) -> None:
+    threads = next(held for held in company.holdings if held.table.name == "threads")
+    snapshot = take_snapshot(company.folder)
+    mine, posts, rows = count_elements(company.holdings, snapshot)
+    assert (mine, rows) == (4, 3)
+    assert posts > 2 * mine
+    for row, hers in threads.rows.items():
+        said = [value for cell, value in hers.items() if cell.endswith(".body")]
+        by_others = [
+            value
+            for cell, value in snapshot["support:threads", row].items()
+            if cell.endswith(".body") and cell not in hers
+        ]
+        assert set(said) <= set(by_others)
 
 
 def test_two_people_share_an_address(company: Company) -> None:
@@ -107,6 +134,33 @@ def test_the_support_desk_knows_no_mail_address(company: Company) -> None:
 
 def test_nothing_is_held_of_a_stranger(company: Company) -> None:
     assert not any(held.rows for held in find_holdings(company.folder, "nobody@example.com"))
+
+
+def test_a_support_desk_that_is_in_use_is_waited_for(company: Company) -> None:
+    holder = duckdb.connect(company.folder / "support.duckdb")
+    waiting, opened = threading.Event(), threading.Event()
+
+    def read() -> None:
+        waiting.set()
+        with open_databases(company.folder, patience=30.0):
+            opened.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert waiting.wait(30)
+    assert not opened.is_set()
+    holder.close()
+    assert opened.wait(30)
+    reader.join()
+
+
+def test_a_support_desk_that_stays_in_use_is_not_waited_for_forever(company: Company) -> None:
+    with (
+        closing(duckdb.connect(company.folder / "support.duckdb")),
+        pytest.raises(DemoFailure, match=r"support\.duckdb was in use"),
+        open_databases(company.folder, patience=0.1),
+    ):
+        pass
 
 
 def test_a_folder_without_a_company_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def _read(name: str) -> str:
 
 
 def _place(name: str) -> tuple[PlacedDataset, ...]:
-    connection = ConnectionState(f"{name}_db", "sqlite")
+    connection = ConnectionState(f"{name}_db", "sqlite" if name == "shop" else "duckdb")
     return tuple(PlacedDataset(item, connection) for item in parse_datasets(_read(f"datasets/{name}.yml"), source=name))
 
 
@@ -53,8 +53,11 @@ def test_one_identity_leads_to_every_collection(kind: str) -> None:
 
 
 def test_the_access_policy_gives_what_plain_sql_expects() -> None:
-    selected = {str(item.address): item.fields for item in _plan("shop_access", "email").access[0].selections}
-    assert selected == {table.address: table.given for table in facts.TABLES if table.given}
+    given, history = (
+        {str(item.address): item.fields for item in rule.selections} for rule in _plan("shop_access", "email").access
+    )
+    assert given == {table.address: table.given for table in facts.TABLES if table.given}
+    assert history == {table.address: table.history for table in facts.TABLES if table.history}
 
 
 def test_the_erasure_policy_masks_what_plain_sql_expects() -> None:
@@ -92,6 +95,9 @@ def test_addresses_have_several_ways_in_and_the_support_desk_only_one() -> None:
     assert [(str(link.source), link.source_field) for link in nodes["support:tickets"].links] == [
         ("shop:customers", "support_id")
     ]
+    assert [(str(link.source), link.source_field, link.field) for link in nodes["support:threads"].links] == [
+        ("shop:customers", "support_id", "posts.writer")
+    ]
     assert not any(
-        link.identity for name in ("tickets", "messages", "agents") for link in nodes[f"support:{name}"].links
+        link.identity for name in ("tickets", "threads", "agents") for link in nodes[f"support:{name}"].links
     )

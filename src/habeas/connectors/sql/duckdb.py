@@ -71,6 +71,10 @@ class DuckdbDialect(Dialect):
     def reader(self, column: ColumnSketch) -> Callable[[Value], Value] | None:
         return reader(parse_type(column.type))
 
+    def spelling(self, column: ColumnSketch) -> str:
+        name = f"t.{quote(column.name)}"
+        return f"encode({name})" if parse_type(column.type).name == "VARCHAR" else name
+
     def relation(self, seek: Seek, alias: str, draft: Draft) -> Relation:
         return relation(seek, alias, draft)
 

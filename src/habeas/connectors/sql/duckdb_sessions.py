@@ -48,6 +48,7 @@ _WORDS = (
     (duckdb.PermissionException, "Loading external extensions", Condition.NO_STORE),
     (duckdb.TransactionException, "read-only", Condition.NOT_ALLOWED),
     (duckdb.InvalidInputException, "read-only mode", Condition.NOT_ALLOWED),
+    (duckdb.BinderException, "Ambiguous reference to catalog or schema", Condition.AMBIGUOUS),
     (duckdb.BinderException, "generated column", Condition.NOT_ALLOWED),
     (duckdb.BinderException, "Can only update base table", Condition.NOT_ALLOWED),
     (duckdb.BinderException, "Can only delete from base table", Condition.NOT_ALLOWED),

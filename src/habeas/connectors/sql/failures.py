@@ -25,6 +25,11 @@ class Condition(Enum):
     NO_FILE = (NeedsHuman, "the database file cannot be opened", "check that the path exists and may be read")
     NO_STORE = (NeedsHuman, "the file is no intact database", "check the path of the connection")
     MISSING = (NeedsHuman, "a table or column does not exist", "compare the dataset with the store")
+    AMBIGUOUS = (
+        NeedsHuman,
+        "a schema has the name of the database file",
+        "rename the file, then the path of the connection",
+    )
     NOT_ALLOWED = (NeedsHuman, "the store does not allow this", "grant the connection's user the privilege")
     DATA = (
         DataFault,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from habeas.connectors.sql.statements import Draft, Grammar, Seek, Statement, branch_of, parts_of, qualified, quote
+from habeas.connectors.sql.statements import Draft, Grammar, Seek, Statement, branch_of, parts_of, qualified
 from habeas.domain.dataset import Match
 from habeas.domain.documents import Position
 from habeas.domain.errors import NeedsHuman
@@ -80,7 +80,7 @@ def compile_nested(
     if not parts:
         return None
     draft, name = Draft(), qualified(table)
-    same = [f"t.{quote(column.name)}" for column in identity]
+    same = [grammar.spelling(column) for column in identity]
     branches = []
     for number, part in enumerate(parts):
         alias = f"habeas_k{number}"
@@ -90,7 +90,7 @@ def compile_nested(
             branches.append(nesting.branch(name, same, part, alias, draft))
     names = [f"i{place}" for place in range(len(identity))]
     own = ", ".join(["ord", *names])
-    joined = " AND ".join(_is_same(f"t.{quote(c.name)}", f"r.{n}", c) for n, c in zip(names, identity, strict=True))
+    joined = " AND ".join(_is_same(grammar.spelling(c), f"r.{n}", c) for n, c in zip(names, identity, strict=True))
     relations = [
         *draft.relations,
         f"habeas_found({', '.join(['ord', 'place', *names])}) AS ({' UNION ALL '.join(branches)})",

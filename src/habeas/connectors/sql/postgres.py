@@ -30,6 +30,9 @@ _ROW_ID = (
 )
 """The table's oid too: rows of different partitions share a ctid."""
 
+_JIT_SINCE = 110_000
+"""Compiling a walk through documents costs a second, for tables in which it runs for a hundredth of one."""
+
 _REST = 1.0
 """Seconds after which a pooled session is asked whether it still lives."""
 
@@ -225,6 +228,8 @@ def _engine(secrets: Mapping[str, str], limits: Limits, *, reads: bool) -> Engin
         settings["search_path"] = '"' + schema.replace('"', '""') + '"'
 
     def configure(connection: psycopg.Connection, _record: object) -> None:
+        if connection.info.server_version >= _JIT_SINCE:
+            settings["jit"] = "off"
         for name, value in settings.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.commit()

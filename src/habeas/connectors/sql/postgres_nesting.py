@@ -90,7 +90,7 @@ def _places(table: str, own: str, part: Seek, wanted: str) -> str:
     if part.inside is None:
         raise ValueError("a flat part")
     inside, name = part.inside, f"t.{quote(part.inside.column.name)}"
-    held = f"CAST({name} AS jsonb)" if inside.column.type == "json" else name
+    held = f"CAST({name} AS jsonb)" if inside.column.document else name  # json, jsonb, or a domain over one
     walk = _walk(held, inside) if inside.column.document else _elements(held, inside)
     scan = f"SELECT FROM jsonb_path_query({held}, {_anywhere(held, inside)}) AS s WHERE s {wanted}"
     where = f" WHERE EXISTS ({scan})" if _scans(part) else ""

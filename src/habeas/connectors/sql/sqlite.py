@@ -221,5 +221,7 @@ def _foreign_keys(connection: Connection, name: str) -> tuple[ForeignKeySketch, 
         if None in targets:  # the parent's primary key is meant
             columns = connection.execute(text(_COLUMNS), {"name": parent}).all()
             targets = tuple(row[0] for row in sorted((row for row in columns if row[3]), key=lambda row: row[3]))
+        if len(targets) != len(rows):
+            continue  # the parent is missing or has no such key: SQLite takes the declaration and never keeps it
         keys.append(ForeignKeySketch(tuple(row[2] for row in rows), None, parent, targets, cascades))
     return tuple(keys)

@@ -43,7 +43,8 @@ class Inside:
 class Seek:
     """Rows of a table whose `columns` equal the values of one of `rows`: (ordinal, values in bound form).
 
-    `key`: they are a key, whose values no collation may take for another. `nulls` are columns that hold null besides. With `inside` the one column is a sketch of what stands there.
+    `key`: they are a key, whose values no collation may take for another. `nulls` are columns that hold null besides.
+    With `inside` the one column is a sketch of what stands there.
     """
 
     columns: tuple[ColumnSketch, ...]
@@ -82,6 +83,10 @@ class Grammar(Protocol):
 
     def output(self, column: ColumnSketch) -> str:
         """The column as an item of a SELECT, so that the driver gives its values without loss."""
+        return f"t.{quote(column.name)}"
+
+    def spelling(self, column: ColumnSketch) -> str:
+        """`t.column` of an identity, so that nothing else equals it than what the store's keys take for the same."""
         return f"t.{quote(column.name)}"
 
     def joins(self, values: tuple[Value, ...]) -> bool:

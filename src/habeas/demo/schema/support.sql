@@ -1,26 +1,23 @@
--- The support desk: another database, which knows people only by the shop's `customers.support_id`.
+-- The support desk: a DuckDB file, which knows people only by the shop's `customers.support_id`.
 
 CREATE TABLE agents (
     id   INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    desk TEXT NOT NULL
+    name VARCHAR NOT NULL,
+    desk VARCHAR NOT NULL
 );
 
-CREATE TABLE tickets (
+CREATE TABLE tickets (                  -- a customer's own, with all that was said
     id           INTEGER PRIMARY KEY,
-    customer_ref TEXT NOT NULL,
-    agent_id     INTEGER REFERENCES agents (id),
-    subject      TEXT,
-    opened_at    TEXT NOT NULL,
-    status       TEXT NOT NULL
+    customer_ref VARCHAR NOT NULL,
+    agent_id     INTEGER,
+    subject      VARCHAR,
+    messages     STRUCT(author VARCHAR, body VARCHAR, sent_at TIMESTAMP)[],
+    opened_at    TIMESTAMP NOT NULL,
+    status       VARCHAR NOT NULL
 );
-CREATE INDEX tickets_customer ON tickets (customer_ref);
 
-CREATE TABLE messages (
-    id        INTEGER PRIMARY KEY,
-    ticket_id INTEGER NOT NULL REFERENCES tickets (id),
-    author    TEXT,
-    body      TEXT,
-    sent_at   TEXT NOT NULL
+CREATE TABLE threads (                  -- of the forum, where customers help one another
+    id    INTEGER PRIMARY KEY,
+    topic VARCHAR NOT NULL,
+    posts STRUCT(writer VARCHAR, author VARCHAR, body VARCHAR, written_at TIMESTAMP)[]
 );
-CREATE INDEX messages_ticket ON messages (ticket_id);
