@@ -24,9 +24,7 @@ BEFORE_COMMIT, AFTER_COMMIT = "between a statement and its commit", "right after
 BEFORE_RECORD, AFTER_RECORD = "before the ledger's commit", "right after the ledger's commit"
 PACKAGE_HALF, PACKAGE_WHOLE = "in the middle of a package", "before a package that is whole gets its name"
 PACKAGE_KEPT = "before a package that has its name is recorded"
-KINDS = frozenset(
-    {BEFORE_COMMIT, AFTER_COMMIT, BEFORE_RECORD, AFTER_RECORD, PACKAGE_HALF, PACKAGE_WHOLE, PACKAGE_KEPT}
-)
+KINDS = frozenset({BEFORE_COMMIT, AFTER_COMMIT, BEFORE_RECORD, AFTER_RECORD, PACKAGE_HALF, PACKAGE_WHOLE, PACKAGE_KEPT})
 
 PassMoment = Callable[[str, str], None]
 
@@ -125,7 +123,7 @@ class _Watched:
 
 
 class _Flushed:
-    """Some writes are moments: a package of a few rows takes many, a member of a zip three, of which each has a turn."""
+    """Some writes are moments: a package of a few rows takes many, a member of a zip three; each has its turn."""
 
     def __init__(self, file: BinaryIO, pass_moment: Callable[[], None]) -> None:
         self._file = file

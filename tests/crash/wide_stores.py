@@ -6,8 +6,8 @@ letters in SQLite.
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,6 @@ import pymysql
 
 from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
-from servers.process import wait_for
 
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -200,7 +199,8 @@ _LAKE = """
 CREATE TABLE parcels (id INTEGER PRIMARY KEY, "order" INTEGER, stops STRUCT(street VARCHAR, town VARCHAR)[]);
 INSERT INTO parcels VALUES (1, 1, [{street: 'Elm 1', town: 'Ghent'}, {street: 'Oak 2', town: 'Lyon'}]),
     (2, 2, [{street: 'Fir 3', town: 'Lyon'}]), (3, 3, [{street: 'Ash 4', town: 'Turin'}]), (4, 4, []),
-    (5, 20, [{street: NULL, town: 'Ghent'}, {street: 'Yew 5', town: 'Bruges'}]), (6, 5, [{street: 'Bay 6', town: NULL}]);
+    (5, 20, [{street: NULL, town: 'Ghent'}, {street: 'Yew 5', town: 'Bruges'}]),
+    (6, 5, [{street: 'Bay 6', town: NULL}]);
 """
 
 
