@@ -15,7 +15,8 @@ _EVERYWHERE = "t.{schema} NOT IN ('information_schema', 'mysql', 'performance_sc
 _NAMED = "t.{schema} = :schema AND t.TABLE_NAME = :name"
 
 _TABLES = """
-SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE <> 'VIEW' FROM information_schema.TABLES AS t
+SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE <> 'VIEW', coalesce(e.TRANSACTIONS = 'YES', 1)
+FROM information_schema.TABLES AS t LEFT JOIN information_schema.ENGINES AS e ON e.ENGINE = t.ENGINE
 WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'VIEW') AND {here} ORDER BY 1, 2"""
 
 _COLUMNS = """
@@ -88,6 +89,7 @@ def _describe(connection: Connection, here: str, names: dict[str, str]) -> tuple
             unique=tuple(_indexes(unique.get(place, ()), primary=False)),
             foreign_keys=tuple(_foreign_keys(foreign.get(place, ()))),
             locatable=bool(rows[0][2]),
+            transactional=bool(rows[0][3]),
         )
         for place, rows in tables.items()
     )
