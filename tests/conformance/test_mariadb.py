@@ -782,6 +782,23 @@ def test_another_key_can_be_inserted_while_an_absent_one_is_looked_for(run: Run,
     assert [effect.outcome for effect in effects] == [Outcome.ABSENT, Outcome.CHANGED]
 
 
+def test_a_batch_does_not_wait_for_rows_of_others(
+    run: Run, mariadb_server: MariaDbServer, connector: Connector
+) -> None:
+    """In a small table too, which the store would rather read, and lock, as a whole."""
+    run("CREATE TABLE t (id int PRIMARY KEY, name text)", "INSERT INTO t VALUES (1, 'a'), (2, 'a'), (5, 'a')")
+    table = place("t", "id name", "id")
+    changes = [Change((n,), ("a",), ("m",)) for n in (1, 2)]
+    with mariadb_server.connect("types") as session, session.cursor() as cursor:
+        session.begin()
+        cursor.execute("SELECT * FROM t WHERE id = 5 FOR UPDATE")
+        effects = connector.erase(Erasure(table, ("name",), changes), permit)
+        assert [effect.outcome for effect in effects] == [Outcome.CHANGED] * 2
+        removed = [Change((n,), (), ()) for n in (1, 2)]
+        effects = connector.erase(Erasure(table, (), removed, delete=True), permit)
+        assert [effect.outcome for effect in effects] == [Outcome.CHANGED] * 2
+
+
 def test_two_batches_over_the_same_rows_wait_for_each_other(run: Run, secrets: dict[str, str]) -> None:
     run(
         "CREATE TABLE t (id varchar(9) PRIMARY KEY, name text)",
