@@ -38,7 +38,10 @@ _SETTLED = {
 }
 """What a server may have preset, and would make other rows be found or kept."""
 
-_BY_INDEX = {True: {"join_cache_level": 0}, False: {"optimizer_switch": "block_nested_loop=off"}}
+_BY_INDEX: Mapping[bool, Mapping[str, object]] = {
+    True: {"join_cache_level": 0},
+    False: {"optimizer_switch": "block_nested_loop=off"},
+}
 """MariaDB or not → without join buffers a key is looked up by its index in small tables too: nothing else is locked."""
 
 _OLDEST = {True: (10, 6), False: (8, 0, 19)}
@@ -132,11 +135,9 @@ def _configure(limits: Limits, kind: str, session: Session, _record: object) -> 
     server = session.get_server_info()
     mariadb = "mariadb" in server.lower()
     _check_version(server, mariadb=mariadb)
-    settings = {
-        **_SETTLED,
-        **_time_outs(limits, kind, mariadb=mariadb),
-        **(_BY_INDEX[mariadb] if kind == "write" else {}),
-    }
+    settings: dict[str, object] = {**_SETTLED, **_time_outs(limits, kind, mariadb=mariadb)}
+    if kind == "write":
+        settings |= _BY_INDEX[mariadb]
     with session.cursor() as cursor:
         cursor.execute(f"SET SESSION {', '.join(f'{name} = %s' for name in settings)}", tuple(settings.values()))
         if kind != "write":
