@@ -177,7 +177,7 @@ class ForeignKeySketch:
 class TableSketch:
     """A table as the store describes it. `locatable`: rows can be told apart without a key (false for views).
 
-    `transactional`: what a batch has written can be taken back when it fails.
+    `obstacle`: why its rows must not be erased: what was masked would stay elsewhere, or could not be taken back.
     """
 
     name: str
@@ -187,7 +187,7 @@ class TableSketch:
     unique: tuple[tuple[str, ...], ...] = ()
     foreign_keys: tuple[ForeignKeySketch, ...] = ()
     locatable: bool = True
-    transactional: bool = True
+    obstacle: str = ""
 
     def column(self, name: str) -> ColumnSketch | None:
         return next((column for column in self.columns if column.name == name), None)

@@ -114,11 +114,8 @@ class SqlConnector:
         erasing.check_keys(erasure)
         where = str(erasure.table.address)
         sketch = self._sketch(erasure.table)
-        if not sketch.transactional:
-            raise NeedsHuman(
-                f"{where}: the store could not take back what a failed batch has written",
-                hint="move the table to a storage engine with transactions, e.g. InnoDB",
-            )
+        if sketch.obstacle:
+            raise NeedsHuman(f"{where}: {sketch.obstacle}", hint="alter the table, or make its fields read-only")
         with self._connect(self._engines.write, where) as connection:
             with self._scrubbed(where):
                 effects = erasing.erase(self._dialect, connection, erasure, sketch)
