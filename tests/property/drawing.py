@@ -87,10 +87,10 @@ def draw_world(random: Random, policies: Sequence[str] = tuple(POLICIES)) -> Wor
 
 def _draw_database(random: Random) -> Database:
     read_only = one_in(random, 15)
-    kind = random.choice(("sqlite", "sqlite", "postgres", "postgres", "duckdb"))
-    if kind != "postgres":
+    kind = random.choice(("sqlite", "sqlite", "postgres", "postgres", "duckdb", "mariadb"))
+    if kind in ("sqlite", "duckdb"):
         return Database(kind, read_only=read_only)
-    return Database("postgres", random.randrange(2), one_in(random, 2), read_only)
+    return Database(kind, random.randrange(2), one_in(random, 2), read_only)
 
 
 def _draw_collection(random: Random, address: Address, ending: str, *, server: bool, rooted: bool) -> Collection:

@@ -3,7 +3,7 @@
 import itertools
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,21 @@ from typing import Any
 import duckdb
 import psycopg
 from psycopg import sql
-from worlds import BYTES, INTEGER, POLICIES, REAL, TEXT, Address, Collection, Column, Link, Person, Secrets, World
+from worlds import (
+    BYTES,
+    INTEGER,
+    POLICIES,
+    REAL,
+    TEXT,
+    Address,
+    Collection,
+    Column,
+    Database,
+    Link,
+    Person,
+    Secrets,
+    World,
+)
 
 from engine import Engine
 from habeas.domain.policy import OnUnreachable
@@ -19,6 +33,7 @@ from habeas.domain.request import RequestStatus
 from habeas.services import connections
 from habeas.services.requests import find_request as show_request
 from habeas.store import requests
+from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
 _numbers = itertools.count()
@@ -26,15 +41,18 @@ _numbers = itertools.count()
 _SQLITE = {INTEGER: "INTEGER", TEXT: "TEXT", REAL: "REAL", BYTES: "BLOB"}
 _DUCKDB = {INTEGER: "BIGINT", TEXT: "VARCHAR", REAL: "DOUBLE", BYTES: "BLOB"}
 _POSTGRES = {INTEGER: "bigint", TEXT: "text", REAL: "double precision", BYTES: "bytea"}
+_MARIADB = {INTEGER: "bigint", TEXT: "text", REAL: "double", BYTES: "longblob"}
 
 
 class Stage:
-    """An engine with all POLICIES and a place for worlds: a folder, and two PostgreSQL databases."""
+    """An engine with all POLICIES and a place for worlds: a folder, two PostgreSQL databases, a MariaDB server."""
 
-    def __init__(self, engine: Engine, folder: Path, server: PostgresServer) -> None:
+    def __init__(self, engine: Engine, folder: Path, server: PostgresServer, mariadb: MariaDbServer) -> None:
         self.engine = engine
         self._folder = folder
         self._server = server
+        self._mariadb = mariadb
+        self.mariadb = mariadb.connect()
         self._names = [f"worlds_{next(_numbers)}" for _ in range(2)]
         self._sessions = [psycopg.connect(server.create_database(name), autocommit=True) for name in self._names]
         for key, facts in POLICIES.items():
@@ -47,7 +65,7 @@ class Stage:
             )
 
     def close(self) -> None:
-        for session in self._sessions:
+        for session in (*self._sessions, self.mariadb):
             session.close()
 
     @contextmanager
@@ -96,8 +114,14 @@ class Stage:
     def file(self, name: str) -> Path:
         return self._folder / f"{name}.db"
 
-    def secrets(self, server: int) -> dict[str, str]:
-        return self._server.secrets(self._names[server])
+    def secrets(self, database: Database, place: str) -> dict[str, str]:
+        """Of a connection to where names are looked up: in `place`, unless the datasets name it."""
+        if database.kind == "mariadb":
+            return self._mariadb.secrets("mysql" if database.schema_in_dataset else place)
+        if database.kind != "postgres":
+            return {"path": str(self.file(place))}
+        named = {} if database.schema_in_dataset else {"db_schema": place}
+        return self._server.secrets(self._names[database.server]) | named
 
 
 class Scene:
@@ -132,6 +156,15 @@ class Scene:
                             marks = ", ".join("?" * len(item.columns))
                             file.execute(f'INSERT INTO "{_q(item.address[1])}" VALUES ({marks})', row)
                     file.commit()
+            elif database.kind == "mariadb":
+                with self._stage.mariadb.cursor() as cursor:
+                    cursor.execute(f"CREATE DATABASE `{place}` COLLATE utf8mb4_nopad_bin")
+                    for item in tables:
+                        name = f"`{place}`.{_backticked(item.address[1])}"
+                        cursor.execute(_create_table(item, name, _MARIADB, _backticked))
+                        for row in item.rows:
+                            cells = ", ".join(map(self._stage.mariadb.escape, row))
+                            cursor.execute(f"INSERT INTO {name} VALUES ({cells})")
             else:
                 session = self._stage.session(database.server)
                 with session.transaction(), session.cursor() as cursor:
@@ -150,11 +183,7 @@ class Scene:
         world, engine = self._world, self._stage.engine
         for index, (place, database) in enumerate(zip(self._places, world.databases, strict=True)):
             access = "read" if database.read_only else "write"
-            if database.kind != "postgres":
-                engine.connect(place, database.kind, {"path": str(self._stage.file(place))}, access=access)
-            else:
-                named = {} if database.schema_in_dataset else {"db_schema": place}
-                engine.connect(place, "postgres", self._stage.secrets(database.server) | named, access=access)
+            engine.connect(place, database.kind, self._stage.secrets(database, place), access=access)
             keys = sorted({item.address[0] for item in world.collections if world.home[item.address[0]] == index})
             bodies = [self._body(key, place if database.schema_in_dataset else None) for key in keys]
             if bodies:
@@ -170,6 +199,10 @@ class Scene:
         if database.kind == "duckdb":
             with duckdb.connect(self._stage.file(place), read_only=True) as file:
                 return Counter(file.execute(f'SELECT * FROM "{_q(address[1])}"').fetchall())
+        if database.kind == "mariadb":
+            with self._stage.mariadb.cursor() as cursor:
+                cursor.execute(f"SELECT * FROM `{place}`.{_backticked(address[1])}")
+                return Counter(cursor.fetchall())
         found = self._stage.session(database.server).execute(
             sql.SQL("SELECT * FROM {}").format(sql.Identifier(place, address[1]))
         )
@@ -181,7 +214,10 @@ class Scene:
             connections.delete_connection(engine.context, place)
         engine.context.connectors.close()
         for place, database in zip(self._places, self._world.databases, strict=True):
-            if database.kind != "postgres":
+            if database.kind == "mariadb":
+                with self._stage.mariadb.cursor() as cursor:
+                    cursor.execute(f"DROP DATABASE IF EXISTS `{place}`")
+            elif database.kind != "postgres":
                 self._stage.file(place).unlink(missing_ok=True)
             else:
                 drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place))
@@ -232,20 +268,27 @@ def _references(links: Sequence[Link], here: tuple[Address, str]) -> Iterator[di
                 yield from [reference] * times
 
 
-def _create_table(item: Collection, name: str, types: dict[str, str]) -> str:
+def _quoted(name: str) -> str:
+    return f'"{_q(name)}"'
+
+
+def _backticked(name: str) -> str:
+    return f"`{name.replace('`', '``')}`"
+
+
+def _create_table(item: Collection, name: str, types: dict[str, str], quote: Callable[[str], str] = _quoted) -> str:
     parts = []
     for column in item.columns:
         length = f"({column.length})" if column.length else ""
         kind = f"varchar{length}" if length else types[column.type]
-        name_, rules = (
-            f'"{_q(column.name)}"',
-            f"{'' if column.nullable else ' NOT NULL'}{' UNIQUE' if column.unique else ''}",
-        )
+        if types is _MARIADB and column.name in item.key and column.type == TEXT:
+            kind = "varchar(200)"  # no key holds text of any length there
+        rules = f"{'' if column.nullable else ' NOT NULL'}{' UNIQUE' if column.unique else ''}"
         if length and types is _DUCKDB:  # which takes no length from the type
-            rules += f" CHECK (length({name_}) <= {column.length})"
-        parts.append(f"{name_} {kind}{rules}")
+            rules += f" CHECK (length({quote(column.name)}) <= {column.length})"
+        parts.append(f"{quote(column.name)} {kind}{rules}")
     if item.key_in_store:
-        parts.append("PRIMARY KEY ({})".format(", ".join(f'"{_q(column)}"' for column in item.key)))
+        parts.append(f"PRIMARY KEY ({', '.join(map(quote, item.key))})")
     return f"CREATE TABLE {name} ({', '.join(parts)}){'' if item.row_ids else ' WITHOUT ROWID'}"
 
 

@@ -45,7 +45,7 @@ def test_people_without_common_rows_are_erased_together_as_one_by_one(stage: Sta
             assert read_rows(scene, world) == rows
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres", "mariadb"])
 def test_the_smallest_request_id_masks_a_shared_row_in_a_run_and_each_request_counts_it(
     stage: Stage, kind: str
 ) -> None:
