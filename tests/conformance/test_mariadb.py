@@ -678,6 +678,12 @@ def test_a_check_says_what_is_wrong(
     made.close()
 
 
+def test_a_certificate_that_is_not_there_is_said(mariadb_server: MariaDbServer) -> None:
+    made = connect_mariadb({"url": f"{mariadb_server.url()}?ssl_ca=/nowhere/ca.pem"}, Limits())
+    with pytest.raises(SystemUnavailable, match="2026"):
+        made.check()
+
+
 def test_a_missing_privilege_is_for_a_person(secrets: dict[str, str], run: Run) -> None:
     run(
         "CREATE TABLE t (id int PRIMARY KEY, email text)",

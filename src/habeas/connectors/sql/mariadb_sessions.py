@@ -11,7 +11,7 @@ from typing import Any
 
 import pymysql
 from pymysql.connections import Connection as _Connection
-from pymysql.constants import ER, FIELD_TYPE
+from pymysql.constants import CR, ER, FIELD_TYPE
 from pymysql.converters import conversions
 from pymysql.cursors import SSCursor
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
@@ -126,9 +126,17 @@ def _engine(url: URL, limits: Limits, kind: str) -> Engine:
             "local_infile": False,
         },
     )
-    event.listen(engine, "do_connect", lambda _dialect, _record, places, options: Session(*places, **options))
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", partial(_configure, limits, kind))
     return engine
+
+
+def _connect(_dialect: object, _record: object, places: Sequence[Any], options: Mapping[str, Any]) -> Session:
+    """The driver reads the files of TLS itself, and says no more than Python does when it cannot."""
+    try:
+        return Session(*places, **options)
+    except OSError as error:
+        raise pymysql.OperationalError(CR.CR_SSL_CONNECTION_ERROR, type(error).__name__) from None
 
 
 def _configure(limits: Limits, kind: str, session: Session, _record: object) -> None:
