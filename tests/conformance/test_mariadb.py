@@ -366,6 +366,82 @@ def test_rows_without_a_key_are_known_again_in_another_look_up(run: Run, connect
     assert sorted(row.key for row in first) == sorted(row.key for row in second)
 
 
+LOOKALIKES = [("ann", "a"), ("ann", "a"), ("ANN", "a"), ("ann ", "a"), ("änn", "a"), ("ann", None), ("ann", "b")]
+
+
+@pytest.mark.parametrize("text_type", ["varchar(20) COLLATE utf8mb4_general_ci", "varchar(20) CHARACTER SET latin1"])
+@pytest.mark.parametrize("delete", [False, True], ids=["mask", "delete"])
+def test_rows_without_a_key_are_erased_with_their_equals_and_without_their_lookalikes(
+    text_type: str, delete: bool, run: Run, ask: Ask, connector: Connector
+) -> None:
+    run(
+        f"CREATE TABLE log (email {text_type}, note varchar(20), KEY (email))",
+        *(f"INSERT INTO log VALUES ('{e}', {'NULL' if n is None else repr(n)})" for e, n in LOOKALIKES),
+    )
+    columns, after = ((), ()) if delete else (("email",), ("m",))
+    originals = ((), ()) if delete else (("ann",), ("ann",))
+    changes = [
+        Change(key, old, after, copies)
+        for key, old, copies in zip((("ann", "a"), ("ann", None)), originals, (2, 1), strict=True)
+    ]
+    effects = connector.erase(Erasure(place("log", "email note"), columns, changes, delete), permit)
+    assert [(effect.outcome, effect.rows) for effect in effects] == [(Outcome.CHANGED, 2), (Outcome.CHANGED, 1)]
+    left = Counter(LOOKALIKES) - Counter({("ann", "a"): 2, ("ann", None): 1})
+    masked = Counter() if delete else Counter({("m", "a"): 2, ("m", None): 1})
+    assert Counter(ask("SELECT * FROM log")) == left + masked
+
+
+def test_rows_without_a_key_are_known_by_values_of_every_type(run: Run, ask: Ask, connector: Connector) -> None:
+    kinds = [(kind, literal) for kind, literal, *_ in TYPED]
+    declared = ", ".join(f"c{n} {kind} NULL" for n, (kind, _) in enumerate(kinds))
+    values = ", ".join(literal for _, literal in kinds)
+    run(
+        f"CREATE TABLE wide (mail varchar(20), {declared}, shape point)",
+        *[f"INSERT INTO wide VALUES ('ann', {values}, point(1, 2))"] * 2,
+        f"INSERT INTO wide VALUES ('ann', {values}, point(1, 3))",
+        f"INSERT INTO wide VALUES ('ann', {', '.join(['NULL'] * len(kinds))}, NULL)",
+    )
+    table = place("wide", " ".join(["mail", *(f"c{n}" for n in range(len(kinds))), "shape"]))
+    rows = read_all(connector, lookup(table, "mail", (0, "ann"), (1, "bob")))
+    assert len({row.key for row in rows}) == 4
+    rows.sort(key=lambda row: repr(row.values))
+    copies = Counter(repr(row.values) for row in rows)
+    changes = {repr(row.values): Change(row.values, ("ann",), ("m",), copies[repr(row.values)]) for row in rows}
+    effects = connector.erase(Erasure(table, ("mail",), list(changes.values())), permit)
+    assert sorted((effect.outcome, effect.rows) for effect in effects) == sorted(
+        [(Outcome.CHANGED, n) for n in (1, 1, 2)]
+    )
+    assert ask("SELECT DISTINCT mail, count(*) FROM wide") == [("m", 4)]
+
+
+def test_a_large_table_without_key_and_index_is_erased_in_time(run: Run, ask: Ask, connector: Connector) -> None:
+    """By an index over the values: comparing each with each would take minutes."""
+    run(
+        "CREATE TABLE log (email varchar(60) COLLATE utf8mb4_bin, number int)",
+        "INSERT INTO log SELECT concat('p', seq), seq FROM seq_1_to_50000",
+    )
+    changes = [Change((f"p{n}", n), (f"p{n}",), (f"m{n}",)) for n in range(1, 1001)]
+    effects = connector.erase(Erasure(place("log", "email number"), ("email",), changes), permit)
+    assert {(effect.outcome, effect.rows) for effect in effects} == {(Outcome.CHANGED, 1)}
+    assert ask("SELECT count(*) FROM log WHERE email LIKE 'm%'") == [(1000,)]
+
+
+def test_deleted_rows_are_gone_and_their_children_refuse(run: Run, ask: Ask, connector: Connector) -> None:
+    run(
+        "CREATE TABLE a (id int PRIMARY KEY)",
+        "CREATE TABLE b (id int PRIMARY KEY, a int, CONSTRAINT b_a FOREIGN KEY (a) REFERENCES a (id))",
+        "INSERT INTO a VALUES (1), (2), (3)",
+        "INSERT INTO b VALUES (1, 1)",
+    )
+    table = place("a", "id", "id")
+    with pytest.raises(DataFault, match=r"1451 .* b_a"):
+        connector.erase(Erasure(table, (), [Change((1,), (), ()), Change((2,), (), ())], delete=True), permit)
+    assert ask("SELECT id FROM a") == [(1,), (2,), (3,)]
+    batch = Erasure(table, (), [Change((2,), (), ()), Change((9,), (), ())], delete=True)
+    assert [effect.outcome for effect in connector.erase(batch, permit)] == [Outcome.CHANGED, Outcome.ALREADY]
+    assert ask("SELECT id FROM a") == [(1,), (3,)]
+
+
 def test_a_view_needs_a_declared_key(run: Run, connector: Connector) -> None:
     run(
         "CREATE TABLE t (id int PRIMARY KEY, email text)",

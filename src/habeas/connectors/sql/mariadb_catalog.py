@@ -107,7 +107,7 @@ def _column(row: Sequence[Any], documents: Sequence[Sequence[Any]]) -> ColumnSke
         kind = "json"
     return ColumnSketch(
         name=name,
-        type=write_type(kind, declared, charset, collation),
+        type=write_type(kind, declared, length, charset, collation),
         text=kind in WORDS,
         nullable=nullable == "YES",
         length=_length(kind, length, size),

@@ -26,7 +26,7 @@ _LONGEST_TIME = dt.timedelta(hours=839)
 
 
 def mariadb_form(value: Value, column: ColumnSketch) -> int | str | None:
-    """The value as it is bound for the column; bytes as hexadecimal digits."""
+    """The value as it is bound for the column; bytes, and what is compared by them, as hexadecimal digits."""
     if value is None:
         return None
     kind = read_type(column.type)
@@ -34,8 +34,8 @@ def mariadb_form(value: Value, column: ColumnSketch) -> int | str | None:
         text = spell(value)
         return text.rstrip(" ") if text is not None and kind.name == "char" else text
     try:
-        return _number(value, kind) if kind.name in INTEGERS else _READERS[kind.name](value, kind)
-    except (KeyError, ValueError, TypeError, ArithmeticError, struct.error):
+        return _number(value, kind) if kind.name in INTEGERS else _READERS.get(kind.name, _bytes)(value, kind)
+    except (ValueError, TypeError, ArithmeticError, struct.error):
         return None
 
 
@@ -176,8 +176,8 @@ def _spell_duration(value: dt.timedelta) -> str:
 def _bytes(value: Value, _: ColumnType) -> str | None:
     """Text counts as its UTF-8 bytes: many applications keep text in such columns."""
     if isinstance(value, str):
-        return value.encode().hex()
-    return bytes(value).hex() if isinstance(value, bytes | bytearray | memoryview) else None
+        return value.encode().hex().upper()
+    return bytes(value).hex().upper() if isinstance(value, bytes | bytearray | memoryview) else None
 
 
 def _uuid(value: Value, _: ColumnType) -> str:
