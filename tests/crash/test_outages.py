@@ -106,7 +106,6 @@ def test_mariadb_goes_down_and_comes_back(
         mariadb_server.start()
         seen = observe(http, requests, wide_shop)
     logs = [[entry for entry in log if entry[2] != "retrying"] for log in seen.logs]
-    import pprint; pprint.pprint([(a,b) for x,y in zip(seen.reports,wide_undisturbed.reports) for a,b in zip(x["collections"],y["collections"]) if a!=b])
     assert replace(seen, logs=logs) == wide_undisturbed
 
 
