@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,9 @@ BEFORE_RECORD, AFTER_RECORD = "before the ledger's commit", "right after the led
 PACKAGE_HALF, PACKAGE_WHOLE = "in the middle of a package", "before a package that is whole gets its name"
 PACKAGE_KEPT = "before a package that has its name is recorded"
 KINDS = frozenset({BEFORE_COMMIT, AFTER_COMMIT, BEFORE_RECORD, AFTER_RECORD, PACKAGE_HALF, PACKAGE_WHOLE, PACKAGE_KEPT})
+
+_IN_JSON, _IN_ZIP = 3, 16
+"""One of so many writes to a package is a moment. A member of a zip takes three, of which each has its turn."""
 
 PassMoment = Callable[[str, str], None]
 
@@ -56,14 +60,18 @@ def read_moment(note: Path) -> Moment:
 
 
 def run_and_die(work: Callable[[], None]) -> bool:
-    """Do the work in a child process; whether it was killed."""
+    """Do the work in a child process; whether it was killed. AssertionError when it failed."""
     child = os.fork()
     if child == 0:
         try:
             work()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert ended in (0, -signal.SIGKILL), "the work failed in the process that was to be killed"
+    return ended != 0
 
 
 def _watch_commits(ledger: sa.Engine, pass_moment: PassMoment) -> None:
@@ -118,15 +126,17 @@ class _Watched:
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
         with self._destination.write(name) as file:
-            yield cast(BinaryIO, _Flushed(file, lambda: self._pass_moment(PACKAGE_HALF, name)))
+            often = _IN_ZIP if name.endswith(".zip") else _IN_JSON
+            yield cast(BinaryIO, _Flushed(file, often, lambda: self._pass_moment(PACKAGE_HALF, name)))
         self._pass_moment(PACKAGE_KEPT, name)
 
 
 class _Flushed:
-    """Some writes are moments: a package of a few rows takes many, a member of a zip three; each has its turn."""
+    """Each so-many-th write is a moment: a package of a few rows takes many."""
 
-    def __init__(self, file: BinaryIO, pass_moment: Callable[[], None]) -> None:
+    def __init__(self, file: BinaryIO, often: int, pass_moment: Callable[[], None]) -> None:
         self._file = file
+        self._often = often
         self._pass_moment = pass_moment
         self._writes = 0
 
@@ -134,6 +144,6 @@ class _Flushed:
         written = self._file.write(data)
         self._file.flush()
         self._writes += 1
-        if self._writes % 4 == 0:
+        if self._writes % self._often == 0:
             self._pass_moment()
         return written

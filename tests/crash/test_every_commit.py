@@ -128,15 +128,10 @@ def _end_leases(engine: Engine) -> None:
         connection.execute(tables.runs.update().values(lease_until=None))
 
 
-@pytest.fixture(autouse=True)
-def keep_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an attempt has read is kept at once: some dies with it."""
-    for bound in ("_ROWS_IN_MEMORY", "_CHUNKS_IN_MEMORY"):
-        monkeypatch.setattr(visit, bound, 0)
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
-def scene(request: pytest.FixtureRequest, tmp_path: Path) -> _Scene:
+def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Scene:
+    for bound in ("_ROWS_IN_MEMORY", "_CHUNKS_IN_MEMORY"):
+        monkeypatch.setattr(visit, bound, 0)  # what an attempt has read is kept at once: some dies with it
     postgres = request.getfixturevalue("postgres_server") if request.param == "postgresql" else None
     return _Scene(tmp_path, EmbeddedShop(tmp_path / "shop.db"), postgres)
 
@@ -155,12 +150,18 @@ def _die_everywhere(scene: _Scene, kinds: Collection[str]) -> Counter[Moment]:
     undisturbed = scene.run()
     died: list[Moment] = []
     for number in count(1):
+        import time
+
+        t0 = time.time()
         scene.restore()
+        t1 = time.time()
         moment = scene.die(number, kinds)
+        t2 = time.time()
+        print(number, moment, f"{t1 - t0:.2f} {t2 - t1:.2f}", flush=True)
+        assert scene.run() == undisturbed, f"killed at moment {number}, {moment}"
         if moment is None:
             break
         died.append(moment)
-        assert scene.run() == undisturbed, f"killed at moment {number}, {moment}"
     assert {moment.kind for moment in died} == set(kinds), "some kind of moment never came"
     commits = [moment for moment in died if moment.kind in (AFTER_COMMIT, AFTER_RECORD)]
     assert len(commits) > 20, "hardly anything was killed: the commits are not counted"
