@@ -63,6 +63,7 @@ def place(name: str, columns: str, key: str = "", schema: str | None = None) -> 
 UTC = dt.UTC
 TYPED = [
     ("tinyint", "7", [7, "7", "007", 7.0, Decimal("7.0")], ["300", "seven", "7abc", " 7", 2**80, 7.5, True, ""]),
+    ("bigint", "7", [7], [Decimal("1e999999999"), Decimal("-1e999999999")]),
     ("boolean", "true", [True, 1, "1"], ["true", 2, "1x"]),
     ("bigint", "9007199254740993", [9007199254740993, "9007199254740993"], [9007199254740992.0, "1e3", 2**63]),
     ("bigint unsigned", "18446744073709551615", [2**64 - 1, str(2**64 - 1)], [-1, 2**64, 2**63 - 1]),

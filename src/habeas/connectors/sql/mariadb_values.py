@@ -22,6 +22,7 @@ _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\s*", re
 _ZERO_DATE = re.compile(r"[0-9]{4}-(00-[0-9]{2}|[0-9]{2}-00)")
 _ZERO_MOMENT = re.compile(rf"({_ZERO_DATE.pattern})[ T]([0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}})(\.[0-9]{{1,6}})?")
 _TIME = re.compile(r"(-?)([0-9]{1,3}):([0-5][0-9])(?::([0-5][0-9])(\.[0-9]{1,6})?)?")
+_LONGEST_INTEGER = 20
 _LONGEST_TIME = dt.timedelta(hours=839)
 
 
@@ -72,6 +73,8 @@ def _integer(value: Value, kind: ColumnType) -> int | None:
         return int(value) if kind.boolean else None
     if isinstance(value, str):
         return int(value) if _WHOLE.fullmatch(value) else None
+    if isinstance(value, Decimal) and value.adjusted() >= _LONGEST_INTEGER:
+        return None  # to write 1e999999999 out would hold up the whole process
     return int(value) if isinstance(value, int | float | Decimal) and value == int(value) else None
 
 
