@@ -43,14 +43,24 @@ def collect(value: object, path: Path) -> list[object]:
     return [found for _, found in places(value, path) if found is not None and not isinstance(found, Mapping)]
 
 
-def map_places(value: object, path: Path, change: Callable[[object], object]) -> object:
-    """The value with everything at `path` changed; what is not on the way is the same object."""
+def may_be_cut(position: Position, matched: Iterable[Position], paths: Iterable[Path]) -> bool:
+    """Whether a place lies in an array that matches at these paths could cut, and none of `matched` has cut."""
+    arrays = [position[:depth] for depth, step in enumerate(position) if isinstance(step, int)]
+    whole = [names_of(array) for array in arrays if not any(one[: len(array)] == array for one in matched)]
+    return any(path[: len(names)] == names for names in whole for path in paths)
+
+
+def map_places(value: object, path: Path, change: Callable[[object], object], *, array: bool = False) -> object:
+    """The value with everything at `path` changed; what is not on the way is the same object.
+
+    `array`: elements stand there, so that null in place of them is nothing to change.
+    """
     if isinstance(value, list):
-        return [map_places(item, path, change) for item in value]
+        return [map_places(item, path, change, array=array and bool(path)) for item in value]
     if not path:
-        return change(value)
+        return value if array and value is None else change(value)
     if isinstance(value, Mapping) and path[0] in value:
-        return {**value, path[0]: map_places(value[path[0]], path[1:], change)}
+        return {**value, path[0]: map_places(value[path[0]], path[1:], change, array=array)}
     return value
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from habeas.domain.dataset import Address, Match, coerce
-from habeas.domain.documents import collect
+from habeas.domain.documents import Path, Position, collect, may_be_cut, places
 from habeas.domain.ports import Row, Value
 from habeas.execution.run import Run
 from habeas.planning.plan import Link, Node
@@ -18,6 +18,9 @@ Mark: TypeAlias = Hashable
 
 Asked: TypeAlias = set[tuple[Way, int, Mark]]
 """What was sent in earlier rounds of a cycle."""
+
+Question: TypeAlias = Mapping[Way, Sequence[tuple[int, Value]]]
+"""(ordinal, value) pairs by the way into a collection, sent in one look-up."""
 
 _PAIRS_AT_ONCE = 10_000
 """Pairs sent in one look-up, unless a single member has more: bounds what is in memory on both sides."""
@@ -42,18 +45,18 @@ class LinkValues:
                 known = self._identities[identity.kind][member.ordinal]
                 known.update((mark(value), value) for value in identity.lookup_values())
 
-    def learn(self, node: Node, rows: Sequence[Row]) -> None:
-        """Remember the values of the fields that later visits need; null and objects lead nowhere."""
+    def learn(self, node: Node, rows: Sequence[Row], *, sure: bool = False) -> None:
+        """Remember the values of the fields that later visits need; null and objects lead nowhere.
+
+        `sure`: only what no further match could cut away from the rows.
+        """
+        cutting = [tuple(link.field.split(".")) for link in node.links if sure and link.cuts]
         for field in node.feeds:
             column, *inside = field.split(".")
             place = node.table.columns.index(column)
             known = self._values[node.address, field]
             for row in rows:
-                value = row.values[place]
-                if value is None:
-                    continue
-                nested = isinstance(value, list | dict)
-                for found in collect(value, tuple(inside)) if nested else [] if inside else [value]:
+                for found in _lead_on(column, row.values[place], tuple(inside), row.matched, cutting):
                     for ordinal in row.ordinals:
                         known[ordinal][mark(found)] = found
 
@@ -65,19 +68,21 @@ class LinkValues:
                 known.pop(ordinal, None)
 
     def questions(
-        self, node: Node, ordinals: Collection[int], asked: Asked | None = None
-    ) -> Iterator[Mapping[Way, Sequence[tuple[int, Value]]]]:
-        """What these members can ask a collection, as (ordinal, value) pairs, and was not `asked` before.
+        self, node: Node, ordinals: Collection[int], asked: Asked | None = None, *, again: bool = False
+    ) -> Iterator[Question]:
+        """What these members can ask a collection and was not `asked` before.
 
-        Comes in portions, never a member in two of them: a row that matches twice comes back in one.
+        With `again` those who have something new ask all they know once more. Comes in portions, never a member in
+        two of them: a row that matches twice comes back in one.
         """
         portion: dict[Way, list[tuple[int, Value]]] = defaultdict(list)
         size = 0
         for ordinal in sorted(ordinals):
             own = self._known_of(node, ordinal)
             if asked is not None:
-                own = [(way, value) for way, value in own if (way, ordinal, mark(value)) not in asked]
-                asked.update((way, ordinal, mark(value)) for way, value in own)
+                news = [(way, value) for way, value in own if (way, ordinal, mark(value)) not in asked]
+                asked.update((way, ordinal, mark(value)) for way, value in news)
+                own = own if again and news else news
             if portion and size + len(own) > _PAIRS_AT_ONCE:
                 yield portion
                 portion, size = defaultdict(list), 0
@@ -102,3 +107,18 @@ class LinkValues:
         if link.source is None:
             return self._identities.get(link.identity or "", {})
         return self._values.get((link.source, link.source_field or ""), {})
+
+
+def _lead_on(
+    column: str, value: Value, inside: Path, matched: Sequence[Position], cutting: Sequence[Path]
+) -> Sequence[Value]:
+    """The values of a column that lead on, without those that matches at `cutting` paths could yet cut away."""
+    if value is None:
+        return []
+    if not isinstance(value, list | dict):
+        return [] if inside else [value]
+    if not cutting:
+        return collect(value, inside)
+    found = places(value, inside)
+    kept = (one for position, one in found if not may_be_cut((column, *position), matched, cutting))
+    return collect(list(kept), ())

@@ -77,7 +77,8 @@ class Masks:
         for row in owned.versions:
             after: Value = row.values[place]
             for mask in masks:
-                after = map_places(after, mask.inside, partial(mask.apply, key=key, secrets=secrets))
+                apply = partial(mask.apply, key=key, secrets=secrets)
+                after = map_places(after, mask.inside, apply, array=mask.masking.array)
             matched = tuple(position[1:] for position in row.matched if position[0] == column)
             versions.append(Version(row.values[place], after, matched))
         return Rewrite(tuple(mask.inside for mask in masks), tuple(versions))

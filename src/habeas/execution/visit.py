@@ -6,7 +6,7 @@ Contacts stores, and the ledger only when its rows take too much memory.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from habeas.domain.dataset import Address
@@ -14,7 +14,7 @@ from habeas.domain.documents import names_of, narrow
 from habeas.domain.errors import Fault
 from habeas.domain.ports import Connector, Entry, Key, Lookup, Row, Value
 from habeas.domain.request import ActionType
-from habeas.execution.links import Asked, LinkValues, Way
+from habeas.execution.links import Asked, LinkValues, Question, Way
 from habeas.execution.repeats import Repeats
 from habeas.execution.run import Run
 from habeas.planning.plan import Node
@@ -93,19 +93,27 @@ class GroupVisit:
     def _read_cycle(self) -> None:
         """Round after round, with what the last one brought, until nothing is new.
 
-        Rows that a later round may show otherwise, with more elements of theirs, or that cannot be recognised, only
-        lead on; they are kept when all is known.
+        Rows that a later round may show otherwise, cut to other elements, or that cannot be recognised, only lead on;
+        they are kept when all is known. What could yet be cut away leads on only when nothing else does.
         """
         asked: dict[Address, Asked] = defaultdict(set)
         seen: dict[Address, dict[tuple[Key, int], int]] = defaultdict(dict)
+        cut = [node for node in self._nodes if any(link.cuts for link in node.links)]
         unsettled = [node for node in self._nodes if not node.table.key or _is_nested(node)]
+        whole = not cut
         for _ in range(ROUNDS):
             # Every node has its turn: what one brings may be news to those after it.
-            sent = [self._send_round(node, node in unsettled, asked, seen) for node in self._nodes]
-            if not any(sent):
-                for node in unsettled:
-                    self._send(node)
+            sent = [self._send_round(node, node in unsettled, asked[node.address], seen) for node in self._nodes]
+            if any(sent):
+                whole = not cut
+            elif whole:
+                self._settle(unsettled)
                 return
+            else:
+                for node, questions in self._all_known(cut):
+                    for batch in self._ask(node, questions):
+                        self._links.learn(node, batch)
+                whole = True
         raise Fault(
             f"the cycle through {self._nodes[0].address} still found new rows after {ROUNDS} rounds",
             hint="look for a reference that links each row to the next without end",
@@ -115,34 +123,47 @@ class GroupVisit:
         self,
         node: Node,
         unsettled: bool,
-        asked: dict[Address, Asked],
+        asked: Asked,
         seen: dict[Address, dict[tuple[Key, int], int]],
     ) -> bool:
         """Ask what was not `asked` before; False when there was nothing to ask.
 
-        `seen`: matches of earlier rounds, which may come again.
+        `seen`: matches of earlier rounds, which may come again. Only by all matches together arrays are cut rightly.
         """
         known = seen[node.address]
         before, sent = dict(known), False
-        for batch in self._ask(node, asked[node.address]):
+        for batch in self._ask(node, self._links.questions(node, self.ordinals, asked, again=_is_nested(node))):
             sent = True
             if unsettled:
-                self._links.learn(node, batch)
+                self._links.learn(node, batch, sure=True)
             else:
                 self._keep(node, _news(node, batch, known, before))
         return sent
 
+    def _settle(self, nodes: Sequence[Node]) -> None:
+        """Keep the rows of nodes for which all is known; values that they turn out not to hold lead no further."""
+        known = self._all_known(nodes)
+        for node in nodes:
+            self._links.forget(node, self.ordinals)
+        for node, questions in known:
+            for batch in self._ask(node, questions):
+                self._keep(node, batch)
+
+    def _all_known(self, nodes: Sequence[Node]) -> list[tuple[Node, list[Question]]]:
+        """What can be asked now, whatever one answer will bring for the next question."""
+        return [(node, list(self._links.questions(node, self.ordinals))) for node in nodes]
+
     def _send(self, node: Node) -> None:
         """Ask all there is to ask and keep what comes."""
-        for batch in self._ask(node):
+        for batch in self._ask(node, self._links.questions(node, self.ordinals)):
             self._keep(node, batch)
 
-    def _ask(self, node: Node, asked: Asked | None = None) -> Iterator[list[Row]]:
+    def _ask(self, node: Node, questions: Iterable[Question]) -> Iterator[list[Row]]:
         """Rows as they come, cut to what is the owners'; one empty batch for each question that finds nothing."""
         connector = self._connectors[node.connection]
         whole = {link.field for link in node.links if link.all_elements}
         nested = _is_nested(node)
-        for question in self._links.questions(node, self.ordinals, asked):
+        for question in questions:
             lookup = Lookup(node.table, tuple(_entry(way, pairs) for way, pairs in question.items()))
             if node.address not in self._digests:
                 self._digests[node.address] = hashlib.sha256(connector.explain(lookup).encode()).hexdigest()

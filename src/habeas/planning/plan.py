@@ -65,6 +65,11 @@ class Link:
     nested: bool = False
     all_elements: bool = False
 
+    @property
+    def cuts(self) -> bool:
+        """Whether arrays are cut to the elements that are found by it."""
+        return self.nested and not self.all_elements
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -104,7 +109,8 @@ class Skipped:
 class FieldMasking:
     """How one field is masked. `substitute` is set when the rule's strategy cannot be kept as it is.
 
-    `nested`: it stands inside a column, or its column holds an array or an object.
+    `nested`: it stands inside a column, or its column holds an array or an object. `array`: it holds elements, each
+    of which is masked by itself.
     """
 
     field: str
@@ -114,6 +120,7 @@ class FieldMasking:
     length: int | None = None
     substitute: Substitute | None = None
     nested: bool = False
+    array: bool = False
 
     @property
     def suffix(self) -> str:

@@ -192,7 +192,7 @@ def _mark_nested(link: Link, place: Place, facts: TableFacts) -> Link:
 
 def _find_narrowed(nodes: Iterable[Node]) -> frozenset[Address]:
     """Collections that are entered inside of a column, so that arrays in their rows may be cut to what matched."""
-    return frozenset(node.address for node in nodes if any(one.nested and not one.all_elements for one in node.links))
+    return frozenset(node.address for node in nodes if any(link.cuts for link in node.links))
 
 
 def _warn_of_arbitrary_order(survey: Survey) -> list[str]:

@@ -214,3 +214,28 @@ def test_elements_are_found_though_the_array_was_reordered_and_changed_meanwhile
         (None, None),
     ]
     assert engine.counts(ann)["docs:profiles"]["drifted"] == 1
+
+
+def test_null_in_place_of_an_array_has_no_elements_to_mask(engine: Engine, docs: Docs) -> None:
+    """A strategy that fills null replaces null elements, and never writes a text where elements are declared."""
+    docs.session.execute("CREATE TABLE lists (id int PRIMARY KEY, mail text, tags text[], doc jsonb)")
+    docs.session.execute(
+        """INSERT INTO lists VALUES (1, 'ann@x.org', NULL, '{"tags": null}'),
+        (2, 'ann@x.org', '{a,NULL}', '{"tags": ["a", null]}')"""
+    )
+    meta = {"data_type": "string[]"}
+    fields = [
+        {"name": "id", "fides_meta": {"primary_key": True}},
+        {"name": "mail", "fides_meta": {"identity": "email"}},
+        {"name": "tags", "data_categories": ["user.name"], "fides_meta": meta},
+        {"name": "doc", "fields": [{"name": "tags", "data_categories": ["user.name"], "fides_meta": meta}]},
+    ]
+    engine.describe("docs", {"fides_key": "docs", "collections": [{"name": "lists", "fields": fields}]})
+    engine.policy("rewrite", erasure={"string_rewrite": ["user.name"]}, configuration={"rewrite_value": "M"})
+    [ann] = engine.submit("rewrite", {"email": "ann@x.org"})
+    engine.run()
+    assert engine.view(ann).status == "complete"
+    assert docs.session.execute("SELECT tags, doc FROM lists ORDER BY id").fetchall() == [
+        (None, {"tags": None}),
+        (["M", "M"], {"tags": ["M", "M"]}),
+    ]
