@@ -66,13 +66,14 @@ class Engine:
         erasure: Mapping[str, Sequence[str]] | None = None,
         *,
         configuration: Mapping[str, Any] | None = None,
+        storage: str = "local",
         **details: Any,
     ) -> None:
-        """A policy: categories to return, and strategy → categories to mask."""
+        """A policy: categories to return into a storage, and strategy → categories to mask."""
         done(policies.save_policies(self.context, [policies.PolicyDraft(name=key, key=key, **details)]))
         if access is not None:
             draft = policies.RuleDraft(
-                name=key, key=f"{key}-give", action_type="access", storage_destination_key="local"
+                name=key, key=f"{key}-give", action_type="access", storage_destination_key=storage
             )
             self._rule(key, draft, access)
         for strategy, categories in (erasure or {}).items():
@@ -122,9 +123,12 @@ class Engine:
         return {place["address"]: place for place in places}  # type: ignore[index,union-attr]
 
     def package(self, request_id: str, rule: str) -> str:
+        return self.package_bytes(request_id, rule).decode()
+
+    def package_bytes(self, request_id: str, rule: str) -> bytes:
         _, stream = packages.open_package(self.context, request_id, rule, "test")
         with stream as file:
-            return file.read().decode()
+            return file.read()
 
 
 def done(result: BulkResult[Any]) -> None:

@@ -63,6 +63,7 @@ def place(name: str, columns: str, key: str = "", schema: str | None = None) -> 
 UTC = dt.UTC
 TYPED = [
     ("tinyint", "7", [7, "7", "007", 7.0, Decimal("7.0")], ["300", "seven", "7abc", " 7", 2**80, 7.5, True, ""]),
+    ("bigint", "7", [7], [Decimal("1e999999999"), Decimal("-1e999999999")]),
     ("boolean", "true", [True, 1, "1"], ["true", 2, "1x"]),
     ("bigint", "9007199254740993", [9007199254740993, "9007199254740993"], [9007199254740992.0, "1e3", 2**63]),
     ("bigint unsigned", "18446744073709551615", [2**64 - 1, str(2**64 - 1)], [-1, 2**64, 2**63 - 1]),
@@ -366,6 +367,97 @@ def test_rows_without_a_key_are_known_again_in_another_look_up(run: Run, connect
     assert sorted(row.key for row in first) == sorted(row.key for row in second)
 
 
+LOOKALIKES = [("ann", "a"), ("ann", "a"), ("ANN", "a"), ("ann ", "a"), ("änn", "a"), ("ann", None), ("ann", "b")]
+
+
+@pytest.mark.parametrize("text_type", ["varchar(20) COLLATE utf8mb4_general_ci", "varchar(20) CHARACTER SET latin1"])
+@pytest.mark.parametrize("delete", [False, True], ids=["mask", "delete"])
+def test_rows_without_a_key_are_erased_with_their_equals_and_without_their_lookalikes(
+    text_type: str, delete: bool, run: Run, ask: Ask, connector: Connector
+) -> None:
+    run(
+        f"CREATE TABLE log (email {text_type}, note varchar(20), KEY (email))",
+        *(f"INSERT INTO log VALUES ('{e}', {'NULL' if n is None else repr(n)})" for e, n in LOOKALIKES),
+    )
+    columns, after = ((), ()) if delete else (("email",), ("m",))
+    originals = ((), ()) if delete else (("ann",), ("ann",))
+    changes = [
+        Change(key, old, after, copies)
+        for key, old, copies in zip((("ann", "a"), ("ann", None)), originals, (2, 1), strict=True)
+    ]
+    effects = connector.erase(Erasure(place("log", "email note"), columns, changes, delete), permit)
+    assert [(effect.outcome, effect.rows) for effect in effects] == [(Outcome.CHANGED, 2), (Outcome.CHANGED, 1)]
+    left = Counter(LOOKALIKES) - Counter({("ann", "a"): 2, ("ann", None): 1})
+    masked = Counter() if delete else Counter({("m", "a"): 2, ("m", None): 1})
+    assert Counter(ask("SELECT * FROM log")) == left + masked
+
+
+def test_rows_without_a_key_are_known_by_values_of_every_type(run: Run, ask: Ask, connector: Connector) -> None:
+    kinds = [(kind, literal) for kind, literal, *_ in TYPED]
+    declared = ", ".join(f"c{n} {kind} NULL" for n, (kind, _) in enumerate(kinds))
+    values = ", ".join(literal for _, literal in kinds)
+    run(
+        f"CREATE TABLE wide (mail varchar(20), {declared}, shape point)",
+        *[f"INSERT INTO wide VALUES ('ann', {values}, point(1, 2))"] * 2,
+        f"INSERT INTO wide VALUES ('ann', {values}, point(1, 3))",
+        f"INSERT INTO wide VALUES ('ann', {', '.join(['NULL'] * len(kinds))}, NULL)",
+    )
+    table = place("wide", " ".join(["mail", *(f"c{n}" for n in range(len(kinds))), "shape"]))
+    rows = read_all(connector, lookup(table, "mail", (0, "ann"), (1, "bob")))
+    assert len({row.key for row in rows}) == 4
+    rows.sort(key=lambda row: repr(row.values))
+    copies = Counter(repr(row.values) for row in rows)
+    changes = {repr(row.values): Change(row.values, ("ann",), ("m",), copies[repr(row.values)]) for row in rows}
+    effects = connector.erase(Erasure(table, ("mail",), list(changes.values())), permit)
+    assert sorted((effect.outcome, effect.rows) for effect in effects) == sorted(
+        [(Outcome.CHANGED, n) for n in (1, 1, 2)]
+    )
+    assert ask("SELECT DISTINCT mail, count(*) FROM wide") == [("m", 4)]
+
+
+def test_a_large_table_without_key_and_index_is_erased_in_time(run: Run, ask: Ask, connector: Connector) -> None:
+    """By an index over the values: comparing each with each would take minutes."""
+    run(
+        "CREATE TABLE log (email varchar(60) COLLATE utf8mb4_bin, number int)",
+        "INSERT INTO log SELECT concat('p', seq), seq FROM seq_1_to_50000",
+    )
+    changes = [Change((f"p{n}", n), (f"p{n}",), (f"m{n}",)) for n in range(1, 1001)]
+    effects = connector.erase(Erasure(place("log", "email number"), ("email",), changes), permit)
+    assert {(effect.outcome, effect.rows) for effect in effects} == {(Outcome.CHANGED, 1)}
+    assert ask("SELECT count(*) FROM log WHERE email LIKE 'm%'") == [(1000,)]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [("ENGINE MyISAM", "InnoDB"), ("ENGINE Aria", "InnoDB"), ("WITH SYSTEM VERSIONING", "held before")],
+)
+def test_a_table_that_cannot_be_erased_for_good_is_read_and_not_erased(
+    options: str, words: str, run: Run, ask: Ask, connector: Connector
+) -> None:
+    run(f"CREATE TABLE t (id int PRIMARY KEY, name text) {options}", "INSERT INTO t VALUES (1, 'a')")
+    table = place("t", "id name", "id")
+    assert owned(read_all(connector, lookup(table, "id", (0, 1)))) == [(0, (1, "a"))]
+    with pytest.raises(NeedsHuman, match=words):
+        connector.erase(Erasure(table, ("name",), [Change((1,), ("a",), ("m",))]), permit)
+    assert ask("SELECT name FROM t") == [("a",)]
+
+
+def test_deleted_rows_are_gone_and_their_children_refuse(run: Run, ask: Ask, connector: Connector) -> None:
+    run(
+        "CREATE TABLE a (id int PRIMARY KEY)",
+        "CREATE TABLE b (id int PRIMARY KEY, a int, CONSTRAINT b_a FOREIGN KEY (a) REFERENCES a (id))",
+        "INSERT INTO a VALUES (1), (2), (3)",
+        "INSERT INTO b VALUES (1, 1)",
+    )
+    table = place("a", "id", "id")
+    with pytest.raises(DataFault, match=r"1451 .* b_a"):
+        connector.erase(Erasure(table, (), [Change((1,), (), ()), Change((2,), (), ())], delete=True), permit)
+    assert ask("SELECT id FROM a") == [(1,), (2,), (3,)]
+    batch = Erasure(table, (), [Change((2,), (), ()), Change((9,), (), ())], delete=True)
+    assert [effect.outcome for effect in connector.erase(batch, permit)] == [Outcome.CHANGED, Outcome.ALREADY]
+    assert ask("SELECT id FROM a") == [(1,), (3,)]
+
+
 def test_a_view_needs_a_declared_key(run: Run, connector: Connector) -> None:
     run(
         "CREATE TABLE t (id int PRIMARY KEY, email text)",
@@ -587,6 +679,12 @@ def test_a_check_says_what_is_wrong(
     made.close()
 
 
+def test_a_certificate_that_is_not_there_is_said(mariadb_server: MariaDbServer) -> None:
+    made = connect_mariadb({"url": f"{mariadb_server.url()}?ssl_ca=/nowhere/ca.pem"}, Limits())
+    with pytest.raises(SystemUnavailable, match="2026"):
+        made.check()
+
+
 def test_a_missing_privilege_is_for_a_person(secrets: dict[str, str], run: Run) -> None:
     run(
         "CREATE TABLE t (id int PRIMARY KEY, email text)",
@@ -692,6 +790,23 @@ def test_another_key_can_be_inserted_while_an_absent_one_is_looked_for(run: Run,
     )
     effects = connector.erase(batch, lambda: run("SET innodb_lock_wait_timeout = 1", "INSERT INTO t VALUES (6, 'c')"))
     assert [effect.outcome for effect in effects] == [Outcome.ABSENT, Outcome.CHANGED]
+
+
+def test_a_batch_does_not_wait_for_rows_of_others(
+    run: Run, mariadb_server: MariaDbServer, connector: Connector
+) -> None:
+    """In a small table too, which the store would rather read, and lock, as a whole."""
+    run("CREATE TABLE t (id int PRIMARY KEY, name text)", "INSERT INTO t VALUES (1, 'a'), (2, 'a'), (5, 'a')")
+    table = place("t", "id name", "id")
+    changes = [Change((n,), ("a",), ("m",)) for n in (1, 2)]
+    with mariadb_server.connect("types") as session, session.cursor() as cursor:
+        session.begin()
+        cursor.execute("SELECT * FROM t WHERE id = 5 FOR UPDATE")
+        effects = connector.erase(Erasure(table, ("name",), changes), permit)
+        assert [effect.outcome for effect in effects] == [Outcome.CHANGED] * 2
+        removed = [Change((n,), (), ()) for n in (1, 2)]
+        effects = connector.erase(Erasure(table, (), removed, delete=True), permit)
+        assert [effect.outcome for effect in effects] == [Outcome.CHANGED] * 2
 
 
 def test_two_batches_over_the_same_rows_wait_for_each_other(run: Run, secrets: dict[str, str]) -> None:

@@ -157,7 +157,7 @@ class _Story:
 
     def _decrypt(self, sealed: str, opened: str) -> bytes:
         """A package opened as the line shown says."""
-        self._say(f"$ habeas decrypt {sealed} --key-file {KEY} --output {opened}")
+        self._say(f"  $ habeas decrypt {sealed} --key-file {KEY} --output {opened}")
         return self._home.open(sealed, opened)
 
     def _head(self, text: str) -> None:

@@ -138,6 +138,11 @@ def _tree(paths: Iterable[Position]) -> _Tree:
     return root
 
 
+def _shape(position: Position) -> tuple[str | None, ...]:
+    """A position whatever the indices."""
+    return tuple(step if isinstance(step, str) else None for step in position)
+
+
 def _cuts(tree: _Tree) -> bool:
     return any(isinstance(step, int) or _cuts(below) for step, below in tree.items())
 
@@ -204,8 +209,9 @@ class _Kept:
         return self._is_held(self.after, element)
 
     def _is_held(self, version: object, element: object) -> bool:
-        return isinstance(element, list) == isinstance(version, list) and all(
-            mark(wanted) in {mark(found) for _, found in places(element, names_of(position))}
+        return all(
+            (_shape(position), mark(wanted))
+            in {(_shape(place), mark(found)) for place, found in places(element, names_of(position))}
             for position, wanted in self._wanted(version, self.matched)
         )
 

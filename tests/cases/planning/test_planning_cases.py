@@ -55,6 +55,7 @@ GIVEN = {
 EXPECTED = {
     "order", "reached", "groups", "links", "feeds", "tables", "skipped", "warnings", "access", "affected", "erasure",
     "erasure_order", "unreachable", "hint", "refused", "not_named", "addresses_refused", "shared_rows",
+    "quiet",
 }  # fmt: skip
 
 
@@ -329,6 +330,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         },
         "erasure_order": [str(item.address) for item in plan.erasure],
         "shared_rows": plan.shared_rows.value,
+        "quiet": not plan.warnings,
     }
 
 

@@ -114,6 +114,8 @@ class SqlConnector:
         erasing.check_keys(erasure)
         where = str(erasure.table.address)
         sketch = self._sketch(erasure.table)
+        if sketch.obstacle:
+            raise NeedsHuman(f"{where}: {sketch.obstacle}", hint="alter the table, or make its fields read-only")
         with self._connect(self._engines.write, where) as connection:
             with self._scrubbed(where):
                 effects = erasing.erase(self._dialect, connection, erasure, sketch)

@@ -92,7 +92,8 @@ class _Batch:
             place: self.changes[place].copies - len(found.get(place, ())) for place in self.targets if place not in idle
         }
         wanted = {place: self.targets[place] for place, number in short.items() if number > 0}
-        claimed = {row_id for rows in found.values() for row_id in rows}
+        own = {place: self.changes[place].copies for place in idle}
+        claimed = {row_id for place, rows in found.items() for row_id in rows[: own.get(place)]}
         done = {}
         for place, rows in sorted(self._find(wanted, shared=True).items()):
             free = [row_id for row_id in rows if row_id not in claimed][: short[place]]

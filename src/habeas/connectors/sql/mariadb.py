@@ -76,8 +76,10 @@ class MariaDbDialect(Dialect):
 
     def condition(self, column: ColumnSketch, value: str, match: Match) -> str:
         kind, name = read_type(column.type), _name(column)
-        if not kind.charset and (kind.textual or match is not Match.EXACT):
+        if kind.name == "json" or (match is not Match.EXACT and not kind.textual):
             name = f"CAST({name} AS CHAR CHARACTER SET utf8mb4) COLLATE utf8mb4_bin"
+        elif kind.opaque:
+            name = f"HEX({name})"
         if match is Match.CASEFOLD:
             return f"LOWER({name}) = {value}"
         if match is Match.PHONE:
@@ -88,7 +90,7 @@ class MariaDbDialect(Dialect):
     def identity(self, column: ColumnSketch, value: str) -> str:
         """Byte for byte: collations take other spellings for the same."""
         equal, kind = self.condition(column, value, Match.EXACT), read_type(column.type)
-        if not kind.textual or not kind.charset:
+        if not kind.textual or kind.name == "json":
             return equal
         return f"{equal} AND CAST({_name(column)} AS BINARY) = CAST({value} AS BINARY)"
 
@@ -168,10 +170,11 @@ def _mask(column: ColumnSketch, name: str, values: Sequence[Value]) -> _Cell:
     kind = read_type(column.type)
     if kind.name in _NUMBERS:
         return _cell(column, Match.EXACT, name, values)
-    return _Cell(name, _text(values, *_ANY_TEXT), values, kind if kind.name in BINARY else _PLAIN)
+    return _Cell(name, _text(values, *_ANY_TEXT), values, _BYTES if kind.name in BINARY or kind.opaque else _PLAIN)
 
 
 _PLAIN = ColumnType("varchar")
+_BYTES = ColumnType("longblob")
 
 
 def _keys(seek: Seek) -> list[_Cell]:

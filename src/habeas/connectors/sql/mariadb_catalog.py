@@ -15,7 +15,8 @@ _EVERYWHERE = "t.{schema} NOT IN ('information_schema', 'mysql', 'performance_sc
 _NAMED = "t.{schema} = :schema AND t.TABLE_NAME = :name"
 
 _TABLES = """
-SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE <> 'VIEW' FROM information_schema.TABLES AS t
+SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.TABLE_TYPE, coalesce(e.TRANSACTIONS = 'YES', 1)
+FROM information_schema.TABLES AS t LEFT JOIN information_schema.ENGINES AS e ON e.ENGINE = t.ENGINE
 WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED', 'VIEW') AND {here} ORDER BY 1, 2"""
 
 _COLUMNS = """
@@ -87,7 +88,8 @@ def _describe(connection: Connection, here: str, names: dict[str, str]) -> tuple
             primary_key=next(iter(_indexes(unique.get(place, ()), primary=True)), ()),
             unique=tuple(_indexes(unique.get(place, ()), primary=False)),
             foreign_keys=tuple(_foreign_keys(foreign.get(place, ()))),
-            locatable=bool(rows[0][2]),
+            locatable=rows[0][2] != "VIEW",
+            obstacle=_obstacle(*rows[0][2:]),
         )
         for place, rows in tables.items()
     )
@@ -101,13 +103,19 @@ def _read(connection: Connection, query: str, here: str, names: dict[str, str], 
     return rows
 
 
+def _obstacle(kind: str, transactional: int) -> str:
+    if kind == "SYSTEM VERSIONED":
+        return "the table keeps what its rows held before (system versioning)"
+    return "" if transactional else "the table's engine cannot take back what a failed batch has written (not InnoDB)"
+
+
 def _column(row: Sequence[Any], documents: Sequence[Sequence[Any]]) -> ColumnSketch:
     _, _, name, kind, declared, charset, collation, length, size, nullable, extra = row
     if any(check[2] == f"json_valid(`{name}`)" for check in documents):
         kind = "json"
     return ColumnSketch(
         name=name,
-        type=write_type(kind, declared, charset, collation),
+        type=write_type(kind, declared, length, charset, collation),
         text=kind in WORDS,
         nullable=nullable == "YES",
         length=_length(kind, length, size),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pymysql
 from pymysql.connections import Connection as _Connection
-from pymysql.constants import ER, FIELD_TYPE
+from pymysql.constants import CR, ER, FIELD_TYPE
 from pymysql.converters import conversions
 from pymysql.cursors import SSCursor
 from sqlalchemy import URL, Engine, NullPool, create_engine, event, make_url
@@ -37,6 +37,12 @@ _SETTLED = {
     "unique_checks": 1,
 }
 """What a server may have preset, and would make other rows be found or kept."""
+
+_BY_INDEX: Mapping[bool, Mapping[str, object]] = {
+    True: {"join_cache_level": 0},
+    False: {"optimizer_switch": "block_nested_loop=off"},
+}
+"""MariaDB or not → without join buffers a key is looked up by its index in small tables too: nothing else is locked."""
 
 _OLDEST = {True: (10, 6), False: (8, 0, 19)}
 """MariaDB or not → the first version with JSON_TABLE and collations in it."""
@@ -120,16 +126,26 @@ def _engine(url: URL, limits: Limits, kind: str) -> Engine:
             "local_infile": False,
         },
     )
-    event.listen(engine, "do_connect", lambda _dialect, _record, places, options: Session(*places, **options))
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", partial(_configure, limits, kind))
     return engine
+
+
+def _connect(_dialect: object, _record: object, places: Sequence[Any], options: Mapping[str, Any]) -> Session:
+    """The driver reads the files of TLS itself, and says no more than Python does when it cannot."""
+    try:
+        return Session(*places, **options)
+    except OSError as error:
+        raise pymysql.OperationalError(CR.CR_SSL_CONNECTION_ERROR, type(error).__name__) from None
 
 
 def _configure(limits: Limits, kind: str, session: Session, _record: object) -> None:
     server = session.get_server_info()
     mariadb = "mariadb" in server.lower()
     _check_version(server, mariadb=mariadb)
-    settings = {**_SETTLED, **_time_outs(limits, kind, mariadb=mariadb)}
+    settings: dict[str, object] = {**_SETTLED, **_time_outs(limits, kind, mariadb=mariadb)}
+    if kind == "write":
+        settings |= _BY_INDEX[mariadb]
     with session.cursor() as cursor:
         cursor.execute(f"SET SESSION {', '.join(f'{name} = %s' for name in settings)}", tuple(settings.values()))
         if kind != "write":

@@ -16,14 +16,18 @@ TEXTUAL = WORDS | {"enum", "set", "json"}
 BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 
 _WRITTEN = re.compile(r"(\w+)(?:\(([0-9,]+)\))?( unsigned)?(?: character set (\w+) collate (\w+))?")
+_OTHERS = frozenset({"bit", "year", "decimal", "double", "float", "date", "datetime", "timestamp", "time"})
+_KNOWN = INTEGERS.keys() | TEXTUAL | BINARY | _OTHERS | {"uuid", "inet4", "inet6"}
+
+_COUNTED = frozenset({"char", "varchar", "enum", "set"})
 _SIZED = frozenset({"decimal", "bit", "binary", "datetime", "timestamp", "time"})
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnType:
-    """A type taken apart. `size`: digits and scale of a decimal, bits, bytes, or digits of a second's fraction.
+    """A type taken apart. `size`: characters, digits and scale of a decimal, bits, or digits of a second's fraction.
 
-    MySQL's JSON has neither character set nor collation.
+    JSON has neither character set nor collation: what MariaDB calls so is text, MySQL's is not.
     """
 
     name: str
@@ -37,17 +41,25 @@ class ColumnType:
         return self.name in TEXTUAL
 
     @property
+    def opaque(self) -> bool:
+        """Of a type that is compared by its bytes alone, e.g. a geometry."""
+        return self.name not in _KNOWN
+
+    @property
     def boolean(self) -> bool:
         """BOOLEAN is another name of tinyint(1)."""
         return (self.name, self.size) in (("tinyint", (1,)), ("bit", (1,)))
 
 
-def write_type(name: str, declared: str, charset: str | None, collation: str | None) -> str:
+def write_type(name: str, declared: str, length: int | None, charset: str | None, collation: str | None) -> str:
     """The text of a type from the catalog's own columns; `declared` is e.g. `int(10) unsigned zerofill`."""
+    if name == "json":
+        return name
+    if charset:
+        return f"{name}{f'({length})' if name in _COUNTED else ''} character set {charset} collate {collation}"
     size = re.match(rf"{re.escape(name)}(\([0-9,]+\))", declared)
     sized = size.group(1) if size and (name in _SIZED or declared.startswith("tinyint(1)")) else ""
-    unsigned = " unsigned" if " unsigned" in declared else ""
-    return f"{name}{sized}{unsigned}{f' character set {charset} collate {collation}' if charset else ''}"
+    return f"{name}{sized}{' unsigned' if ' unsigned' in declared else ''}"
 
 
 @lru_cache(maxsize=4096)

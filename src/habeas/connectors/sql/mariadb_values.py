@@ -22,11 +22,12 @@ _NUMBER = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\s*", re
 _ZERO_DATE = re.compile(r"[0-9]{4}-(00-[0-9]{2}|[0-9]{2}-00)")
 _ZERO_MOMENT = re.compile(rf"({_ZERO_DATE.pattern})[ T]([0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}})(\.[0-9]{{1,6}})?")
 _TIME = re.compile(r"(-?)([0-9]{1,3}):([0-5][0-9])(?::([0-5][0-9])(\.[0-9]{1,6})?)?")
+_LONGEST_INTEGER = 20
 _LONGEST_TIME = dt.timedelta(hours=839)
 
 
 def mariadb_form(value: Value, column: ColumnSketch) -> int | str | None:
-    """The value as it is bound for the column; bytes as hexadecimal digits."""
+    """The value as it is bound for the column; bytes, and what is compared by them, as hexadecimal digits."""
     if value is None:
         return None
     kind = read_type(column.type)
@@ -34,8 +35,8 @@ def mariadb_form(value: Value, column: ColumnSketch) -> int | str | None:
         text = spell(value)
         return text.rstrip(" ") if text is not None and kind.name == "char" else text
     try:
-        return _number(value, kind) if kind.name in INTEGERS else _READERS[kind.name](value, kind)
-    except (KeyError, ValueError, TypeError, ArithmeticError, struct.error):
+        return _number(value, kind) if kind.name in INTEGERS else _READERS.get(kind.name, _bytes)(value, kind)
+    except (ValueError, TypeError, ArithmeticError, struct.error):
         return None
 
 
@@ -72,6 +73,8 @@ def _integer(value: Value, kind: ColumnType) -> int | None:
         return int(value) if kind.boolean else None
     if isinstance(value, str):
         return int(value) if _WHOLE.fullmatch(value) else None
+    if isinstance(value, Decimal) and value.adjusted() >= _LONGEST_INTEGER:
+        return None  # to write 1e999999999 out would hold up the whole process
     return int(value) if isinstance(value, int | float | Decimal) and value == int(value) else None
 
 
@@ -176,8 +179,8 @@ def _spell_duration(value: dt.timedelta) -> str:
 def _bytes(value: Value, _: ColumnType) -> str | None:
     """Text counts as its UTF-8 bytes: many applications keep text in such columns."""
     if isinstance(value, str):
-        return value.encode().hex()
-    return bytes(value).hex() if isinstance(value, bytes | bytearray | memoryview) else None
+        return value.encode().hex().upper()
+    return bytes(value).hex().upper() if isinstance(value, bytes | bytearray | memoryview) else None
 
 
 def _uuid(value: Value, _: ColumnType) -> str:
