@@ -25,6 +25,11 @@ BEFORE_COMMIT, AFTER_COMMIT = "between a statement and its commit", "right after
 BEFORE_RECORD, AFTER_RECORD = "before the ledger's commit", "right after the ledger's commit"
 PACKAGE_HALF, PACKAGE_WHOLE = "in the middle of a package", "before a package that is whole gets its name"
 PACKAGE_KEPT = "before a package that has its name is recorded"
+UPLOAD_BEGUN, PART_SENT = "right after an upload in parts has begun", "right after a part of a package was sent"
+BEFORE_UPLOAD, AFTER_UPLOAD = "before the parts of a package are one", "right after the parts of a package became one"
+UPLOADS = frozenset({UPLOAD_BEGUN, PART_SENT, BEFORE_UPLOAD, AFTER_UPLOAD})
+"""Moments of packages that go into a bucket in parts. All others are of commits, and of packages in a folder."""
+
 KINDS = frozenset({BEFORE_COMMIT, AFTER_COMMIT, BEFORE_RECORD, AFTER_RECORD, PACKAGE_HALF, PACKAGE_WHOLE, PACKAGE_KEPT})
 
 _IN_JSON, _IN_ZIP = 3, 16
@@ -52,6 +57,8 @@ def die_at(engine: Engine, number: int, kinds: Collection[str], note: Path) -> N
 
     _watch_commits(engine.context.ledger.engine, pass_moment)
     _watch_packages(engine, pass_moment)
+    if not UPLOADS.isdisjoint(kinds):
+        _watch_uploads(pass_moment)
 
 
 def read_moment(note: Path) -> Moment:
@@ -112,6 +119,30 @@ def _watch_packages(engine: Engine, pass_moment: PassMoment) -> None:
             pass_moment(PACKAGE_WHOLE, Path(arguments[1]).name)
 
     sys.addaudithook(audit)
+
+
+def _watch_uploads(pass_moment: PassMoment) -> None:
+    import s3fs
+
+    ask = s3fs.S3FileSystem.call_s3
+
+    def watched(files: Any, method: str, *given: Any, **details: Any) -> Any:
+        place = details.get("Key", "")
+        if method == "complete_multipart_upload":
+            pass_moment(BEFORE_UPLOAD, place)
+        answer = ask(files, method, *given, **details)
+        if moment := _UPLOADING.get(method):
+            pass_moment(moment, place)
+        return answer
+
+    s3fs.S3FileSystem.call_s3 = watched
+
+
+_UPLOADING = {
+    "create_multipart_upload": UPLOAD_BEGUN,
+    "upload_part": PART_SENT,
+    "complete_multipart_upload": AFTER_UPLOAD,
+}
 
 
 class _Watched:

@@ -12,7 +12,7 @@ from ledgers import LEASE
 from outcome import TAKEN_OVER, AnyShop, Outcome
 from shop import COLLECTIONS, DATASET, PEOPLE, POLICY, EmbeddedShop, Shop
 from tests.engine import Engine, opened
-from wide_shop import WideShop
+from wide_shop import FORGOTTEN, WideShop
 
 from habeas.domain.ports import Effect, Erasure
 from habeas.domain.request import RequestStatus
@@ -22,7 +22,7 @@ from servers.postgres import PostgresServer
 from servers.process import wait_for
 
 RETRYING = ("orders", "erasure", "retrying")
-FORGET = {"null_rewrite": ["user.contact"]}
+FORGET = {"null_rewrite": FORGOTTEN}
 
 
 class _Held:

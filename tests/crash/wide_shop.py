@@ -3,32 +3,28 @@
 Packages are encrypted CSV. Every store but DuckDB counts the changes that are made to it.
 """
 
-import csv
-import io
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import httpx
 import pymysql
+from sealed import PACKAGE_KEY, open_sealed
 from shop import POLICY
 from tests.engine import Engine, done
 from wide_stores import WRITES, Attic, Desk, Lake, Rows, Store, Till
 
-from habeas import decrypt
 from habeas.services import storages
 from servers.habeas import register_connection, register_dataset, register_policy, register_storage
 from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 from servers.process import wait_for
 
-KEY = "0123456789abcdef"
-"""Of every package."""
+FORGOTTEN = ("user.contact", "user.device")
+"""Categories that the policy masks."""
 
 READING, ERASING = "LOCK TABLES orders WRITE", "SELECT 1 FROM orders FOR UPDATE"
 """What to lock in MariaDB so that the engine stands still at a statement of the one or the other kind."""
@@ -45,7 +41,7 @@ class WideShop:
     """A fresh shop; its files are in `folder`. There is one at a time: it replaces the one before."""
 
     storage = "archive"
-    details: Mapping[str, Any] = {"encryption_key": KEY}
+    details: Mapping[str, Any] = {"encryption_key": PACKAGE_KEY}
     """Of requests, beside their identities."""
 
     def __init__(self, folder: Path, postgres: PostgresServer, mariadb: MariaDbServer) -> None:
@@ -66,7 +62,7 @@ class WideShop:
         for key, store in self._stores.items():
             register_connection(http, f"{key}_db", store.kind, store.secrets)
             register_dataset(http, f"{key}_db", store.dataset)
-        register_policy(http, POLICY, access=["user"], erasure=["user.contact"], storage=self.storage)
+        register_policy(http, POLICY, access=["user"], erasure=FORGOTTEN, storage=self.storage)
 
     def connect(self, engine: Engine) -> None:
         """Tell an engine about the shop."""
@@ -115,16 +111,6 @@ class WideShop:
         return sorted(log, key=itemgetter(0))
 
     @staticmethod
-    def open(package: bytes) -> dict[str, Any]:
-        """What a package says, whatever its nonces: its manifest, and the lines of each member."""
-        with ZipFile(io.BytesIO(package)) as zipped:
-            assert zipped.testzip() is None
-            manifest = json.loads(zipped.read("manifest.json"))
-            members = {member["name"]: decrypt(zipped.read(member["name"]), KEY) for member in manifest["members"]}
-            assert set(zipped.namelist()) == {"manifest.json", *members}
-        del manifest["request"]
-        return {"manifest": manifest} | {name: _lines(member) for name, member in members.items()}
-
-
-def _lines(member: bytes) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(member.decode(), newline=""), strict=True))
+    def open(package: bytes) -> Any:
+        """What a package says."""
+        return open_sealed(package)

@@ -174,7 +174,7 @@ class Till:
                 _field("note", "user.contact"),
             ]
         },
-        scans={"fields": [_link("order", "till.orders.id"), _field("code", "user.contact")]},
+        scans={"fields": [_link("order", "till.orders.id"), _field("code", "user.device")]},
     )
 
     def __init__(self, server: MariaDbServer) -> None:

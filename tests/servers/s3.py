@@ -28,6 +28,7 @@ class S3Server(Process):
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
+        self._clients: dict[str, Any] = {}
         environment = {"INITIAL_NO_AUTH_ACTION_COUNT": "1000"} if strict else {}
         super().__init__([COMMAND, "-H", "127.0.0.1", "-p", str(port)], folder, environment)
 
@@ -49,6 +50,14 @@ class S3Server(Process):
     def delete_bucket(self, name: str) -> None:
         """It must be empty."""
         self._client("s3").delete_bucket(Bucket=name)
+
+    def empty(self, bucket: str) -> None:
+        """Delete what is in it, begun uploads too."""
+        s3 = self._client("s3")
+        for key in self.objects(bucket):
+            s3.delete_object(Bucket=bucket, Key=key)
+        for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", ()):
+            s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
 
     def objects(self, bucket: str, prefix: str = "") -> dict[str, bytes]:
         """Everything whose key begins so."""
@@ -80,4 +89,6 @@ class S3Server(Process):
         return {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
 
     def _client(self, service: str) -> Any:
-        return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **KEYS)
+        if service not in self._clients:
+            self._clients[service] = boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **KEYS)
+        return self._clients[service]
