@@ -41,6 +41,12 @@ _NOT_ON_OBJECTS = {
 }
 """Settings that say something of one value, and where they belong when the field holds objects (weakness 21)."""
 
+_DATASET_SETTINGS = ("after", "namespace")
+_COLLECTION_SETTINGS = ("after", "erase_after", "skip_processing", "masking_strategy_override")
+_FIELD_SETTINGS = (*_NOT_ON_OBJECTS, "data_type", "match", "read_only", "return_all_elements")
+_FIELD_SETTINGS += ("masking_strategy_override",)
+_BESIDE_SETTINGS = ("data_categories", "fields")
+
 _log = logging.getLogger(__name__)
 
 _Named = TypeVar("_Named", Dataset, Collection, Field)
@@ -128,7 +134,7 @@ def _without_empty(**entries: object) -> dict[str, object]:
 def _parse_dataset(part: Part) -> Dataset:
     key = part.get("fides_key").key()
     part = part.called(key)
-    meta = part.meta()
+    meta = _settings(part, _DATASET_SETTINGS)
     namespace = meta.get("namespace")
     if namespace.value is not None:
         _check_namespace(namespace)
@@ -148,6 +154,16 @@ def _parse_dataset(part: Part) -> Dataset:
     )
 
 
+def _settings(part: Part, names: tuple[str, ...]) -> Part:
+    """What `fides_meta` holds. Settings outside of it would be read by nobody, and categories in it neither."""
+    for name in names:
+        part.get(name).refuse("this is read in fides_meta only", "move it into fides_meta")
+    meta = part.meta()
+    for name in _BESIDE_SETTINGS:
+        meta.get(name).refuse("this is not read in fides_meta", "move it out, beside fides_meta")
+    return meta
+
+
 def _check_namespace(part: Part) -> None:
     """A namespace for another kind of store is not checked (data-plane §1.6)."""
     kind = part.get("connection_type").optional_name()
@@ -163,7 +179,7 @@ def _parse_collection(part: Part, dataset: str) -> Collection:
             "a collection's name must not hold a dot or colon", "say the schema in fides_meta.namespace of the dataset"
         )
     part = part.called(f"{dataset}.{name}")
-    meta = part.meta()
+    meta = _settings(part, _COLLECTION_SETTINGS)
     if meta.get("partitioning").value is not None:
         _log.warning("%s: partitioning is for BigQuery alone and is ignored", part.path)
 
@@ -201,7 +217,7 @@ def _parse_field(part: Part, above: str, depth: int) -> Field:
     if depth > MAX_DEPTH:
         raise part.error("this is nested too deeply", f"at most {MAX_DEPTH} fields inside each other")
     part = part.called(f"{above}.{name}")
-    meta = part.meta()
+    meta = _settings(part, _FIELD_SETTINGS)
     meta.get("custom_request_field").refuse("this version knows no custom request fields", "leave it out")
     inner = tuple(_distinct(part.get("fields").items(), lambda item: _parse_field(item, part.path, depth + 1), "field"))
     data_type, array = _parse_data_type(meta.get("data_type"))
