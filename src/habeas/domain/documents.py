@@ -4,7 +4,7 @@ Pure functions over what drivers give for objects and arrays: mappings and lists
 through at any depth. Source: data-plane §2.4, 7.2, 10.4–10.6, 10.9. Knows no store and no plan.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -72,7 +72,8 @@ def narrow(value: object, matched: Iterable[Position]) -> tuple[object, tuple[Po
     """
     matched = tuple(matched)
     tree = _tree(matched)
-    return _narrow(value, tree), tuple(dict.fromkeys(_renumber(position, tree) for position in matched))
+    ranks: dict[int, dict[int, int]] = {}
+    return _narrow(value, tree), tuple(dict.fromkeys(_renumber(position, tree, ranks) for position in matched))
 
 
 def select(row: Mapping[str, object], paths: Iterable[Path]) -> dict[str, object]:
@@ -168,10 +169,16 @@ def _narrow(value: object, tree: _Tree) -> object:
     raise LookupError("a position leads to nothing")
 
 
-def _renumber(position: Position, tree: _Tree) -> Position:
+def _renumber(position: Position, tree: _Tree, ranks: dict[int, dict[int, int]]) -> Position:
     steps: list[str | int] = []
     for step in position:
-        steps.append(sum(isinstance(other, int) and other < step for other in tree) if isinstance(step, int) else step)
+        if isinstance(step, int):
+            if id(tree) not in ranks:
+                indices = sorted(other for other in tree if isinstance(other, int))
+                ranks[id(tree)] = {index: rank for rank, index in enumerate(indices)}
+            steps.append(ranks[id(tree)][step])
+        else:
+            steps.append(step)
         tree = tree[step]
     return tuple(steps)
 
@@ -212,30 +219,28 @@ class _Kept:
 
     def is_found_in(self, element: object) -> bool:
         """Whether an element holds every value by which this one was the person's."""
-        return self._is_held(self.original, element)
-
-    def is_done_in(self, element: object) -> bool:
-        """Whether an element holds what those values were to become."""
-        return self._is_held(self.after, element)
-
-    def _is_held(self, version: object, element: object) -> bool:
         return all(
             (_shape(position), mark(wanted))
             in {(_shape(place), mark(found)) for place, found in places(element, names_of(position))}
-            for position, wanted in self._wanted(version, self.matched)
+            for position, wanted in self.wanted(self.original)
         )
 
     def is_cut_from(self, held: object) -> bool:
         """Whether this is what was left of the value when arrays inside of it were cut to the person's elements."""
         return _cuts(self.matched) and self.is_found_in(held)
 
-    def _wanted(self, value: object, tree: _Tree) -> Iterator[tuple[Position, object]]:
-        if not tree:
-            yield (), value
-        for step, below in tree.items():
-            inner: Any = value if isinstance(value, Mapping | list) else {step: None}
-            for position, wanted in self._wanted(inner[step], below):
-                yield (step, *position), wanted
+    def wanted(self, version: object) -> Iterator[tuple[Position, object]]:
+        """The values of a version by which this is the person's, and where they stand."""
+        return _leaves(version, self.matched)
+
+
+def _leaves(value: object, tree: _Tree) -> Iterator[tuple[Position, object]]:
+    if not tree:
+        yield (), value
+    for step, below in tree.items():
+        inner: Any = value if isinstance(value, Mapping | list) else {step: None}
+        for position, wanted in _leaves(inner[step], below):
+            yield (step, *position), wanted
 
 
 def _rewrite(held: object, kept: list[_Kept], tree: _Tree, done: Rewritten) -> object:
@@ -256,18 +261,61 @@ def _rewrite_elements(held: list[object], kept: list[_Kept], tree: _Tree, done: 
     whole = [one for one in kept if not one.is_part]
     free = [element for one in whole for element in one.elements()] or [_Kept(_NOTHING, None)] * bool(whole)
     bound = [element for one in kept if one.is_part for element in one.elements()]
-    by_mark: dict[object, list[_Kept]] = {}
-    for one in (*free, *bound):
-        by_mark.setdefault(mark(one.original), []).append(one)
-    found: set[int] = set()
+    originals = {mark(one.original): one for one in reversed((*free, *bound))}
+    afters = {mark(one.after): one for one in reversed((*free, *bound))}
+    by_value = _ByValue(bound)
+    found: set[object] = set()
     rewritten = []
     for element in held:
-        same = by_mark.get(mark(element)) or [*(one for one in bound if one.is_found_in(element)), *free]
+        here = mark(element)
+        exact = originals.get(here) or afters.get(here)
+        same = [*by_value.find(element), *free] if exact is None else [exact]
+        found.add(here)
         found.update(map(id, same))
         rewritten.append(_rewrite(element, same, tree, done) if same else element)
-    lost = [one for one in bound if id(one) not in found]  # or it is in an element that is another person's whole
-    done.missing += sum(not any(one.is_found_in(item) or one.is_done_in(item) for item in held) for one in lost)
+    # What is not here itself may be in an element that is another person's whole.
+    lost = [one for one in bound if found.isdisjoint((id(one), mark(one.original), mark(one.after)))]
+    done.missing += _count_missing(held, lost)
     return rewritten
+
+
+class _ByValue:
+    """Kept elements by a value by which each is the person's, so that an array is gone through once."""
+
+    def __init__(self, kept: Iterable[_Kept]) -> None:
+        self._kept: dict[Path, dict[object, list[_Kept]]] = {}
+        for one in kept:
+            position, wanted = next(one.wanted(one.original))
+            by_value = self._kept.setdefault(names_of(position), {})
+            by_value.setdefault((_shape(position), mark(wanted)), []).append(one)
+
+    def find(self, element: object) -> list[_Kept]:
+        """Those that an element holds all values of."""
+        found: dict[int, _Kept] = {}
+        for names, by_value in self._kept.items():
+            for place, value in places(element, names):
+                candidates = by_value.get((_shape(place), mark(value)), ())
+                found.update((id(one), one) for one in candidates if id(one) not in found and one.is_found_in(element))
+        return list(found.values())
+
+
+def _count_missing(held: Sequence[object], lost: Sequence[_Kept]) -> int:
+    """How many of these are in no element, neither as they were nor as they were to become."""
+    holders: dict[Path, dict[object, set[int]]] = {}
+
+    def holders_of(position: Position, wanted: object) -> set[int]:
+        names = names_of(position)
+        if names not in holders:
+            holders[names] = {}
+            for number, element in enumerate(held):
+                for place, value in places(element, names):
+                    holders[names].setdefault((_shape(place), mark(value)), set()).add(number)
+        return holders[names].get((_shape(position), mark(wanted)), set())
+
+    def is_held(one: _Kept, version: object) -> bool:
+        return bool(set.intersection(*(holders_of(*wanted) for wanted in one.wanted(version))))
+
+    return sum(not is_held(one, one.original) and not is_held(one, one.after) for one in lost)
 
 
 def _replace(held: object, kept: list[_Kept], done: Rewritten) -> object:
