@@ -36,7 +36,7 @@ class Engine:
         self.application = bootstrap.build(settings, extra_types={"memory": memory, "archive": archive})
         self.context = self.application.context
         self.stopping = threading.Event()
-        done(storages.save_storages(self.context, [storages.StorageDraft(name="local", key="local", type="local")]))
+        self.store("local")
 
     def close(self) -> None:
         bootstrap.close(self.application)
@@ -45,6 +45,11 @@ class Engine:
         """Connect a connector object under `key`; plugging again replaces it."""
         self.connectors[key] = connector
         self.connect(key, "memory", {"name": key}, access=access)
+
+    def store(self, key: str, package_format: str = "json") -> None:
+        """A storage for packages in a folder of the data directory."""
+        draft = storages.StorageDraft(name=key, key=key, type="local", format=package_format)
+        done(storages.save_storages(self.context, [draft]))
 
     def connect(
         self, key: str, kind: str, secrets: Mapping[str, str], *, access: str = "write", disabled: bool = False
@@ -66,13 +71,14 @@ class Engine:
         erasure: Mapping[str, Sequence[str]] | None = None,
         *,
         configuration: Mapping[str, Any] | None = None,
+        storage: str = "local",
         **details: Any,
     ) -> None:
-        """A policy: categories to return, and strategy → categories to mask."""
+        """A policy: categories to return in packages of a storage, and strategy → categories to mask."""
         done(policies.save_policies(self.context, [policies.PolicyDraft(name=key, key=key, **details)]))
         if access is not None:
             draft = policies.RuleDraft(
-                name=key, key=f"{key}-give", action_type="access", storage_destination_key="local"
+                name=key, key=f"{key}-give", action_type="access", storage_destination_key=storage
             )
             self._rule(key, draft, access)
         for strategy, categories in (erasure or {}).items():
@@ -122,9 +128,12 @@ class Engine:
         return {place["address"]: place for place in places}  # type: ignore[index,union-attr]
 
     def package(self, request_id: str, rule: str) -> str:
+        return self.package_file(request_id, rule).decode()
+
+    def package_file(self, request_id: str, rule: str) -> bytes:
         _, stream = packages.open_package(self.context, request_id, rule, "test")
         with stream as file:
-            return file.read().decode()
+            return file.read()
 
 
 def done(result: BulkResult[Any]) -> None:
