@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
+# Processes that run tests: most of a test's time is waiting.
+WORKERS := 2
+
 # The first Python here that is new enough; choose another with `make demo PYTHON=/path/to/python`.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -21,7 +24,7 @@ demo: setup ## Watch a privacy request being carried out (ARGS=--once ends after
 
 test: setup-dev ## Install what the tests need and run them all (ARGS=tests/unit for some)
 	@scripts/install-test-needs.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: setup-dev ## Lint, formatting, types, and who may import whom
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The same work written by hand with psycopg, as well as a good script would do it: one statement for each table.
+"""The same work written by hand with each store's driver, as well as a good script would do it: one statement a table.
 
 Rows come back with the person they belong to, packages are one JSON file each, an erasure is one transaction.
 It keeps nothing, verifies nothing and cannot go on after a crash: that is what the engine's ratio pays for.
@@ -13,22 +13,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
-from target import IDENTITY, TABLES, Table
+from shop import TABLES
+from stores import Execute, Store
+from tables import IDENTITY, INT, TEXT, Table
 
 Rows = dict[str, list[tuple[int, dict[str, Any]]]]
 """Table → (place of the person, row)."""
 
 
-def give(connection: psycopg.Connection[Any], emails: Sequence[str], folder: Path) -> list[Path]:
+def give(store: Store, emails: Sequence[str], folder: Path) -> list[Path]:
     """One package for each person."""
-    found = _read(connection, emails)
-    connection.commit()
+    with store.session() as execute:
+        found = _read(store, execute, emails)
     packages: list[dict[str, list[dict[str, Any]]]] = [defaultdict(list) for _ in emails]
     for table in TABLES:
         if table.given:
             for person, row in found[table.name]:
                 packages[person][f"shop:{table.name}"].append({column: row[column] for column in table.given})
+    return write(packages, folder)
+
+
+def write(packages: Sequence[Any], folder: Path) -> list[Path]:
+    """One file for each package."""
     files = []
     for number, package in enumerate(packages):
         files.append(folder / f"{number}.json")
@@ -37,24 +43,22 @@ def give(connection: psycopg.Connection[Any], emails: Sequence[str], folder: Pat
     return files
 
 
-def forget(connection: psycopg.Connection[Any], emails: Sequence[str]) -> int:
-    """Mask what is known of these people; how many rows."""
-    found = _read(connection, emails)
-    secret, changed = b"a secret of the script", 0
-    for table in reversed(TABLES):
-        rows = {row["id"]: row for _, row in found[table.name]} if table.masked else {}
-        if rows:
-            changed += _mask(connection, table, rows, secret)
-    connection.commit()
-    return changed
+def forget(store: Store, emails: Sequence[str]) -> None:
+    """Mask what is known of these people."""
+    with store.session(write=True) as execute:
+        found = _read(store, execute, emails)
+        for table in reversed(TABLES):
+            rows = {row["id"]: row for _, row in found[table.name]} if table.masked else {}
+            if rows:
+                _mask(store, execute, table, rows, b"a secret of the script")
 
 
-def _read(connection: psycopg.Connection[Any], emails: Sequence[str]) -> Rows:
+def _read(store: Store, execute: Execute, emails: Sequence[str]) -> Rows:
     known: dict[str, dict[tuple[int, Any], None]] = defaultdict(dict)
     known[IDENTITY] = dict.fromkeys(enumerate(emails))
     found: Rows = {}
     for table in TABLES:
-        found[table.name] = rows = _look_up(connection, table, known)
+        found[table.name] = rows = _look_up(store, execute, table, known)
         for column in table.columns:
             into = known[f"{table.name}.{column}"]
             into.update({(person, row[column]): None for person, row in rows if row[column] is not None})
@@ -62,39 +66,35 @@ def _read(connection: psycopg.Connection[Any], emails: Sequence[str]) -> Rows:
 
 
 def _look_up(
-    connection: psycopg.Connection[Any], table: Table, known: dict[str, dict[tuple[int, Any], None]]
+    store: Store, execute: Execute, table: Table, known: dict[str, dict[tuple[int, Any], None]]
 ) -> list[tuple[int, dict[str, Any]]]:
-    columns = ", ".join(f't."{column}"' for column in table.columns)
+    columns = ", ".join(f"t.{column}" for column in table.columns)
     parts, values = [], []
     for column, sources in table.ways.items():
         pairs = list({pair: None for source in sources.split() for pair in known[source]})
-        if not pairs:
-            continue
-        kind = "text" if IDENTITY in sources else "int4"
         if len(pairs) == 1:
-            parts.append(f'SELECT {pairs[0][0]}, t.ctid, {columns} FROM {table.name} t WHERE t."{column}" = %s')
+            parts.append(f"SELECT {pairs[0][0]}, {columns} FROM {table.name} t WHERE t.{column} = {store.mark}")
             values.append(pairs[0][1])
-            continue
-        parts.append(
-            f"SELECT k.person, t.ctid, {columns} FROM unnest(%s::int4[], %s::{kind}[]) k(person, v) "
-            f'JOIN {table.name} t ON t."{column}" = k.v'
-        )
-        values += [[person for person, _ in pairs], [value for _, value in pairs]]
+        elif pairs:
+            source, bound = store.relation({"person": INT, "v": table.columns[column]}, pairs)
+            parts.append(f"SELECT k.person, {columns} FROM {source} {store.join} {table.name} t ON t.{column} = k.v")
+            values += bound
     if not parts:
         return []
-    rows = connection.execute(" UNION ALL ".join(parts).encode(), values).fetchall()
-    distinct = {(row[0], row[1]): row for row in rows}
-    return [(row[0], dict(zip(table.columns, row[2:], strict=True))) for row in distinct.values()]
+    rows = execute(" UNION ALL ".join(parts), values)
+    if len(parts) > 1 and table.key:
+        place = 1 + list(table.columns).index(table.key)
+        rows = list({(row[0], row[place]): row for row in rows}.values())
+    return [(row[0], dict(zip(table.columns, row[1:], strict=True))) for row in rows]
 
 
-def _mask(connection: psycopg.Connection[Any], table: Table, rows: dict[int, dict[str, Any]], secret: bytes) -> int:
+def _mask(store: Store, execute: Execute, table: Table, rows: dict[int, dict[str, Any]], secret: bytes) -> None:
     computed = [column for column, by_hash in table.masked.items() if by_hash]
-    sets = ", ".join(f'"{column}" = ' + (f"k.{column}" if column in computed else "NULL") for column in table.masked)
-    names = "".join(f", {column}" for column in computed)
-    arrays = "".join(", %s::text[]" for _ in computed)
-    columns = [[_hash(secret, row[column]) for row in rows.values()] for column in computed]
-    statement = f"UPDATE {table.name} t SET {sets} FROM unnest(%s::int4[]{arrays}) k(id{names}) WHERE t.id = k.id"
-    return connection.execute(statement.encode(), [list(rows), *columns]).rowcount
+    masks = ([_hash(secret, row[column]) for column in computed] for row in rows.values())
+    keyed = [(key, *hashes) for key, hashes in zip(rows, masks, strict=True)]
+    source, values = store.relation({"id": INT, **dict.fromkeys(computed, TEXT)}, keyed)
+    sets = {column: f"k.{column}" if by_hash else "NULL" for column, by_hash in table.masked.items()}
+    execute(store.update(table.name, sets, source), values)
 
 
 def _hash(secret: bytes, value: str | None) -> str | None:

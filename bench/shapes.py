@@ -8,27 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from stores import Stores
 from work import Series, carry_out, table, timed
 
 from engine import opened
 from habeas.client import Client
 from habeas.execution.planning_input import Planner, PlanRequest
 from servers.habeas import HabeasServer, register_connection, register_dataset, register_policy, register_storage
-from servers.postgres import PostgresServer
 
 _PEOPLE = 1000
 
 
-def measure(postgres: PostgresServer, folder: Path, options: argparse.Namespace) -> str:
+def measure(stores: Stores, folder: Path, options: argparse.Namespace) -> str:
     """Planning, in one process; an access over HTTP."""
-    size = options.collections
+    size, postgres = options.collections, stores.postgres
     accesses, plans = [], []
     for shape in ("chain", "star"):
         url = postgres.create_database(shape)
         _fill(url, shape, size)
         access = Series(f"access, {shape} of {size}")
         accesses.append(access)
-        plans.append(f"plan of the {shape}: {_plan(postgres, folder, shape, size):.0f} ms")
+        plans.append(f"plan of the {shape}: {_plan(postgres.secrets(shape), folder, shape, size):.0f} ms")
         with HabeasServer(folder / shape) as server, server.client() as http:
             register_storage(http)
             register_connection(http, shape, "postgres", postgres.secrets(shape))
@@ -40,11 +40,11 @@ def measure(postgres: PostgresServer, folder: Path, options: argparse.Namespace)
     return f"{table(*accesses)}\n\n{'; '.join(plans)}."
 
 
-def _plan(postgres: PostgresServer, folder: Path, shape: str, size: int) -> float:
+def _plan(secrets: Mapping[str, str], folder: Path, shape: str, size: int) -> float:
     """Milliseconds to make a plan from what the ledger holds, nothing remembered; the median of nine."""
     times = []
     with opened(folder / f"plan-{shape}", f"sqlite:///{folder}/plan-{shape}/habeas.db") as engine:
-        engine.connect(shape, "postgres", postgres.secrets(shape))
+        engine.connect(shape, "postgres", secrets)
         engine.describe(shape, _dataset(shape, size))
         engine.policy("give", access=["user"])
         context = engine.context

@@ -1,7 +1,6 @@
 """The shop: one request and many against the script by hand, over a Dask cluster, and one beside very many."""
 
 import argparse
-import json
 import random
 import time
 from collections.abc import Iterator, Mapping
@@ -10,23 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import by_hand
-import psycopg
-from target import dataset, email_of, fill, left_unmasked, policies
-from work import Series, carry_out, submit, table, timed, wait
+from shop import TABLES, email_of, left_unmasked, policies
+from stores import Store
+from tables import dataset
+from work import Series, carry_out, compare, submit, table, timed, wait
 
 from habeas.client import Client
 from servers.dask import DaskScheduler, HabeasWorker
 from servers.habeas import HabeasServer, register_connection, register_dataset, register_storage
-from servers.postgres import PostgresServer
 
 
 class Shop:
-    """A filled target, and its people in an order of chance, so that nobody's rows lie side by side."""
+    """A filled store, and its people in an order of chance, so that nobody's rows lie side by side."""
 
-    def __init__(self, postgres: PostgresServer, people: int) -> None:
-        self._postgres = postgres
-        self.url = postgres.create_database("shop")
-        self.rows = fill(self.url, people)
+    def __init__(self, store: Store, people: int, rows: int) -> None:
+        self.store = store
+        self.rows = rows
         numbers = list(range(1, people + 1))
         random.Random(people).shuffle(numbers)
         self._numbers = iter(numbers)
@@ -43,19 +41,17 @@ class Shop:
         with ExitStack() as stack:
             server = stack.enter_context(HabeasServer(folder / "data", environment=environment))
             http = stack.enter_context(server.client())
-            _register(http, self._postgres)
-            target = stack.enter_context(psycopg.connect(self.url))
+            _register(http, self.store)
             (folder / "packages").mkdir()
-            yield Counter(self, Client(http), target, folder / "packages")
+            yield Counter(self, Client(http), folder / "packages")
 
 
 class Counter:
     """Where people's requests are handed in: to the engine, and to the script for comparison."""
 
-    def __init__(self, shop: Shop, client: Client, target: psycopg.Connection[Any], folder: Path) -> None:
+    def __init__(self, shop: Shop, client: Client, folder: Path) -> None:
         self._shop = shop
         self.client = client
-        self._target = target
         self._folder = folder
 
     def warm_up(self) -> None:
@@ -65,26 +61,14 @@ class Counter:
     def give(self, series: Series, size: int) -> None:
         """The same people by hand and by the engine, taking turns in who begins; both give the same rows."""
         emails = [email_of(number) for number in self._shop.people(size)]
-
-        def write_files() -> list[Path]:
-            return timed(series.by_hand, lambda: by_hand.give(self._target, emails, self._folder))
-
-        if len(series.engine) % 2:
-            files = write_files()
-        ids = timed(series.engine, lambda: carry_out(self.client, "give", emails))
-        if len(series.by_hand) < len(series.engine):
-            files = write_files()
-        for file, request in zip(files, ids, strict=True):
-            links = self.client.call("GET", f"/privacy-request/{request}/access-results")["access_result_urls"]
-            assert _rows(file) == _rows(Path(links[0])), "the engine and the script disagree"
+        compare(series, self.client, emails, lambda: by_hand.give(self._shop.store, emails, self._folder))
 
     def forget(self, series: Series, size: int) -> None:
         """Different people by hand and by the engine, since nobody is erased twice."""
         mine, theirs = self._shop.people(size), self._shop.people(size)
-        timed(series.by_hand, lambda: by_hand.forget(self._target, [email_of(n) for n in mine]))
+        timed(series.by_hand, lambda: by_hand.forget(self._shop.store, [email_of(n) for n in mine]))
         timed(series.engine, lambda: carry_out(self.client, "forget", [email_of(n) for n in theirs]))
-        assert left_unmasked(self._target, mine + theirs) == 0, "somebody is not masked"
-        self._target.commit()
+        assert left_unmasked(self._shop.store, mine + theirs) == 0, "somebody is not masked"
 
 
 def against_hand(shop: Shop, folder: Path, options: argparse.Namespace, environment: Mapping[str, str]) -> str:
@@ -136,19 +120,10 @@ def beside_many(shop: Shop, folder: Path, options: argparse.Namespace, environme
     return f"{table(alone)}\n\nThe batch ran at {rate:,.0f} requests a minute, submission included."
 
 
-def _rows(file: Path) -> dict[str, list[str]]:
-    """A package in a form that does not depend on the order of rows and the spelling of time zones."""
-    package: dict[str, list[dict[str, Any]]] = json.loads(file.read_text())
-    return {
-        address: sorted(json.dumps(row, sort_keys=True).replace("+00:00", "Z") for row in rows)
-        for address, rows in package.items()
-    }
-
-
-def _register(http: Any, postgres: PostgresServer) -> None:
+def _register(http: Any, store: Store) -> None:
     register_storage(http)
-    register_connection(http, "shop", "postgres", postgres.secrets("shop"))
-    register_dataset(http, "shop", dataset())
+    register_connection(http, "shop", store.kind, store.secrets)
+    register_dataset(http, "shop", dataset("shop", TABLES))
     client = Client(http)
     for policy, rules in policies():
         client.patch_all("/policy", [{"key": policy, "name": policy}])

@@ -1,29 +1,35 @@
 #!/bin/sh
-# Installs the server that tests start for themselves, a library that moves a process's clock, and curl, which the
-# documents use; nothing when they are there.
+# Installs the servers that tests start for themselves, a library that moves a process's clock, and curl, which the
+# documents use; nothing when they are there. No service is started, now or at boot.
 set -eu
 
 has_postgresql() { ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1; }
+has_mariadb() {
+    { [ -x /usr/sbin/mariadbd ] || command -v mariadbd >/dev/null 2>&1; } &&
+        command -v mariadb-install-db >/dev/null 2>&1 && command -v my_print_defaults >/dev/null 2>&1
+}
 has_faketime() { ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1; }
-if has_postgresql && has_faketime && command -v curl >/dev/null 2>&1; then
+if has_postgresql && has_mariadb && has_faketime && command -v curl >/dev/null 2>&1; then
     exit 0
 fi
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "The tests need a PostgreSQL server (initdb, postgres), libfaketime and curl. Install them with your system's packages." >&2
+    echo "The tests need a PostgreSQL server (initdb, postgres), a MariaDB server (mariadbd, mariadb-install-db)," >&2
+    echo "libfaketime and curl. Install them with your system's packages." >&2
     exit 1
 fi
 
 as_root=""
 if [ "$(id -u)" -ne 0 ]; then
     if ! command -v sudo >/dev/null 2>&1; then
-        echo "The tests need PostgreSQL, libfaketime and curl: run this as root, or install postgresql, faketime and curl." >&2
+        echo "The tests need PostgreSQL, MariaDB, libfaketime and curl: run this as root, or install postgresql," >&2
+        echo "mariadb-server-core, mariadb-client-core, faketime and curl." >&2
         exit 1
     fi
     as_root="sudo"
 fi
 
-echo "Installing PostgreSQL, libfaketime and curl for the tests (no cluster is created) ..."
+echo "Installing PostgreSQL, MariaDB, libfaketime and curl for the tests (no cluster is created, no service started) ..."
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 install() {
@@ -31,7 +37,8 @@ install() {
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-common &&
     # The tests start servers of their own; the distribution's default cluster would only take memory.
     echo "create_main_cluster = false" | $as_root tee /etc/postgresql-common/createcluster.conf >/dev/null &&
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql faketime curl
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        postgresql mariadb-server-core mariadb-client-core faketime curl
 }
 if ! install >"$log" 2>&1; then
     cat "$log" >&2

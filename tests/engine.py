@@ -74,7 +74,7 @@ class Engine:
         storage: str = "local",
         **details: Any,
     ) -> None:
-        """A policy: categories to return in packages of a storage, and strategy → categories to mask."""
+        """A policy: categories to return into a storage, and strategy → categories to mask."""
         done(policies.save_policies(self.context, [policies.PolicyDraft(name=key, key=key, **details)]))
         if access is not None:
             draft = policies.RuleDraft(
@@ -128,9 +128,9 @@ class Engine:
         return {place["address"]: place for place in places}  # type: ignore[index,union-attr]
 
     def package(self, request_id: str, rule: str) -> str:
-        return self.package_file(request_id, rule).decode()
+        return self.package_bytes(request_id, rule).decode()
 
-    def package_file(self, request_id: str, rule: str) -> bytes:
+    def package_bytes(self, request_id: str, rule: str) -> bytes:
         _, stream = packages.open_package(self.context, request_id, rule, "test")
         with stream as file:
             return file.read()

@@ -1,4 +1,4 @@
-"""Servers and landscapes of acceptance tests: every test runs on both ledgers, beside both kinds of target."""
+"""Servers and landscapes of acceptance tests: every test runs on both ledgers, beside every kind of target."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from fleet import Servers
 from landscape import Landscape
 from shelves import Bucket, Folder, Place, Shelf
-from targets import PostgresTarget, SqliteTarget, Target
+from targets import MariaDbTarget, PostgresTarget, SqliteTarget, Target
 
 from servers.postgres import PostgresServer
 from servers.s3 import S3Server
@@ -20,14 +20,16 @@ def servers(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresS
     running.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def landscape(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Landscape]:
-    """A test's own corner of a server; targets are of the ledger's kind."""
-    server, ledger_url = servers.get(request.param)
+    """A test's own corner of a server; targets are of the ledger's kind, MariaDB beside a ledger in SQLite."""
+    server, ledger_url = servers.get("postgresql" if request.param == "postgresql" else "sqlite")
 
     def new_target(name: str) -> Target:
         if request.param == "sqlite":
             return SqliteTarget(tmp_path / f"{name}.db")
+        if request.param == "mariadb":
+            return MariaDbTarget(request.getfixturevalue("mariadb_server"), name)
         return PostgresTarget(servers.postgres, name)
 
     with server.client() as http:

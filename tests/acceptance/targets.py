@@ -1,4 +1,4 @@
-"""Databases that acceptance tests have people in: SQLite files and PostgreSQL databases with the same verbs.
+"""Databases that acceptance tests have people in: SQLite files, PostgreSQL and MariaDB databases with the same verbs.
 
 Everything personal in them carries MARK, so that a test can search for it where it must not be.
 """
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import psycopg
 
+from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
 MARK = "canary-7f3a"
@@ -96,6 +97,36 @@ class PostgresTarget:
             connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
             yield
             connection.rollback()
+
+
+class MariaDbTarget:
+    """A database of a MariaDB server. Statements are standard SQL: names stand in double quotes."""
+
+    type = "mariadb"
+
+    def __init__(self, server: MariaDbServer, name: str) -> None:
+        self.server = server
+        self.name = name
+        server.create_database(name)
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return self.server.secrets(self.name)
+
+    def execute(self, *statements: str) -> None:
+        self.server.run("SET sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'", *statements, dbname=self.name)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self.server.connect(self.name) as session, session.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        with self.server.connect(self.name) as session, session.cursor() as cursor:
+            cursor.execute(f"LOCK TABLES {table} WRITE")
+            yield
+            cursor.execute("UNLOCK TABLES")
 
 
 def fill_first(target: Target) -> None:

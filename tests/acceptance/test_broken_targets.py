@@ -16,7 +16,7 @@ FORGET = {"null_rewrite": ["user.name"]}
     ("breaking", "mending", "words"),
     [
         ("ALTER TABLE orders RENAME TO purchases", "ALTER TABLE purchases RENAME TO orders", "no table or view"),
-        ("ALTER TABLE orders RENAME note TO remark", "ALTER TABLE orders RENAME remark TO note", "note"),
+        ("ALTER TABLE orders RENAME COLUMN note TO remark", "ALTER TABLE orders RENAME COLUMN remark TO note", "note"),
     ],
     ids=["table missing", "column missing"],
 )
@@ -42,12 +42,12 @@ def test_a_column_that_goes_between_access_and_erasure(landscape: Landscape) -> 
     occupied.touch()
     policy = landscape.policy(access=GIVE, erasure=FORGET, storage=landscape.save_storage("occupied", occupied))
     request = landscape.finish(policy, {"email": ANN}, "error")["id"]
-    target.execute("ALTER TABLE members RENAME name TO title")
+    target.execute("ALTER TABLE members RENAME COLUMN name TO title")
     occupied.unlink()
     stopped = landscape.retry(request, "error")
     assert "first:members" in stopped["failure"]
     assert stopped["action_required_details"]["step"] == "erasure"
-    target.execute("ALTER TABLE members RENAME title TO name")
+    target.execute("ALTER TABLE members RENAME COLUMN title TO name")
     landscape.retry(request)
     assert target.rows("SELECT name FROM members WHERE id = 1") == [(None,)]
 

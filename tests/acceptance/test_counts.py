@@ -3,7 +3,7 @@
 from collections import Counter
 
 from landscape import Landscape
-from targets import MARK, SqliteTarget, Target, dataset, field, key, link
+from targets import MARK, MariaDbTarget, SqliteTarget, Target, dataset, field, key, link
 
 FORGET = {
     "null_rewrite": ["user.name"],
@@ -43,6 +43,9 @@ def fill(target: Target) -> None:
         insert = f"INSERT INTO written VALUES ('{table}', new.id)"
         if isinstance(target, SqliteTarget):
             target.execute(f"CREATE TRIGGER see_{table} AFTER UPDATE ON {table} BEGIN {insert}; END")
+            continue
+        if isinstance(target, MariaDbTarget):
+            target.execute(f"CREATE TRIGGER see_{table} AFTER UPDATE ON {table} FOR EACH ROW {insert}")
             continue
         target.execute(
             f"CREATE FUNCTION see_{table}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {insert}; RETURN new; END $$",

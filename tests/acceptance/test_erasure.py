@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from landscape import CHAIN, Landscape, on_one_ledger
-from targets import ANN, BOB, MARK, SqliteTarget, Target, dataset, field, key
+from targets import ANN, BOB, MARK, MariaDbTarget, PostgresTarget, SqliteTarget, Target, dataset, field, key
 
 GIVE = {"give": ["user"]}
 FORGET = {"string_rewrite": ["user.content", "user.contact.address.street"], "null_rewrite": ["user.name"]}
@@ -24,6 +24,10 @@ def watch(target: Target, table: str, column: str) -> None:
             f"BEGIN INSERT INTO seen_{table} VALUES (new.id); END"
         )
         return
+    if isinstance(target, MariaDbTarget):
+        insert = f"INSERT INTO seen_{table} VALUES (new.id)"
+        target.execute(f"CREATE TRIGGER watch_{table} AFTER UPDATE ON {table} FOR EACH ROW {insert}")
+        return
     target.execute(
         f"CREATE FUNCTION see_{table}() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN INSERT INTO seen_{table} VALUES (new.id); RETURN new; END $$",
@@ -36,6 +40,10 @@ def refuse(target: Target, table: str) -> None:
     if isinstance(target, SqliteTarget):
         target.execute(f"CREATE TRIGGER refuse BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'no {MARK}'); END")
         return
+    if isinstance(target, MariaDbTarget):
+        signal = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no {MARK}'"
+        target.execute(f"CREATE TRIGGER refuse BEFORE UPDATE ON {table} FOR EACH ROW {signal}")
+        return
     target.execute(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN RAISE EXCEPTION 'no {MARK}' USING ERRCODE = 'check_violation'; END $$",
@@ -44,7 +52,7 @@ def refuse(target: Target, table: str) -> None:
 
 
 def relent(target: Target, table: str) -> None:
-    target.execute("DROP TRIGGER refuse" + ("" if isinstance(target, SqliteTarget) else f" ON {table}"))
+    target.execute("DROP TRIGGER refuse" + (f" ON {table}" if isinstance(target, PostgresTarget) else ""))
 
 
 def masked(landscape: Landscape, request: str) -> dict[str, int]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("habeas.connectors.conformance", "harnesses")
+pytest.register_assert_rewrite("habeas.connectors.conformance", "harnesses", "mariadb_harness")
 
 Cell = tuple[str, str]
 _EMPTY = "EMPTY"

@@ -1,5 +1,6 @@
 """The places in which the conformance suite meets each driver."""
 
+import importlib
 import json
 import sqlite3
 import subprocess
@@ -246,6 +247,7 @@ class DuckdbHarness:
                     self.session.execute(statement, *parameters)
                 return self
 
+        importlib.import_module("duckdb_engine")  # connects itself when it is imported
         self.undo.enter_context(mock.patch("duckdb.connect", Intruded))
 
     @staticmethod

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -47,7 +48,7 @@ def place(name: str, columns: str, key: str = "", schema: str | None = None) -> 
 
 
 TYPED = [
-    ("smallint", "7", [7, "7"], ["70000", "seven", 2**80, 1.5]),
+    ("smallint", "7", [7, "7"], ["70000", "seven", 2**80, 1.5, Decimal("1e999999999")]),
     ("bigint", "9007199254740993", [9007199254740993, "9007199254740993"], [9007199254740992.0, "1e3"]),
     ("numeric(10,2)", "1.50", ["1.5", 1.5], ["one", "NaN", "1e999999"]),
     ("real", "0.1", [0.1, "0.1"], [1e300, 1e-300, "x"]),

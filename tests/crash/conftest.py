@@ -7,8 +7,10 @@ import pytest
 from ledgers import PACE, PostgresLedger, SqliteLedger
 from outcome import Outcome, observe
 from shop import PEOPLE, POLICY, Shop
+from wide_shop import WideShop
 
 from servers.habeas import HabeasServer, submit
+from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
 
@@ -20,6 +22,11 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def shop(postgres_server: PostgresServer) -> Shop:
     return Shop(postgres_server, "crash_shop")
+
+
+@pytest.fixture
+def wide_shop(tmp_path: Path, postgres_server: PostgresServer, mariadb_server: MariaDbServer) -> WideShop:
+    return WideShop(tmp_path, postgres_server, mariadb_server)
 
 
 @pytest.fixture
@@ -41,3 +48,15 @@ def undisturbed(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPa
     with HabeasServer(tmp_path_factory.mktemp("twin"), environment=PACE) as server, server.client() as http:
         shop.register(http)
         return observe(http, submit(http, POLICY, *PEOPLE), shop)
+
+
+@pytest.fixture(scope="session")
+def wide_undisturbed(
+    postgres_server: PostgresServer, mariadb_server: MariaDbServer, tmp_path_factory: pytest.TempPathFactory
+) -> Outcome:
+    """The twin of the wide shop. Ask for it before the shop, which takes its databases."""
+    folder = tmp_path_factory.mktemp("wide-twin")
+    shop = WideShop(folder, postgres_server, mariadb_server)
+    with HabeasServer(folder / "data", environment=PACE) as server, server.client() as http:
+        shop.register(http)
+        return observe(http, submit(http, POLICY, *PEOPLE, **shop.details), shop)

@@ -1,15 +1,16 @@
 """Moments of a run at which a process may die: around every commit, and while packages are written.
 
-A child process is forked, counts the moments it comes to, notes the kind of the one it dies at, and dies there.
+A child process is forked, counts the moments it comes to, notes the one it dies at, and dies there.
 """
 
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -21,37 +22,60 @@ from habeas.domain.ports import Destination
 from habeas.store.ledger import Ledger
 
 BEFORE_COMMIT, AFTER_COMMIT = "between a statement and its commit", "right after a commit"
+BEFORE_RECORD, AFTER_RECORD = "before the ledger's commit", "right after the ledger's commit"
 PACKAGE_HALF, PACKAGE_WHOLE = "in the middle of a package", "before a package that is whole gets its name"
 PACKAGE_KEPT = "before a package that has its name is recorded"
-KINDS = frozenset({BEFORE_COMMIT, AFTER_COMMIT, PACKAGE_HALF, PACKAGE_WHOLE, PACKAGE_KEPT})
+KINDS = frozenset({BEFORE_COMMIT, AFTER_COMMIT, BEFORE_RECORD, AFTER_RECORD, PACKAGE_HALF, PACKAGE_WHOLE, PACKAGE_KEPT})
+
+_IN_JSON, _IN_ZIP = 3, 16
+"""One of so many writes to a package is a moment. A member of a zip takes three, of which each has its turn."""
+
+PassMoment = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One of the kinds, and at which kind of store or in which package."""
+
+    kind: str
+    place: str
 
 
 def die_at(engine: Engine, number: int, kinds: Collection[str], note: Path) -> None:
-    """From now on this process is killed at its `number`-th moment of these kinds; `note` then says which it was."""
+    """From now on this process is killed at its `number`-th moment of these kinds; `note` then tells `read_moment`."""
     left = iter(range(number - 1, -1, -1))
 
-    def pass_moment(kind: str) -> None:
+    def pass_moment(kind: str, place: str) -> None:
         if kind in kinds and next(left) == 0:
-            note.write_text(kind)
+            note.write_text(f"{kind}\n{place}")
             os.kill(os.getpid(), signal.SIGKILL)
 
     _watch_commits(engine.context.ledger.engine, pass_moment)
     _watch_packages(engine, pass_moment)
 
 
+def read_moment(note: Path) -> Moment:
+    """The moment at which a process was killed."""
+    return Moment(*note.read_text().split("\n"))
+
+
 def run_and_die(work: Callable[[], None]) -> bool:
-    """Do the work in a child process; whether it was killed."""
+    """Do the work in a child process; whether it was killed. AssertionError when it failed."""
     child = os.fork()
     if child == 0:
         try:
             work()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert ended in (0, -signal.SIGKILL), "the work failed in the process that was to be killed"
+    return ended != 0
 
 
-def _watch_commits(ledger: sa.Engine, pass_moment: Callable[[str], None]) -> None:
-    """Of the ledger's transactions those that write; the shop's reading ones do not commit."""
+def _watch_commits(ledger: sa.Engine, pass_moment: PassMoment) -> None:
+    """Of the ledger's transactions those that write; the stores' reading ones do not commit."""
     thread = threading.local()
     write = Ledger.write
     commit: Callable[..., None] = DefaultDialect.do_commit
@@ -63,20 +87,21 @@ def _watch_commits(ledger: sa.Engine, pass_moment: Callable[[str], None]) -> Non
             yield connection
 
     def do_commit(dialect: DefaultDialect, dbapi_connection: Any) -> None:
-        counts = dialect is not ledger.dialect or getattr(thread, "writes", False)
+        records = dialect is ledger.dialect
+        counts = not records or getattr(thread, "writes", False)
         if counts:
-            pass_moment(BEFORE_COMMIT)
+            pass_moment(BEFORE_RECORD if records else BEFORE_COMMIT, dialect.name)
         commit(dialect, dbapi_connection)
         if counts:
-            pass_moment(AFTER_COMMIT)
-        if dialect is ledger.dialect:
+            pass_moment(AFTER_RECORD if records else AFTER_COMMIT, dialect.name)
+        if records:
             thread.writes = False
 
     Ledger.write = writing  # type: ignore[method-assign]
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
 
 
-def _watch_packages(engine: Engine, pass_moment: Callable[[str], None]) -> None:
+def _watch_packages(engine: Engine, pass_moment: PassMoment) -> None:
     types = cast("dict[str, Any]", engine.context.storage_types)
     local = types["local"]
     types["local"] = replace(local, connect=lambda *given: _Watched(local.connect(*given), pass_moment))
@@ -84,7 +109,7 @@ def _watch_packages(engine: Engine, pass_moment: Callable[[str], None]) -> None:
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "os.rename" and packages in str(arguments[1]):
-            pass_moment(PACKAGE_WHOLE)
+            pass_moment(PACKAGE_WHOLE, Path(arguments[1]).name)
 
     sys.addaudithook(audit)
 
@@ -92,7 +117,7 @@ def _watch_packages(engine: Engine, pass_moment: Callable[[str], None]) -> None:
 class _Watched:
     """A destination whose files are on the disk as soon as they are written to."""
 
-    def __init__(self, destination: Destination, pass_moment: Callable[[str], None]) -> None:
+    def __init__(self, destination: Destination, pass_moment: PassMoment) -> None:
         self._destination = destination
         self._pass_moment = pass_moment
         self.check, self.read = destination.check, destination.read
@@ -101,15 +126,17 @@ class _Watched:
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
         with self._destination.write(name) as file:
-            yield cast(BinaryIO, _Flushed(file, self._pass_moment))
-        self._pass_moment(PACKAGE_KEPT)
+            often = _IN_ZIP if name.endswith(".zip") else _IN_JSON
+            yield cast(BinaryIO, _Flushed(file, often, lambda: self._pass_moment(PACKAGE_HALF, name)))
+        self._pass_moment(PACKAGE_KEPT, name)
 
 
 class _Flushed:
-    """Every third write is a moment: a package of a few rows takes many."""
+    """Each so-many-th write is a moment: a package of a few rows takes many."""
 
-    def __init__(self, file: BinaryIO, pass_moment: Callable[[str], None]) -> None:
+    def __init__(self, file: BinaryIO, often: int, pass_moment: Callable[[], None]) -> None:
         self._file = file
+        self._often = often
         self._pass_moment = pass_moment
         self._writes = 0
 
@@ -117,6 +144,6 @@ class _Flushed:
         written = self._file.write(data)
         self._file.flush()
         self._writes += 1
-        if self._writes % 3 == 0:
-            self._pass_moment(PACKAGE_HALF)
+        if self._writes % self._often == 0:
+            self._pass_moment()
         return written

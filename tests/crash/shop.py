@@ -3,6 +3,7 @@
 The tests hold its locks, so that they know at which instruction the engine stands when they end it.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from tests.engine import Engine
 
 from servers.habeas import register_connection, register_dataset, register_policy, register_storage
 from servers.postgres import PostgresServer
@@ -144,11 +146,54 @@ class Shop:
 
             self._waiters |= wait_for("a statement to wait for the lock", look)
 
+    @staticmethod
+    def settle(log: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+        """What of a log does not hang on chance: all of it, one collection leads to the next."""
+        return log
+
+    @staticmethod
+    def open(package: bytes) -> Any:
+        """What a package says: here every byte counts."""
+        return package
+
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(self._url, autocommit=True)
 
 
-def build_embedded_shop(file: Path) -> None:
+class EmbeddedShop:
     """A small shop of the same shape in an SQLite file, which counts its writes too."""
-    with closing(sqlite3.connect(file)) as connection:
-        connection.executescript(_EMBEDDED_SCHEMA)
+
+    storage = "local"
+    details: Mapping[str, Any] = {}
+    """Of requests, beside their identities."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.reset()
+
+    def reset(self) -> None:
+        """Everything as it was in the beginning."""
+        self._file.unlink(missing_ok=True)
+        with closing(sqlite3.connect(self._file)) as connection:
+            connection.executescript(_EMBEDDED_SCHEMA)
+
+    def connect(self, engine: Engine) -> None:
+        """Tell an engine about the shop."""
+        engine.connect("shop_db", "sqlite", {"path": str(self._file)})
+        engine.describe("shop_db", DATASET)
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every collection, by key."""
+        with closing(sqlite3.connect(self._file)) as connection:
+            asked = {name: f"SELECT * FROM {name} ORDER BY id" for name in COLLECTIONS}
+            return {name: connection.execute(query).fetchall() for name, query in asked.items()}
+
+    def writes(self) -> list[tuple[str, int]]:
+        """(collection, id) of every change made to a row, ordered; a change made twice stands twice."""
+        with closing(sqlite3.connect(self._file)) as connection:
+            return connection.execute("SELECT collection, id FROM writes ORDER BY collection, id").fetchall()
+
+    @staticmethod
+    def open(package: bytes) -> Any:
+        """What a package says; raises when it is not whole."""
+        return json.loads(package)

@@ -1,50 +1,75 @@
 """A process killed around any commit or inside any package is made up for by the next one, on both ledgers.
 
-Everything is embedded here (but one ledger), so that hundreds of deaths are quick; the lease is ended by hand.
+One shop is embedded, so that hundreds of deaths are quick; the other lies in four stores. The lease is ended by hand.
 """
 
-import json
 import shutil
-import sqlite3
-from collections.abc import Collection
-from contextlib import AbstractContextManager, closing
+from collections import Counter
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
-from moments import AFTER_COMMIT, BEFORE_COMMIT, KINDS, PACKAGE_HALF, PACKAGE_KEPT, PACKAGE_WHOLE, die_at, run_and_die
-from shop import COLLECTIONS, DATASET, PEOPLE, POLICY, build_embedded_shop
+from moments import (
+    AFTER_COMMIT,
+    AFTER_RECORD,
+    BEFORE_COMMIT,
+    BEFORE_RECORD,
+    KINDS,
+    PACKAGE_HALF,
+    PACKAGE_KEPT,
+    PACKAGE_WHOLE,
+    Moment,
+    die_at,
+    read_moment,
+    run_and_die,
+)
+from shop import PEOPLE, POLICY, EmbeddedShop
 from tests.engine import Engine, opened
+from wide_shop import WideShop
 
 from habeas.execution import runner, visit
 from habeas.store import tables
+from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
-QUICK = {"lease_seconds": 30, "batch_rows": 2}
+QUICK = {"lease_seconds": 30, "batch_rows": 2, "visits": 1}
+"""One visit after the other, so that moments come in the same order every time."""
+
+MASKS = {"hmac": ["user.contact"], "null_rewrite": ["user.demographic"]}
+
+
+class _Shop(Protocol):
+    storage: str
+    details: Mapping[str, Any]
+
+    def reset(self) -> None: ...
+    def connect(self, engine: Engine) -> None: ...
+    def rows(self) -> Mapping[str, Any]: ...
+    def writes(self) -> list[tuple[str, int]]: ...
+    def open(self, package: bytes) -> Any: ...
 
 
 class _Scene:
-    """A folder that holds a ledger with three submitted requests, and the shop; `restore` turns time back.
+    """A folder that holds a ledger with three submitted requests, and a shop; `restore` turns time back.
 
     Two of the requests are of one person: they share every row.
     """
 
-    def __init__(self, folder: Path, postgres: PostgresServer | None) -> None:
+    def __init__(self, folder: Path, shop: _Shop, postgres: PostgresServer | None = None) -> None:
         self._now = folder / "now"
         self._then = folder / "then"
         self._note = folder / "died at"
+        self._shop = shop
         self._postgres = postgres
         self._url = postgres.create_database("crash_now") if postgres else f"sqlite:///{self._now}/habeas.db"
         self._now.mkdir()
-        build_embedded_shop(self._now / "shop.db")
         with self._open() as engine:
-            engine.connect("shop_db", "sqlite", {"path": str(self._now / "shop.db")})
-            engine.describe("shop_db", DATASET)
-            engine.policy(
-                POLICY, access=["user"], erasure={"hmac": ["user.contact"], "null_rewrite": ["user.demographic"]}
-            )
-            self._requests = engine.submit(POLICY, *PEOPLE, PEOPLE[0])
+            shop.connect(engine)
+            engine.policy(POLICY, access=["user"], erasure=MASKS, storage=shop.storage)
+            self._requests = engine.submit(POLICY, *PEOPLE, PEOPLE[0], **shop.details)
         shutil.copytree(self._now, self._then)
         if postgres:
             postgres.create_database("crash_then", template="crash_now")
@@ -52,11 +77,15 @@ class _Scene:
     def restore(self) -> None:
         shutil.rmtree(self._now)
         shutil.copytree(self._then, self._now)
+        self._shop.reset()
         if self._postgres:
             self._postgres.create_database("crash_now", template="crash_then")
 
-    def die(self, number: int, kinds: Collection[str] = KINDS) -> str:
-        """Carry the requests in a process that is killed at its `number`-th moment; its kind, or nothing."""
+    def die(self, number: int, kinds: Collection[str] = KINDS) -> Moment | None:
+        """Carry the requests in a process that is killed at its `number`-th moment of these kinds, if it comes so far.
+
+        What has a package's name is whole then.
+        """
 
         def carry() -> None:
             with self._open() as engine:
@@ -64,11 +93,10 @@ class _Scene:
                 die_at(engine, number, kinds, self._note)
                 engine.run()
 
-        self._note.unlink(missing_ok=True)
-        kind = self._note.read_text() if run_and_die(carry) else ""
+        died = run_and_die(carry)
         for package in self._packages():
-            json.loads(package.read_text())  # what has its name is whole
-        return kind
+            self._shop.open(package.read_bytes())
+        return read_moment(self._note) if died else None
 
     def run(self) -> dict[str, Any]:
         """Carry what is left, once the lease of the dead is over, and what there is to see then."""
@@ -80,15 +108,12 @@ class _Scene:
                     engine.view(request).status,
                     engine.log(request),
                     engine.counts(request),
-                    engine.package(request, f"{POLICY}-give"),
+                    self._shop.open(engine.package_bytes(request, f"{POLICY}-give")),
                 )
                 for request in self._requests
             }
-        with closing(sqlite3.connect(self._now / "shop.db")) as shop:
-            for table in (*COLLECTIONS, "writes"):
-                seen[table] = shop.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-        seen["files"] = sorted(path.name for path in self._packages())
-        return seen
+        files = sorted(path.name for path in self._packages())
+        return {**seen, "rows": self._shop.rows(), "writes": self._shop.writes(), "files": files}
 
     def _packages(self) -> list[Path]:
         return [path for path in self._now.glob("packages/*") if path.is_file()]
@@ -107,25 +132,40 @@ def _end_leases(engine: Engine) -> None:
 def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Scene:
     for bound in ("_ROWS_IN_MEMORY", "_CHUNKS_IN_MEMORY"):
         monkeypatch.setattr(visit, bound, 0)  # what an attempt has read is kept at once: some dies with it
-    return _Scene(tmp_path, request.getfixturevalue("postgres_server") if request.param == "postgresql" else None)
+    postgres = request.getfixturevalue("postgres_server") if request.param == "postgresql" else None
+    return _Scene(tmp_path, EmbeddedShop(tmp_path / "shop.db"), postgres)
+
+
+@pytest.fixture
+def wide_scene(tmp_path: Path, postgres_server: PostgresServer, mariadb_server: MariaDbServer) -> _Scene:
+    return _Scene(tmp_path, WideShop(tmp_path, postgres_server, mariadb_server))
 
 
 only_sqlite = pytest.mark.parametrize("scene", ["sqlite"], indirect=True)
 only_postgresql = pytest.mark.parametrize("scene", ["postgresql"], indirect=True)
 
 
-def _die_everywhere(scene: _Scene, kinds: Collection[str]) -> None:
+def _die_everywhere(scene: _Scene, kinds: Collection[str]) -> Counter[Moment]:
+    """The moments it died at; every time the next process made up for it."""
     undisturbed = scene.run()
-    died: list[str] = []
+    died: list[Moment] = []
     for number in count(1):
+        import time
+
+        t0 = time.time()
         scene.restore()
-        kind = scene.die(number, kinds)
-        if not kind:
+        t1 = time.time()
+        moment = scene.die(number, kinds)
+        t2 = time.time()
+        print(number, moment, f"{t1 - t0:.2f} {t2 - t1:.2f}", flush=True)
+        assert scene.run() == undisturbed, f"killed at moment {number}, {moment}"
+        if moment is None:
             break
-        died.append(kind)
-        assert scene.run() == undisturbed, f"killed at moment {number}, {kind}"
-    assert set(died) == set(kinds), "some kind of moment never came"
-    assert died.count(AFTER_COMMIT) > 20, "hardly anything was killed: the commits are not counted"
+        died.append(moment)
+    assert {moment.kind for moment in died} == set(kinds), "some kind of moment never came"
+    commits = [moment for moment in died if moment.kind in (AFTER_COMMIT, AFTER_RECORD)]
+    assert len(commits) > 20, "hardly anything was killed: the commits are not counted"
+    return Counter(died)
 
 
 @only_sqlite
@@ -136,7 +176,14 @@ def test_killed_at_each_moment(scene: _Scene) -> None:
 @only_postgresql
 def test_killed_after_each_commit(scene: _Scene) -> None:
     """What is killed before a commit finds what it finds after the one before; PostgreSQL takes more time."""
-    _die_everywhere(scene, {AFTER_COMMIT, PACKAGE_WHOLE, PACKAGE_KEPT})
+    _die_everywhere(scene, {AFTER_COMMIT, AFTER_RECORD, PACKAGE_WHOLE, PACKAGE_KEPT})
+
+
+def test_killed_at_each_moment_among_four_stores(wide_scene: _Scene) -> None:
+    """Documents, rows without key, deleted rows and encrypted packages of several members."""
+    died = _die_everywhere(wide_scene, KINDS - {BEFORE_RECORD})
+    stores = {moment.place for moment in died if moment.kind == AFTER_COMMIT}
+    assert stores == {"postgresql", "mysql", "duckdb", "sqlite"}
 
 
 def test_the_next_one_is_killed_too(scene: _Scene) -> None:
@@ -157,7 +204,7 @@ def test_killed_again_and_again_it_ends_all_the_same_as_long_as_it_comes_on(
     monkeypatch.setattr(runner, "MAX_CLAIMS", 1)
     monkeypatch.setattr(visit, "_ROWS_IN_MEMORY", 1000)
     deaths = 0
-    while scene.die(before_commit := 7, {BEFORE_COMMIT}):
+    while scene.die(before_commit := 7, {BEFORE_COMMIT, BEFORE_RECORD}):
         deaths += 1
     assert deaths > 3, f"it hardly died: it makes fewer than {before_commit} commits at a time"
     assert scene.run() == undisturbed

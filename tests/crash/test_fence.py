@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shop import DATASET, PEOPLE, POLICY, build_embedded_shop
+from shop import PEOPLE, POLICY, EmbeddedShop
 from tests.engine import opened
 
 from habeas.domain.errors import LeaseLost
@@ -20,10 +20,8 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path, postgres_server: Post
     url = f"sqlite:///{tmp_path}/habeas.db"
     if request.param == "postgresql":
         url = postgres_server.create_database("crash_fence")
-    build_embedded_shop(tmp_path / "shop.db")
     with opened(tmp_path, url) as engine:
-        engine.connect("shop_db", "sqlite", {"path": str(tmp_path / "shop.db")})
-        engine.describe("shop_db", DATASET)
+        EmbeddedShop(tmp_path / "shop.db").connect(engine)
         engine.policy(POLICY, access=["user"])
         engine.submit(POLICY, *PEOPLE)
         form_runs(engine.context)

@@ -3,9 +3,11 @@
 import time
 from pathlib import Path
 
+import pytest
 from ledgers import LEASE, Ledger, PostgresLedger
 from outcome import TAKEN_OVER, Outcome, observe
 from shop import PEOPLE, POLICY, Shop, while_reading_and_erasing
+from wide_shop import ERASING, READING, WideShop
 
 from servers.habeas import HabeasServer, submit
 from servers.process import wait_for
@@ -53,6 +55,47 @@ def test_frozen_inside_a_ledger_transaction(
             first.resume()
             wait_for("the first to give up", lambda: "the ledger failed" in first.log_text(), say=first.log_text)
             assert observe(http, requests, shop) == undisturbed
+
+
+@pytest.mark.parametrize("lock", [READING, ERASING], ids=["reading", "erasing"])
+def test_frozen_while_its_statement_runs_in_mariadb(
+    data_dir: Path, postgres_ledger: PostgresLedger, wide_undisturbed: Outcome, wide_shop: WideShop, lock: str
+) -> None:
+    """What it sent gets its lock while it is frozen: MariaDB ends that session before the lease does."""
+    environment = postgres_ledger.environment
+    with HabeasServer(data_dir, environment=environment) as first, first.client() as http:
+        wide_shop.register(http)
+        with wide_shop.locked(lock):
+            requests = submit(http, POLICY, *PEOPLE, **wide_shop.details)
+            wide_shop.wait_until_blocked()
+            first.pause()
+        with HabeasServer(data_dir, environment=environment) as second, second.client() as other:
+            assert observe(other, requests, wide_shop) == wide_undisturbed
+            first.resume()
+            wait_for(
+                "the first to see that it was replaced", lambda: TAKEN_OVER in first.log_text(), say=first.log_text
+            )
+            assert observe(http, requests, wide_shop) == wide_undisturbed
+
+
+def test_frozen_between_the_commit_in_mariadb_and_the_ledger(
+    data_dir: Path, postgres_ledger: PostgresLedger, wide_undisturbed: Outcome, wide_shop: WideShop
+) -> None:
+    environment = postgres_ledger.environment
+    with HabeasServer(data_dir, environment=environment) as first, first.client() as http:
+        wide_shop.register(http)
+        with wide_shop.locked(ERASING) as rows:
+            requests = submit(http, POLICY, *PEOPLE, **wide_shop.details)
+            wide_shop.wait_until_blocked()
+            with postgres_ledger.held_up():
+                rows.rollback()
+                postgres_ledger.wait_until_blocked()
+                first.pause()
+        with HabeasServer(data_dir, environment=environment) as second, second.client() as other:
+            assert observe(other, requests, wide_shop) == wide_undisturbed
+            first.resume()
+            wait_for("the first to give up", lambda: "the ledger failed" in first.log_text(), say=first.log_text)
+            assert observe(http, requests, wide_shop) == wide_undisturbed
 
 
 def _freeze(server: HabeasServer, ledger: Ledger) -> None:

@@ -4,9 +4,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from ledgers import Ledger
+from ledgers import Ledger, SqliteLedger
 from outcome import Outcome, observe
 from shop import PEOPLE, POLICY, Shop
+from wide_shop import ERASING, READING, WideShop
 
 from servers.habeas import HabeasServer, submit
 from servers.process import wait_for
@@ -64,6 +65,33 @@ def test_killed_between_the_commit_in_the_target_and_the_ledger(
         server.start()
         with server.client() as http:
             assert observe(http, requests, shop) == undisturbed
+
+
+def test_killed_three_times_at_mariadb_among_four_stores(
+    data_dir: Path, wide_undisturbed: Outcome, wide_shop: WideShop
+) -> None:
+    """In the middle of reading, in the middle of erasing, and between the commit there and the ledger's."""
+    ledger = SqliteLedger(data_dir)
+    with HabeasServer(data_dir, environment=ledger.environment) as server:
+        with server.client() as http, wide_shop.locked(READING):
+            wide_shop.register(http)
+            requests = submit(http, POLICY, *PEOPLE, **wide_shop.details)
+            wide_shop.wait_until_blocked()
+            server.kill()
+        with wide_shop.locked(ERASING):
+            server.start()
+            wide_shop.wait_until_blocked()
+            server.kill()
+        with wide_shop.locked(ERASING) as rows:
+            server.start()
+            wide_shop.wait_until_blocked()
+            with ledger.held_up():
+                rows.rollback()
+                wait_for("the changes to be committed in MariaDB", lambda: ("orders", 1) in wide_shop.writes())
+                server.kill()
+        server.start()
+        with server.client() as http:
+            assert observe(http, requests, wide_shop) == wide_undisturbed
 
 
 def test_stopped_in_order_gives_its_run_to_the_next_at_once(

@@ -1,36 +1,37 @@
 """A commit in a target that comes after the run was taken over changes nothing that the successor does not."""
 
-import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from ledgers import LEASE
-from outcome import TAKEN_OVER
-from shop import COLLECTIONS, DATASET, PEOPLE, POLICY, Shop, build_embedded_shop
+from outcome import TAKEN_OVER, AnyShop, Outcome
+from shop import COLLECTIONS, DATASET, PEOPLE, POLICY, EmbeddedShop, Shop
 from tests.engine import Engine, opened
+from wide_shop import WideShop
 
 from habeas.domain.ports import Effect, Erasure
 from habeas.domain.request import RequestStatus
+from habeas.execution.report import COUNTS
 from habeas.store import tables
 from servers.postgres import PostgresServer
 from servers.process import wait_for
 
-Look = Callable[[], dict[str, list[tuple[Any, ...]]]]
 RETRYING = ("orders", "erasure", "retrying")
+FORGET = {"null_rewrite": ["user.contact"]}
 
 
 class _Held:
     """Holds a connector up between its guard and its commit in one collection."""
 
-    def __init__(self, engine: Engine, collection: str) -> None:
+    def __init__(self, engine: Engine, connection: str, collection: str) -> None:
         self.stands, self.may_go_on = threading.Event(), threading.Event()
         self._collection = collection
-        connector = engine.context.connectors.get("shop_db")
+        connector = engine.context.connectors.get(connection)
         self._erase = connector.erase
         connector.erase = self.erase  # type: ignore[method-assign]
 
@@ -44,51 +45,74 @@ class _Held:
         return self._erase(erasure, guard_and_wait)
 
 
+Place = tuple[str, tuple[str, dict[str, str]], Shop | EmbeddedShop]
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, tuple[str, dict[str, str]], Look]:
-    """The URL of a ledger, and a shop of its kind: how to connect to it, and what is in it."""
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """The URL of a ledger, and a shop of its kind with the way to connect to it."""
     if request.param == "sqlite":
         file = tmp_path / "shop.db"
-        build_embedded_shop(file)
-        return f"sqlite:///{tmp_path}/habeas.db", ("sqlite", {"path": str(file)}), lambda: _look(file)
+        return f"sqlite:///{tmp_path}/habeas.db", ("sqlite", {"path": str(file)}), EmbeddedShop(file)
     server: PostgresServer = request.getfixturevalue("postgres_server")
     shop: Shop = request.getfixturevalue("shop")
-    secrets = server.secrets("crash_shop")
-    return server.create_database("crash_late"), ("postgres", secrets), lambda: {**shop.rows(), "writes": shop.writes()}
+    return server.create_database("crash_late"), ("postgres", server.secrets("crash_shop")), shop
 
 
-def test_a_late_commit_is_the_successors_own(
-    place: tuple[str, tuple[str, dict[str, str]], Look], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    ledger, (kind, secrets), look = place
-    before = look()
+def test_a_late_commit_is_the_successors_own(place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ledger, (kind, secrets), shop = place
+    before = shop.rows()
     with opened(tmp_path, ledger) as late, opened(tmp_path, ledger) as successor:
         late.connect("shop_db", kind, secrets)
         late.describe("shop_db", DATASET)
-        late.policy(POLICY, erasure={"null_rewrite": ["user.contact"]})
+        late.policy(POLICY, erasure=FORGET)
         requests = late.submit(POLICY, *PEOPLE)
-        held = _Held(late, "orders")
-        with _running(late), caplog.at_level("INFO", "habeas.execution"):
-            assert held.stands.wait(2 * LEASE)
-            with late.context.ledger.write() as connection:
-                connection.execute(tables.runs.update().values(lease_until=0.0))
-            with _running(successor):
-                wait_for("the successor to meet the lock", lambda: RETRYING in successor.log(requests[0]))
-                held.may_go_on.set()
-        assert TAKEN_OVER in caplog.text
-        assert [successor.view(request).status for request in requests] == [RequestStatus.COMPLETE] * 2
-        _check_counts(successor, requests, before, look())
-        with late.context.ledger.read() as connection:
-            assert connection.scalar(sa.select(tables.runs.c.fence)) == 2
+        _carry_late(late, successor, requests, _Held(late, "shop_db", "orders"), caplog)
+        _check_counts(successor, requests, before, shop)
 
 
-def _check_counts(engine: Engine, requests: list[str], before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_a_late_commit_in_mariadb_is_the_successors_own(
+    wide_undisturbed: Outcome, wide_shop: WideShop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = f"sqlite:///{tmp_path}/habeas.db"
+    with opened(tmp_path, ledger) as late, opened(tmp_path, ledger) as successor:
+        wide_shop.connect(late)
+        late.policy(POLICY, erasure=FORGET)
+        requests = late.submit(POLICY, *PEOPLE)
+        _carry_late(late, successor, requests, _Held(late, "till_db", "orders"), caplog)
+        assert (wide_shop.rows(), wide_shop.writes()) == (wide_undisturbed.rows, wide_undisturbed.writes)
+        for request, report in zip(requests, wide_undisturbed.reports, strict=True):
+            counts = successor.counts(request)
+            for expected in report["collections"]:
+                found = counts[expected["address"]]
+                assert [found[name] for name in COUNTS] == [expected[name] for name in COUNTS], found
+
+
+def _carry_late(
+    late: Engine, successor: Engine, requests: Sequence[str], held: _Held, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Carry a run whose first worker commits when the second already waits for its lock."""
+    with _running(late), caplog.at_level("INFO", "habeas.execution"):
+        assert held.stands.wait(2 * LEASE)
+        with late.context.ledger.write() as connection:
+            connection.execute(tables.runs.update().values(lease_until=0.0))
+        with _running(successor):
+            wait_for("the successor to meet the lock", lambda: RETRYING in successor.log(requests[0]))
+            held.may_go_on.set()
+    assert TAKEN_OVER in caplog.text
+    assert [successor.view(request).status for request in requests] == [RequestStatus.COMPLETE] * 2
+    with late.context.ledger.read() as connection:
+        assert connection.scalar(sa.select(tables.runs.c.fence)) == 2
+
+
+def _check_counts(engine: Engine, requests: Sequence[str], before: Mapping[str, Any], shop: AnyShop) -> None:
     """Each row of theirs is masked, was written once, and is counted once; no other row was touched."""
     changed = {
         name: sum(engine.counts(request)[f"shop:{name}"]["changed"] for request in requests) for name in COLLECTIONS
     }
-    written = [place for place, _ in after["writes"]]
-    assert len(set(after["writes"])) == len(written)
+    after, writes = shop.rows(), shop.writes()
+    written = [place for place, _ in writes]
+    assert len(set(writes)) == len(written)
     for name in COLLECTIONS:
         differing = [row for row in after[name] if row not in before[name]]
         assert all(None in row for row in differing)
@@ -102,11 +126,3 @@ def _running(engine: Engine) -> Iterator[None]:
     thread.start()
     yield
     thread.join()
-
-
-def _look(file: Path) -> dict[str, list[tuple[Any, ...]]]:
-    with closing(sqlite3.connect(file)) as connection:
-        return {
-            name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()
-            for name in (*COLLECTIONS, "writes")
-        }

@@ -10,8 +10,10 @@ import pytest
 from ledgers import LEASE, PostgresLedger, SqliteLedger
 from outcome import Outcome, observe
 from shop import PEOPLE, POLICY, Shop
+from wide_shop import WideShop
 
 from servers.habeas import HabeasServer, read_log, submit
+from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 from servers.process import wait_for
 
@@ -85,6 +87,26 @@ def test_the_shop_crashes_and_comes_back(
         seen = observe(http, requests, shop)
     logs = [[entry for entry in log if entry[2] != "retrying"] for log in seen.logs]
     assert replace(seen, logs=logs) == undisturbed
+
+
+def test_mariadb_goes_down_and_comes_back(
+    data_dir: Path, mariadb_server: MariaDbServer, wide_undisturbed: Outcome, wide_shop: WideShop
+) -> None:
+    """Some of its rows are masked by then, and those of other stores."""
+    small_batches = {**SqliteLedger(data_dir).environment, "HABEAS__EXECUTION__BATCH_ROWS": "1"}
+    with HabeasServer(data_dir, environment=small_batches) as server, server.client() as http:
+        wide_shop.register(http)
+        with wide_shop.locked("SELECT 1 FROM orders WHERE id = 5 FOR UPDATE"):
+            requests = submit(http, POLICY, *PEOPLE, **wide_shop.details)
+            wide_shop.wait_until_blocked()
+            masked = {place for place, _ in wide_shop.writes()}
+            assert masked == {"letters", "scans", "orders"}, "it does not stand in the middle of the orders"
+            mariadb_server.stop()
+        wait_for("it to be tried again", lambda: any(_retries(http, request) for request in requests))
+        mariadb_server.start()
+        seen = observe(http, requests, wide_shop)
+    logs = [[entry for entry in log if entry[2] != "retrying"] for log in seen.logs]
+    assert replace(seen, logs=logs) == wide_undisturbed
 
 
 def _retries(http: httpx.Client, request: str) -> list[tuple[str, str, str]]:

@@ -23,10 +23,10 @@ ANYTHING: tuple[Any, ...] = ({"kept": Decimal("1.10")}, [1, "x", None], *NUMBERS
 def draw_nested(random: Random, store: str, ending: str) -> list[Column]:
     """The nested columns of a collection in a store of this kind: none, a document, a typed array, both."""
     columns = []
-    if store != "sqlite" and random.randrange(2):
-        forms = {"postgres": (JSON, JSONB, JSONB), "duckdb": (JSON, OBJECT)}[store]
+    forms = {"postgres": (JSON, JSONB, JSONB), "duckdb": (JSON, OBJECT)}.get(store, ())
+    if forms and random.randrange(2):
         columns.append(_draw_object(random, "doc", random.choice(forms), depth=0))
-    if store != "sqlite" and one_in(random, 4):
+    if forms and one_in(random, 4):
         columns.append(_draw_leaf(random, "list", random.choice((INTEGER, TEXT)), array=True))
     return [replace(_call(column, ending), nullable=not one_in(random, 5)) for column in columns]
 

@@ -1,60 +1,39 @@
 """Puts a world into real stores and describes it to an engine; reads back what the stores hold."""
 
 import itertools
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import psycopg
-from nesting import read_json, spell, write_json
-from psycopg import sql
-from worlds import (
-    BYTES,
-    FORMATS,
-    INTEGER,
-    JSON,
-    JSONB,
-    OBJECT,
-    POLICIES,
-    REAL,
-    TEXT,
-    Address,
-    Collection,
-    Column,
-    Link,
-    Person,
-    Secrets,
-    World,
-)
+from nesting import spell
+from stores import DuckdbFiles, MariadbDatabases, PostgresSchemas, SqliteFiles, Store, read
+from worlds import FORMATS, JSON, POLICIES, Address, Collection, Column, Link, Person, Secrets, World
 
 from engine import Engine
 from habeas.domain.policy import OnUnreachable, SharedRows
 from habeas.domain.request import RequestStatus
 from habeas.services import connections
 from habeas.services.requests import find_request as show_request
-from habeas.store import requests
+from habeas.store import configurations, requests
+from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
 _numbers = itertools.count()
 
-_SQLITE = {INTEGER: "INTEGER", TEXT: "TEXT", REAL: "REAL", BYTES: "BLOB"}
-_DUCKDB = {INTEGER: "BIGINT", TEXT: "VARCHAR", REAL: "DOUBLE", BYTES: "BLOB", JSON: "JSON"}
-_POSTGRES = {INTEGER: "bigint", TEXT: "text", REAL: "double precision", BYTES: "bytea", JSON: "json", JSONB: "jsonb"}
-
 
 class Stage:
-    """An engine with all POLICIES and a place for worlds: a folder, and two PostgreSQL databases."""
+    """An engine with all POLICIES, for packages of each format, and a place for worlds in every kind of store."""
 
-    def __init__(self, engine: Engine, folder: Path, server: PostgresServer) -> None:
+    def __init__(self, engine: Engine, folder: Path, server: PostgresServer, mariadb: MariaDbServer) -> None:
         self.engine = engine
-        self._folder = folder
-        self._server = server
-        self._names = [f"worlds_{next(_numbers)}" for _ in range(2)]
-        self._sessions = [psycopg.connect(server.create_database(name), autocommit=True) for name in self._names]
+        self.stores: Mapping[str, Store] = {
+            "sqlite": SqliteFiles(folder),
+            "duckdb": DuckdbFiles(folder),
+            "postgres": PostgresSchemas(server, [f"worlds_{next(_numbers)}" for _ in range(2)]),
+            "mariadb": MariadbDatabases(mariadb),
+        }
         for form in FORMATS:
             engine.store(form, form)
             for key, facts in POLICIES.items():
@@ -69,8 +48,8 @@ class Stage:
                 )
 
     def close(self) -> None:
-        for session in self._sessions:
-            session.close()
+        for store in self.stores.values():
+            store.close()
 
     @contextmanager
     def set_up(self, world: World) -> Iterator["Scene"]:
@@ -106,22 +85,13 @@ class Stage:
     def package(self, request_id: str) -> bytes:
         """A request's only package."""
         policy = show_request(self.engine.context, request_id).policy["key"]
-        return self.engine.package_file(request_id, f"{policy}-give")
+        return self.engine.package_bytes(request_id, f"{policy}-give")
 
     def secrets_of(self, ids: Sequence[str]) -> Mapping[str, Secrets]:
         """Masking secrets of requests that are not carried out yet."""
         ledger = self.engine.context.ledger
         with ledger.read() as connection:
             return requests.secrets_of(connection, ledger.sealer, ids)
-
-    def session(self, server: int) -> psycopg.Connection:
-        return self._sessions[server]
-
-    def file(self, name: str) -> Path:
-        return self._folder / f"{name}.db"
-
-    def secrets(self, server: int) -> dict[str, str]:
-        return self._server.secrets(self._names[server])
 
 
 class Scene:
@@ -134,52 +104,16 @@ class Scene:
         """Name of each database: a file's or a schema's."""
 
     def build(self) -> None:
-        for index, (place, database) in enumerate(zip(self._places, self._world.databases, strict=True)):
-            tables = [item for item in self._world.collections if self._world.home[item.address[0]] == index]
-            if database.kind == "sqlite":
-                with closing(sqlite3.connect(self._stage.file(place), isolation_level=None)) as file:
-                    file.execute("PRAGMA journal_mode = MEMORY")
-                    file.execute("PRAGMA synchronous = OFF")
-                    file.execute("BEGIN")
-                    for item in tables:
-                        file.execute(_create_table(item, f'"{_q(item.address[1])}"', _SQLITE))
-                        if item.rows:
-                            marks = ", ".join("?" * len(item.columns))
-                            file.executemany(f'INSERT INTO "{_q(item.address[1])}" VALUES ({marks})', item.rows)
-                    file.execute("COMMIT")
-            elif database.kind == "duckdb":
-                with duckdb.connect(self._stage.file(place)) as file:
-                    file.begin()
-                    for item in tables:
-                        file.execute(_create_table(item, f'"{_q(item.address[1])}"', _DUCKDB))
-                        marks = ", ".join(f"CAST(? AS {_type_of(column, _DUCKDB)})" for column in item.columns)
-                        for row in item.rows:
-                            file.execute(f'INSERT INTO "{_q(item.address[1])}" VALUES ({marks})', _written(item, row))
-                    file.commit()
-            else:
-                session = self._stage.session(database.server)
-                with session.transaction(), session.cursor() as cursor:
-                    cursor.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(place)))
-                    for item in tables:
-                        name = f'"{place}"."{_q(item.address[1])}"'
-                        cursor.execute(_create_table(item, name, _POSTGRES).encode())
-                        if item.rows:
-                            cells = sql.SQL(", ").join(
-                                sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Literal, _written(item, row))))
-                                for row in item.rows
-                            )
-                            table = sql.Identifier(place, item.address[1])
-                            cursor.execute(sql.SQL("INSERT INTO {} VALUES {}").format(table, cells))
+        for number, database in enumerate(self._world.databases):
+            tables = [item for item in self._world.collections if self._world.home[item.address[0]] == number]
+            self._stage.stores[database.kind].build(database, self._places[number], tables)
 
     def describe(self) -> None:
         world, engine = self._world, self._stage.engine
         for index, (place, database) in enumerate(zip(self._places, world.databases, strict=True)):
             access = "read" if database.read_only else "write"
-            if database.kind != "postgres":
-                engine.connect(place, database.kind, {"path": str(self._stage.file(place))}, access=access)
-            else:
-                named = {} if database.schema_in_dataset else {"db_schema": place}
-                engine.connect(place, "postgres", self._stage.secrets(database.server) | named, access=access)
+            secrets = self._stage.stores[database.kind].secrets(database, place)
+            engine.connect(place, database.kind, secrets, access=access)
             keys = sorted({item.address[0] for item in world.collections if world.home[item.address[0]] == index})
             bodies = [self._body(key, place if database.schema_in_dataset else None) for key in keys]
             if bodies:
@@ -192,48 +126,37 @@ class Scene:
     def values(self, address: Address) -> list[list[Any]]:
         """The same as values."""
         item = self._world.collection(address)
-        return [_read(item, row) for row in self._select(item)]
+        return [read(item, row) for row in self._select(item)]
+
+    def write(self, address: Address, rows: Sequence[Sequence[Any]]) -> None:
+        """Put these rows in place of all that the store holds."""
+        number, database = self._world.home[address[0]], self._world.database(address)
+        store = self._stage.stores[database.kind]
+        store.write(database, self._places[number], self._world.collection(address), rows)
 
     def untouched(self, address: Address) -> Counter[str]:
         """Those of them whose documents are, to the byte, as they were written when the world was built."""
         item = self._world.collection(address)
         texts = [number for number, column in enumerate(item.columns) if column.type == JSON]
         return Counter(
-            spell_row(item, _read(item, row))
+            spell_row(item, read(item, row))
             for row in self._select(item)
             if all(row[number] is None or row[number].startswith(" ") for number in texts)
         )
 
     def _select(self, item: Collection) -> Sequence[Sequence[Any]]:
-        """Documents come as text."""
-        place = self._places[self._world.home[item.address[0]]]
-        database = self._world.database(item.address)
-        if database.kind == "sqlite":
-            with closing(sqlite3.connect(self._stage.file(place))) as file:
-                return file.execute(f'SELECT * FROM "{_q(item.address[1])}"').fetchall()
-        if database.kind == "duckdb":
-            with duckdb.connect(self._stage.file(place), read_only=True) as file:
-                return file.execute(f'SELECT * FROM "{_q(item.address[1])}"').fetchall()
-        columns = sql.SQL(", ").join(
-            sql.SQL("CAST({} AS text)" if column.is_document else "{}").format(sql.Identifier(column.name))
-            for column in item.columns
-        )
-        table = sql.Identifier(place, item.address[1])
-        return (
-            self._stage.session(database.server).execute(sql.SQL("SELECT {} FROM {}").format(columns, table)).fetchall()
-        )
+        number, database = self._world.home[item.address[0]], self._world.database(item.address)
+        return self._stage.stores[database.kind].select(database, self._places[number], item)
 
     def remove(self) -> None:
         engine = self._stage.engine
-        for place in self._places:
+        with engine.context.ledger.read() as connection:
+            known = configurations.find_connections(connection, self._places)
+        for place in known:
             connections.delete_connection(engine.context, place)
         engine.context.connectors.close()
         for place, database in zip(self._places, self._world.databases, strict=True):
-            if database.kind != "postgres":
-                self._stage.file(place).unlink(missing_ok=True)
-            else:
-                drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place))
-                self._stage.session(database.server).execute(drop)
+            self._stage.stores[database.kind].drop(database, place)
 
     def _body(self, dataset: str, schema: str | None) -> dict[str, Any]:
         meta: dict[str, Any] = {"after": list(self._world.dataset_after.get(dataset, ()))}
@@ -280,18 +203,6 @@ def spell_row(item: Collection, row: Iterable[Any]) -> str:
     return " | ".join(spell(value, ordered=column.type == JSON) for column, value in pairs)
 
 
-def _written(item: Collection, row: Sequence[Any]) -> list[Any]:
-    """As drivers take it."""
-    pairs = zip(item.columns, row, strict=True)
-    return [write_json(value) if column.is_document and value is not None else value for column, value in pairs]
-
-
-def _read(item: Collection, row: Sequence[Any]) -> list[Any]:
-    """As the world holds it."""
-    pairs = zip(item.columns, row, strict=True)
-    return [read_json(value) if column.is_document and value is not None else value for column, value in pairs]
-
-
 def _references(links: Sequence[Link], here: tuple[Address, str]) -> Iterator[dict[str, Any]]:
     """What a field declares: each link as often as its end says."""
     for link in links:
@@ -305,28 +216,3 @@ def _references(links: Sequence[Link], here: tuple[Address, str]) -> Iterator[di
                 reference["direction"] = direction
             if end == here:
                 yield from [reference] * times
-
-
-def _create_table(item: Collection, name: str, types: Mapping[str, str]) -> str:
-    parts = []
-    for column in item.columns:
-        rules = f"{'' if column.nullable else ' NOT NULL'}{' UNIQUE' if column.unique else ''}"
-        if column.length and types is _DUCKDB:  # which takes no length from the type
-            rules += f' CHECK (length("{_q(column.name)}") <= {column.length})'
-        parts.append(f'"{_q(column.name)}" {_type_of(column, types)}{rules}')
-    if item.key_in_store:
-        parts.append("PRIMARY KEY ({})".format(", ".join(f'"{_q(column)}"' for column in item.key)))
-    return f"CREATE TABLE {name} ({', '.join(parts)}){'' if item.row_ids else ' WITHOUT ROWID'}"
-
-
-def _type_of(column: Column, types: Mapping[str, str]) -> str:
-    if column.type == OBJECT:
-        members = ", ".join(f'"{_q(inner.name)}" {_type_of(inner, types)}' for inner in column.fields)
-        kind = f"STRUCT({members})"
-    else:
-        kind = f"varchar({column.length})" if column.length else types[column.type]
-    return f"{kind}[]" if column.array and not column.is_document else kind
-
-
-def _q(name: str) -> str:
-    return name.replace('"', '""')

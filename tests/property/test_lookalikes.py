@@ -34,19 +34,19 @@ def find_codes(stage: Stage, world: World) -> list[object]:
         return sorted(row["code"] for row in json.loads(stage.package(request_id)).get(":".join(THINGS), []))
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres", "mariadb"])
 def test_one_as_a_whole_number_and_as_a_real_one_find_different_texts(stage: Stage, kind: str) -> None:
     world = make_world(kind, (Column("a", INTEGER), Column("b", REAL)), (1, 1.0), TEXT, ["1", "1.0", "1.00"])
     assert find_codes(stage, world) == ["1", "1.0"]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres", "mariadb"])
 def test_a_text_that_only_python_reads_as_a_number_finds_no_number(stage: Stage, kind: str) -> None:
     world = make_world(kind, (Column("a", TEXT), Column("b", TEXT)), ("1_0", "２"), REAL, [10.0, 2.0])
     assert find_codes(stage, world) == []
 
 
-@pytest.mark.parametrize(("kind", "found"), [("sqlite", [1, 2]), ("duckdb", [2]), ("postgres", [2])])
+@pytest.mark.parametrize(("kind", "found"), [("sqlite", [1, 2]), ("duckdb", [2]), ("postgres", [2]), ("mariadb", [2])])
 def test_whether_padded_text_is_a_number_is_for_the_store_to_say(stage: Stage, kind: str, found: list[int]) -> None:
     world = make_world(kind, (Column("a", TEXT), Column("b", TEXT)), (" 1", "02"), INTEGER, [1, 2])
     assert find_codes(stage, world) == found

@@ -54,7 +54,7 @@ def test_people_who_share_nothing_that_is_masked_are_erased_together_as_one_by_o
             assert read_rows(scene, world) == rows
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgres", "mariadb"])
 def test_the_smallest_request_id_masks_a_shared_row_in_a_run_and_each_request_counts_it(
     stage: Stage, kind: str
 ) -> None:

@@ -112,7 +112,10 @@ class Link:
 
 @dataclass(frozen=True)
 class Database:
-    """A SQLite or DuckDB file, or a schema of a PostgreSQL database, named by the connection or by the datasets."""
+    """A SQLite or DuckDB file, a schema of one of two PostgreSQL databases, or a database of a MariaDB server.
+
+    Schemas (of MariaDB: databases) are named by the connection or by the datasets.
+    """
 
     kind: str
     server: int = 0

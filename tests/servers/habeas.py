@@ -58,9 +58,9 @@ class HabeasServer(Process):
             return False
 
 
-def register_storage(http: httpx.Client, key: str = STORAGE) -> None:
+def register_storage(http: httpx.Client, key: str = STORAGE, *, package_format: str = "json") -> None:
     """Packages go to the server's data folder."""
-    Client(http).patch_all("/storage/config", [{"key": key, "name": key, "type": "local", "format": "json"}])
+    Client(http).patch_all("/storage/config", [{"key": key, "name": key, "type": "local", "format": package_format}])
 
 
 def register_connection(

@@ -77,7 +77,10 @@ def _mask(table: MemoryTable, records: list[Record], erasure: Erasure) -> _Maske
 def _mask_without_key(table: MemoryTable, records: list[Record], erasure: Erasure) -> _Masked:
     by_values, done = _by(erasure.table.columns, records), _Masked()
     targets = [mark(target_of(erasure, change)) for change in erasure.changes]
-    claimed = {id(record) for change in erasure.changes for record in by_values.get(mark(change.key), ())}
+    claimed: set[int] = set()
+    for change, target in zip(erasure.changes, targets, strict=True):
+        own = mark(change.key)
+        claimed.update(map(id, by_values.get(own, [])[: change.copies if target == own else None]))
     for place, (change, target) in enumerate(zip(erasure.changes, targets, strict=True)):
         here, idle = by_values.get(mark(change.key), []), target == mark(change.key)
         free = [] if idle else [record for record in by_values.get(target, ()) if id(record) not in claimed]

@@ -46,14 +46,14 @@ def effects_by_rows(erasure: Erasure, place: int, here: int, done: int = 0, *, i
     """The effects of one change that may concern several rows, one for each outcome.
 
     `here` rows hold the original; of those missing up to `copies`, `done` hold what they were to hold. `idle`: the
-    two do not differ.
+    two do not differ, and what holds them beyond `copies` is none of this change's.
     """
     change = erasure.changes[place]
     gone = max(0, change.copies - here)
     if erasure.delete:
         counts = {Outcome.CHANGED: here, Outcome.ALREADY: gone}
     elif idle:
-        counts = {Outcome.ALREADY: here, Outcome.ABSENT: gone}
+        counts = {Outcome.ALREADY: min(here, change.copies), Outcome.ABSENT: gone}
     else:
         counts = {Outcome.CHANGED: here, Outcome.ALREADY: done, Outcome.ABSENT: gone - done}
     return [Effect(change.key, outcome, rows=rows) for outcome, rows in counts.items() if rows]

@@ -8,6 +8,7 @@ depth, also through arrays. Paths are written with dots: `home.town`. Parsing fr
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 
 from habeas.domain.errors import InputError
@@ -194,12 +195,15 @@ _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _BOOLEANS: dict[bool | int | str, bool] = {
     True: True, "True": True, "true": True, False: False, "False": False, "false": False,
 }  # fmt: skip  # 1 and 0 equal True and False as keys
-_WHOLE = re.compile(r"[+-]?[0-9]{1,100}")
+_LONGEST = 100
+_WHOLE = re.compile(rf"[+-]?[0-9]{{1,{_LONGEST}}}")
 
 
 def _integer(value: object) -> int | None:
     if isinstance(value, str):
         return int(value) if _WHOLE.fullmatch(value.strip()) else None
+    if isinstance(value, Decimal) and value.adjusted() >= _LONGEST:
+        return None  # to write 1e999999999 out would hold up the whole process
     try:
         whole = int(value)  # type: ignore[call-overload]  # any value may be offered; what fails is null
     except (TypeError, ValueError, OverflowError):

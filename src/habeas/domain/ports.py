@@ -175,7 +175,10 @@ class ForeignKeySketch:
 
 @dataclass(frozen=True, slots=True)
 class TableSketch:
-    """A table as the store describes it. `locatable`: rows can be told apart without a key (false for views)."""
+    """A table as the store describes it. `locatable`: rows can be told apart without a key (false for views).
+
+    `obstacle`: why its rows must not be erased: what was masked would stay elsewhere, or could not be taken back.
+    """
 
     name: str
     schema: str | None
@@ -184,6 +187,7 @@ class TableSketch:
     unique: tuple[tuple[str, ...], ...] = ()
     foreign_keys: tuple[ForeignKeySketch, ...] = ()
     locatable: bool = True
+    obstacle: str = ""
 
     def column(self, name: str) -> ColumnSketch | None:
         return next((column for column in self.columns if column.name == name), None)

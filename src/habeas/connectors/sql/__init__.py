@@ -21,6 +21,14 @@ def connect_postgres(secrets: Mapping[str, str], limits: Limits, sketch: Sketch 
     return SqlConnector(PostgresDialect(), secrets, limits, sketch)
 
 
+def connect_mariadb(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
+    """A connector to a MariaDB or MySQL database, given by `url` or by its parts."""
+    from habeas.connectors.sql.connector import SqlConnector
+    from habeas.connectors.sql.mariadb import MariaDbDialect
+
+    return SqlConnector(MariaDbDialect(), secrets, limits, sketch)
+
+
 def connect_duckdb(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
     """A connector to the DuckDB file at the secret `path`, which must exist."""
     from habeas.connectors.sql.connector import SqlConnector
@@ -31,14 +39,17 @@ def connect_duckdb(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | 
 
 def connection_types() -> tuple[ConnectionType, ...]:
     """The connection types this package serves."""
-    parts = ("url", "host", "port", "dbname", "username", "password", "db_schema")
+    parts = ("url", "host", "port", "dbname", "username", "password")
+    either = (frozenset({"url"}), frozenset({"host", "dbname", "username", "password"}))
     return (
         ConnectionType("sqlite", {"path": True}, connect_sqlite),
         ConnectionType("duckdb", {"path": True}, connect_duckdb),
         ConnectionType(
             "postgres",
-            dict.fromkeys(parts, False),
+            dict.fromkeys((*parts, "db_schema"), False),
             connect_postgres,
-            alternatives=(frozenset({"url"}), frozenset({"host", "dbname", "username", "password"})),
+            alternatives=either,
         ),
+        ConnectionType("mariadb", dict.fromkeys(parts, False), connect_mariadb, alternatives=either),
+        ConnectionType("mysql", dict.fromkeys(parts, False), connect_mariadb, alternatives=either),
     )

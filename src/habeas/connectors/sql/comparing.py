@@ -1,6 +1,6 @@
 """Whether a row holds certain values, by their bound forms and, inside of them, by content. Contacts no server."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -11,6 +11,7 @@ from habeas.domain.errors import DataFault, NeedsHuman
 from habeas.domain.ports import ColumnSketch, Table, Value
 
 FormOf: TypeAlias = Callable[[Value, ColumnSketch], Value | None]
+Reader: TypeAlias = Callable[[Value], Value]
 
 
 def form_of(dialect: Dialect, value: Value, column: ColumnSketch) -> Value | None:
@@ -49,11 +50,18 @@ def same(dialect: Dialect, column: ColumnSketch, value: Value, now: Value) -> bo
     return form is not None and other is not None and str(form) == str(other)
 
 
-def readable(dialect: Dialect, columns: Sequence[ColumnSketch], values: Sequence[Value]) -> tuple[Value, ...]:
+def readers_of(dialect: Dialect, columns: Sequence[ColumnSketch]) -> dict[int, Reader]:
+    """What makes values of ours of those that the driver gives, by the place of the column; empty for most tables."""
+    readers = ((place, dialect.reader(column)) for place, column in enumerate(columns))
+    return {place: reader for place, reader in readers if reader is not None}
+
+
+def readable(values: Sequence[Value], readers: Mapping[int, Reader]) -> tuple[Value, ...]:
     """Values of ours from those that the driver gives."""
-    readers = (dialect.reader(column) for column in columns)
+    if not readers:
+        return tuple(values)
     return tuple(
-        reader(value) if reader and value is not None else value for reader, value in zip(readers, values, strict=True)
+        readers[place](value) if place in readers and value is not None else value for place, value in enumerate(values)
     )
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from habeas.connectors.sql import erasing, explaining
+from habeas.connectors.sql.comparing import readable, readers_of
+from habeas.connectors.sql.copies import Copies
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.failures import scrubbed
-from habeas.connectors.sql.identity import identity_of, locators_of, proves, refuse_nested
+from habeas.connectors.sql.identity import identity_of, is_by_content, locators_of, proves, refuse_nested
 from habeas.connectors.sql.nested import compile_nested, holds_nothing, leads_inside, leaf
 from habeas.connectors.sql.statements import Inside, Seek, Statement, compile_select, resolve
 from habeas.domain.dataset import Match
@@ -112,6 +114,8 @@ class SqlConnector:
         erasing.check_keys(erasure)
         where = str(erasure.table.address)
         sketch = self._sketch(erasure.table)
+        if sketch.obstacle:
+            raise NeedsHuman(f"{where}: {sketch.obstacle}", hint="alter the table, or make its fields read-only")
         with self._connect(self._engines.write, where) as connection:
             with self._scrubbed(where):
                 effects = erasing.erase(self._dialect, connection, erasure, sketch)
@@ -141,6 +145,9 @@ class SqlConnector:
     def _matches(self, search: _Search) -> Iterator[list[tuple[int, Key, tuple[Value, ...]]]]:
         """Batches of (ordinal, what identifies the row, values); each pair of ordinal and row once."""
         table, where, locators = search.table, str(search.table.address), search.locators
+        if is_by_content(self._dialect, table, search.sketch):
+            yield from self._copies(search)
+            return
         names = [column.name for column in search.columns]
         statements = compile_select(self._dialect, table, search.outputs, search.seeks)
         width = 1 + len(locators)
@@ -148,7 +155,7 @@ class SqlConnector:
         seen: dict[tuple[int, Key], int] = {}
         certain = bool(locators) or proves(search.sketch, table.key)
         repeats = self._may_repeat(search.seeks)
-        readers = self._readers(search)
+        readers = readers_of(self._dialect, search.columns)
         for statement in statements:
             for rows in self._fetch(statement, where):
                 batch = []
@@ -163,7 +170,22 @@ class SqlConnector:
                         seen[match] = 0 if certain else hash(repr(values))
                     batch.append((*match, values))
                 if readers:
-                    batch = [(ordinal, key, _readable(values, readers)) for ordinal, key, values in batch]
+                    batch = [(ordinal, key, readable(values, readers)) for ordinal, key, values in batch]
+                if batch:
+                    yield batch
+
+    def _copies(self, search: _Search) -> Iterator[list[tuple[int, Key, tuple[Value, ...]]]]:
+        """As `_matches`, in a table whose rows only what they hold tells apart."""
+        table, width = search.table, 1 + len(search.columns)
+        entered = {column.name: column for seek in search.seeks for column in seek.columns}
+        others = [column for name, column in sorted(entered.items()) if column not in search.columns]
+        outputs = [*search.outputs, *map(self._dialect.output, others)]
+        readers = readers_of(self._dialect, search.columns)
+        copies = Copies(search.seeks)
+        for statement in compile_select(self._dialect, table, outputs, copies.seeks):
+            for rows in self._fetch(statement, str(table.address)):
+                found = ((copies.identify(row[0], row[1:]), row) for row in rows)
+                batch = [(*match, readable(row[1:width], readers)) for match, row in found if match is not None]
                 if batch:
                     yield batch
 
@@ -179,23 +201,19 @@ class SqlConnector:
             return
         width = 2 + len(search.locators)
         identifying = list(range(2, width)) or [width + names.index(name) for name in table.key]
-        readers = self._readers(search)
+        readers = readers_of(self._dialect, search.columns)
         seen: dict[tuple[int, Key], int] = {}
         for rows in self._fetch(statement, where, at_once=False):
             batch = []
             for row in rows:
                 ordinal, key = row[0], tuple(row[place] for place in identifying)
-                values = _readable(row[width:], readers)
+                values = readable(row[width:], readers)
                 if not certain:
                     spelled = hash(repr(values))
                     if seen.setdefault((ordinal, key), spelled) != spelled:
                         raise _two_rows_have_one_key(where)
                 batch.append((ordinal, key, values, _in_arrays(nesting.positions(row[1]))))
             yield batch
-
-    def _readers(self, search: _Search) -> dict[int, Callable[[Value], Value]]:
-        readers = ((place, self._dialect.reader(column)) for place, column in enumerate(search.columns))
-        return {place: reader for place, reader in readers if reader is not None}
 
     def _may_repeat(self, seeks: Sequence[Seek]) -> bool:
         """True when a row can match twice for one person: by two values of theirs."""
@@ -268,14 +286,6 @@ class SqlConnector:
         except HabeasError:
             self._tables.clear()
             raise
-
-
-def _readable(values: Sequence[Value], readers: Mapping[int, Callable[[Value], Value]]) -> tuple[Value, ...]:
-    if not readers:
-        return tuple(values)
-    return tuple(
-        readers[place](value) if place in readers and value is not None else value for place, value in enumerate(values)
-    )
 
 
 def _in_arrays(positions: Iterable[Position]) -> tuple[Position, ...]:

@@ -58,11 +58,14 @@ class Dialect(Grammar, Protocol):
         ...
 
     def locator(self, sketch: TableSketch) -> tuple[str, ...]:
-        """Expressions that tell rows of a locatable table apart without a key."""
+        """Expressions that tell rows of a locatable table apart without a key; none where the store has no row ids."""
         ...
 
     def row_id(self, sketch: TableSketch) -> tuple[ColumnSketch, ...]:
-        """The columns behind `locator`, by which a locked row is set or deleted; empty where the store has none."""
+        """The columns behind `locator`, by which a locked row is set or deleted; empty where the store has none.
+
+        Rows without key are then set and deleted by all their values.
+        """
         return ()
 
     def reader(self, column: ColumnSketch) -> Callable[[Value], Value] | None:
@@ -74,11 +77,15 @@ class Dialect(Grammar, Protocol):
         ...
 
     def update(self, table: Table, key: Seek, columns: Sequence[ColumnSketch], after: Rows) -> Statement:
-        """Set `columns` of the rows with these keys; `after` in bound form, one tuple for each key."""
+        """Set `columns` of the rows with these keys; `after` in bound form, one tuple for each key.
+
+        Where the store has no row ids the key may be all that rows of a keyless table hold, `nulls` included; they
+        are the key when they are it by `identity`.
+        """
         ...
 
     def delete(self, table: Table, key: Seek) -> Statement:
-        """Delete the rows with these keys."""
+        """Delete the rows with these keys, which are as those of `update`."""
         ...
 
     def settle(self, connection: Connection) -> None:

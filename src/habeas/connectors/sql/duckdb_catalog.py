@@ -53,13 +53,19 @@ def read_table(connection: Connection, schema: str | None, name: str) -> TableSk
 
 @dataclass(slots=True)
 class _Rules:
-    """What the constraints and indexes of one table say. `indexed`: columns of any index."""
+    """What the constraints and indexes of one table say. `indexed`: columns of any index, `computed`: expressions."""
 
     primary_key: tuple[str, ...] = ()
     unique: list[tuple[str, ...]] = field(default_factory=list)
     foreign_keys: list[ForeignKeySketch] = field(default_factory=list)
     lengths: dict[str, int] = field(default_factory=dict)
     indexed: set[str] = field(default_factory=set)
+    computed: list[str] = field(default_factory=list)
+
+    def is_indexed(self, column: str) -> bool:
+        """Whether an index speaks of the column."""
+        word = re.compile(rf"(?<!\w){re.escape(column)}(?!\w)", re.IGNORECASE)
+        return column in self.indexed or any(map(word.search, self.computed))
 
 
 def _describe(connection: Connection, tables: Sequence[tuple[_Name, bool]]) -> tuple[TableSketch, ...]:
@@ -103,7 +109,7 @@ def _column_sketch(row: Sequence[Any], rules: _Rules, *, referenced: bool) -> Co
         nullable=nullable,
         length=rules.lengths.get(name),
         generated=generated,
-        pinned=referenced and (name in rules.indexed or _holds_list(kind)),
+        pinned=referenced and (rules.is_indexed(name) or _holds_list(kind)),
     )
 
 
@@ -132,9 +138,11 @@ def _read_rules(connection: Connection) -> Mapping[_Name, _Rules]:
                 rule.lengths |= _lengths(names, expression)
     for schema, table, unique, expressions in connection.execute(text(_INDEXES)):
         rule = rules[schema, table]
-        columns = tuple(_unquote(expression) for expression in expressions)
+        computed = [expression for expression in expressions if expression.startswith("(")]
+        columns = tuple(_unquote(expression) for expression in expressions if expression not in computed)
+        rule.computed += computed
         rule.indexed.update(columns)
-        if unique and not any(expression.startswith("(") for expression in expressions):
+        if unique and not computed:
             rule.unique.append(columns)
     return rules
 

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, text
 
 from habeas.connectors.outcomes import refused, settle
 from habeas.connectors.sql import keyless
-from habeas.connectors.sql.comparing import form_of, forms, normal, readable, same
+from habeas.connectors.sql.comparing import form_of, forms, normal, readable, readers_of, same
 from habeas.connectors.sql.dialect import Dialect
-from habeas.connectors.sql.identity import refuse_nested
+from habeas.connectors.sql.identity import proves, refuse_nested
 from habeas.connectors.sql.statements import Seek, Statement, compile_select, resolve
 from habeas.domain.documents import Rewrite
 from habeas.domain.errors import DataFault, Fault, NeedsHuman
@@ -62,6 +62,8 @@ class _Batch:
         self.deletes = erasure.delete
         self.key = resolve(sketch, erasure.table, erasure.table.key)
         self.columns = resolve(sketch, erasure.table, erasure.columns)
+        self.readers = readers_of(dialect, self.columns)
+        self.proven = proves(sketch, erasure.table.key)
         refuse_nested(self.table, self.key)
         self.keys = [forms(self.table, self.key, change.key, "key", dialect.form) for change in self.changes]
 
@@ -112,11 +114,12 @@ class _Batch:
                         f"{self.table.address}: the declared primary_key is not unique in the store",
                         hint="declare the columns that tell rows apart",
                     )
-                held[place] = readable(self.dialect, self.columns, values)
+                held[place] = readable(values, self.readers)
         return held
 
     def _seek(self, places: Sequence[int]) -> Seek:
-        return Seek(self.key, [(place, self.keys[place]) for place in places], key=True)
+        rows = [(place, self.keys[place]) for place in places]
+        return Seek(self.key, rows, key=True, proven=self.proven)
 
     def _forms(self, values: Sequence[Value | Rewrite]) -> tuple[Value, ...]:
         return forms(self.table, self.columns, values, "masked value", self.dialect.form)

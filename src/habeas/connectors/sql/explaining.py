@@ -1,6 +1,7 @@
 """The statements of a look-up or an erasure as people review them: compiled from the stored sketch, without values."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.identity import identity_of, locators_of
@@ -16,22 +17,20 @@ def statements(dialect: Dialect, what: Lookup | Erasure, sketch: TableSketch | N
 
 
 def _erasing(dialect: Dialect, erasure: Erasure, sketch: TableSketch) -> Sequence[Statement]:
-    """A keyless table is asked for rows that hold certain values, which are then changed by their row ids.
-
-    Nothing where the store has no row ids: it refuses such an erasure.
-    """
-    table, keys = erasure.table, _assume(sketch, erasure.table.key)
+    """A keyless table is asked for rows that hold certain values, which are then changed by row ids if it has any."""
+    table, key = erasure.table, _of_one(_assume(sketch, erasure.table.key))
     found: list[Statement] = []
-    if not keys and not (keys := dialect.row_id(sketch)):
-        return []
     if not table.key:
-        outputs = [*dialect.locator(sketch), *map(dialect.output, _assume(sketch, table.columns))]
-        lock = dialect.lock([column.name for column in keys])
-        found = compile_select(dialect, table, outputs, [_of_one(_assume(sketch, table.columns))], lock)
+        key = replace(_of_one(_assume(sketch, table.columns)), key=True)
+        row_id = dialect.row_id(sketch)
+        outputs = [*(dialect.locator(sketch) if row_id else ()), *map(dialect.output, key.columns)]
+        lock = dialect.lock([column.name for column in row_id])
+        found = compile_select(dialect, table, outputs, [replace(key, key=not row_id)], lock)
+        key = _of_one(row_id) if row_id else key
     if erasure.delete:
-        return [*found, dialect.delete(table, _of_one(keys))]
+        return [*found, dialect.delete(table, key)]
     columns = _assume(sketch, erasure.columns)
-    return [*found, dialect.update(table, _of_one(keys), columns, [("",) * len(columns)])]
+    return [*found, dialect.update(table, key, columns, [("",) * len(columns)])]
 
 
 def _looking_up(dialect: Dialect, lookup: Lookup, sketch: TableSketch) -> Sequence[Statement]:

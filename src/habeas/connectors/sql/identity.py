@@ -41,3 +41,8 @@ def identity_of(dialect: Dialect, table: Table, sketch: TableSketch) -> tuple[tu
     """Columns that tell rows apart inside one statement, row ids first; and whether they surely do."""
     row_id = dialect.row_id(sketch) if sketch.locatable else ()
     return (row_id, True) if row_id else (resolve(sketch, table, table.key), proves(sketch, table.key))
+
+
+def is_by_content(dialect: Dialect, table: Table, sketch: TableSketch) -> bool:
+    """True when nothing but all that rows hold tells them apart: no proven key, and the store has no row ids."""
+    return sketch.locatable and not (table.key and proves(sketch, table.key)) and not dialect.locator(sketch)

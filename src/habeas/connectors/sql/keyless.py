@@ -1,24 +1,30 @@
 """One batch of an erasure in a table without key: a change means the rows that hold all its values, null-safe.
 
 The store compares first, so that its indexes serve; what only compares equal (by collation or padding) is left
-alone. Locked rows are then set or deleted by the store's own row ids, which are never kept longer (design §3).
+alone. Locked rows are then set or deleted by the store's own row ids, which are never kept longer (design §3); where
+it has none, by all their values once more.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TypeAlias
 
 from sqlalchemy import Connection, text
 
 from habeas.connectors.outcomes import effects_by_rows, refused, target_of
-from habeas.connectors.sql.comparing import form_of, forms, readable, same
+from habeas.connectors.sql.comparing import form_of, forms, readable, readers_of, same
 from habeas.connectors.sql.dialect import Dialect
 from habeas.connectors.sql.statements import Seek, compile_select, resolve
 from habeas.domain.documents import Rewrite, mark
 from habeas.domain.errors import DataFault, Fault, NeedsHuman
 from habeas.domain.ports import Effect, Erasure, Key, TableSketch, Value
 
-RowId = tuple[Value, ...]
+RowId: TypeAlias = tuple[Value, ...]
+"""The store's own, in bound form; where it has none, what a row holds and its number among those that hold it."""
+
+Found: TypeAlias = tuple[int, RowId]
+"""A row and the place of the change it was found for."""
 
 
 def check(erasure: Erasure) -> None:
@@ -51,12 +57,14 @@ class _Batch:
         self.erasure = erasure
         self.all = resolve(sketch, self.table, self.table.columns)
         self.columns = resolve(sketch, self.table, erasure.columns)
-        self.row_id = dialect.row_id(sketch) if sketch.locatable else ()
-        if not self.row_id:
+        self.readers = readers_of(dialect, self.all)
+        if not sketch.locatable:
             raise NeedsHuman(
                 f"{self.table.address}: the store cannot tell rows without a key apart", hint="declare a primary_key"
             )
-        self.outputs = [*dialect.locator(sketch), *map(dialect.output, self.all)]
+        self.row_id = dialect.row_id(sketch)
+        self.tracks = bool(self.row_id) and dialect.keeps_row_ids
+        self.outputs = [*(dialect.locator(sketch) if self.row_id else ()), *map(dialect.output, self.all)]
         self.originals = {place: change.key for place, change in enumerate(self.changes)}
         masked = [] if erasure.delete else self.changes
         self.targets = {place: target_of(erasure, change) for place, change in enumerate(masked)}
@@ -84,7 +92,8 @@ class _Batch:
             place: self.changes[place].copies - len(found.get(place, ())) for place in self.targets if place not in idle
         }
         wanted = {place: self.targets[place] for place, number in short.items() if number > 0}
-        claimed = {row_id for rows in found.values() for row_id in rows}
+        own = {place: self.changes[place].copies for place in idle}
+        claimed = {row_id for place, rows in found.items() for row_id in rows[: own.get(place)]}
         done = {}
         for place, rows in sorted(self._find(wanted, shared=True).items()):
             free = [row_id for row_id in rows if row_id not in claimed][: short[place]]
@@ -99,29 +108,42 @@ class _Batch:
         after = {
             place: forms(self.table, self.columns, self.changes[place].after, "masked value", form) for place in setting
         }
-        statement = self.dialect.update(
-            self.table, self._by_id(rows), self.columns, [after[place] for place, _ in rows]
-        )
         others = self._count_holders(setting, {row_id for _, row_id in rows})
-        result = self.connection.execute(text(statement.text + self.dialect.moved), statement.parameters)
-        if self.dialect.moved:
-            width = len(self.row_id)
-            moved = {tuple(ids[:width]): tuple(ids[width:]) for ids in result}
-            now = [(place, moved[row_id]) for place, row_id in rows if row_id in moved]
-        else:
-            now = rows[: result.rowcount]
+        now = self._update(rows, after)
         if len(now) != len(rows):
             return f"{len(now)} of {len(rows)} rows were affected"
         self.dialect.settle(self.connection)
-        if self.dialect.keeps_row_ids:
+        if self.tracks:
             kept = sum(self._is(self.targets[place], values) for place, _, values in self._lines(self._by_id(now)))
         else:
             kept = self._count_holders(setting, set()) - others
         return "" if kept == len(rows) else f"{len(rows) - kept} of {len(rows)} rows did not keep the value"
 
+    def _update(self, rows: Sequence[Found], after: Mapping[int, tuple[Value, ...]]) -> Sequence[Found]:
+        """Set the rows; returns as many as were affected, with the ids they have then."""
+        if not self.row_id:
+            self._refuse_chains(after)
+        affected = 0
+        for seek in self._by_id_or_values(rows):
+            masks = [after[place] for place, _ in seek.rows]
+            statement = self.dialect.update(self.table, seek, self.columns, masks)
+            result = self.connection.execute(text(statement.text + self.dialect.moved), statement.parameters)
+            if self.dialect.moved:
+                width = len(self.row_id)
+                moved = {tuple(ids[:width]): tuple(ids[width:]) for ids in result}
+                return [(place, moved[row_id]) for place, row_id in rows if row_id in moved]
+            affected += result.rowcount
+        return rows[:affected]
+
+    def _refuse_chains(self, places: Iterable[int]) -> None:
+        """Without row ids, what one change has set must not be what another looks for: smaller batches part them."""
+        originals = {mark(self.originals[place]) for place in places}
+        if any(mark(self.targets[place]) in originals for place in places):
+            raise DataFault(f"{self.table.address}: masked rows equal others of the batch", hint="it is tried in parts")
+
     def _count_holders(self, places: Iterable[int], but: set[RowId]) -> int:
         """Rows, other than these, that hold what rows of a change are to hold; only where row ids do not tell."""
-        if self.dialect.keeps_row_ids:
+        if self.tracks:
             return 0
         found = self._find({place: self.targets[place] for place in places}, shared=True)
         return len({row_id for row_ids in found.values() for row_id in row_ids} - but)
@@ -129,8 +151,9 @@ class _Batch:
     def _delete(self, setting: Mapping[int, Sequence[RowId]]) -> str:
         """Delete these rows; returns why there are such rows still, or nothing."""
         rows = [(place, row_id) for place, row_ids in setting.items() for row_id in row_ids]
-        statement = self.dialect.delete(self.table, self._by_id(rows))
-        self.connection.execute(text(statement.text), statement.parameters)
+        for seek in self._by_id_or_values(rows):
+            statement = self.dialect.delete(self.table, seek)
+            self.connection.execute(text(statement.text), statement.parameters)
         self.dialect.settle(self.connection)
         left = sum(map(len, self._find(self.originals).values()))
         return f"{left} of {len(rows)} rows were not deleted" if left else ""
@@ -141,10 +164,22 @@ class _Batch:
         seen: set[RowId] = set()
         for seek in self._seeks(wanted):
             for place, row_id, values in self._lines(seek):
-                if (shared or row_id not in seen) and self._is(wanted[place], values):
+                if not self._is(wanted[place], values):
+                    self._leave(row_id)
+                    continue
+                row_id = row_id or (mark(wanted[place]), len(found.get(place, ())))
+                if shared or row_id not in seen:
                     seen.add(row_id)
                     found.setdefault(place, []).append(row_id)
         return found
+
+    def _leave(self, row_id: RowId) -> None:
+        """A row that only compares equal is left alone; NeedsHuman where nothing but its values could name it."""
+        if not row_id:
+            raise NeedsHuman(
+                f"{self.table.address}: the store takes a row for another that differs in spelling",
+                hint="declare the columns that tell rows apart as primary_key",
+            )
 
     def _seeks(self, wanted: Mapping[int, Key]) -> list[Seek]:
         """One for each set of columns that are null; a column that cannot be asked for a value is not asked at all."""
@@ -163,12 +198,16 @@ class _Batch:
                 tuple(column for column, kind in zip(self.all, kinds, strict=True) if kind),
                 rows,
                 nulls=tuple(column for column, kind in zip(self.all, kinds, strict=True) if kind is None),
+                key=not self.row_id,
             )
             for kinds, rows in groups.items()
         ]
 
-    def _by_id(self, rows: Sequence[tuple[int, RowId]]) -> Seek:
+    def _by_id(self, rows: Sequence[Found]) -> Seek:
         return Seek(self.row_id, rows)
+
+    def _by_id_or_values(self, rows: Sequence[Found]) -> Sequence[Seek]:
+        return [self._by_id(rows)] if self.row_id else self._seeks({place: self.originals[place] for place, _ in rows})
 
     def _lines(self, seek: Seek) -> Iterator[tuple[int, RowId, tuple[Value, ...]]]:
         """(place, row id in bound form, values) of the rows, locked, a statement at a time."""
@@ -176,7 +215,7 @@ class _Batch:
         for statement in compile_select(self.dialect, self.table, self.outputs, [seek], tail):
             for place, *held in self.connection.execute(text(statement.text), statement.parameters):
                 row_id = tuple(map(self.dialect.form, held[:width], self.row_id))
-                yield place, row_id, readable(self.dialect, self.all, held[width:])
+                yield place, row_id, readable(held[width:], self.readers)
 
     def _is(self, wanted: Key, held: Sequence[Value]) -> bool:
         return all(map(partial(same, self.dialect), self.all, wanted, held))

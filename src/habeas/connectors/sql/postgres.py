@@ -4,13 +4,14 @@ Every value travels as text and is cast to the column's own type without a lengt
 type loses citext and char comparisons, a cast with a length truncates and finds the wrong rows.
 """
 
-import time
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import psycopg
 from psycopg.types.json import set_json_loads
-from sqlalchemy import URL, Connection, Engine, ExceptionContext, PoolProxiedConnection, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from habeas.connectors.sql import postgres_catalog, postgres_values
 from habeas.connectors.sql.dialect import Dialect, Engines, Rows
@@ -18,6 +19,7 @@ from habeas.connectors.sql.failures import Condition, Diagnosis
 from habeas.connectors.sql.json_text import read_json
 from habeas.connectors.sql.postgres_nesting import PostgresNesting, whole_form
 from habeas.connectors.sql.postgres_types import INTEGERS, compare, compared_type, own_type, relation
+from habeas.connectors.sql.sessions import Sessions
 from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
 from habeas.connectors.sql.values import matched_form, postgres_form
 from habeas.domain.dataset import Match
@@ -32,9 +34,6 @@ _ROW_ID = (
 
 _JIT_SINCE = 110_000
 """Compiling a walk through documents costs a second, for tables in which it runs for a hundredth of one."""
-
-_REST = 1.0
-"""Seconds after which a pooled session is asked whether it still lives."""
 
 _STATES = {
     "3D000": Condition.NO_DATABASE,
@@ -78,7 +77,7 @@ class PostgresDialect(Dialect):
     def engines(self, secrets: Mapping[str, str], limits: Limits) -> Engines:
         """Reading sessions commit by themselves: one round trip for a statement instead of three."""
         read, write = _engine(secrets, limits, reads=True), _engine(secrets, limits, reads=False)
-        _Sessions(read, write)
+        Sessions(_lives, read, write)
         return Engines(read, write, read.execution_options(isolation_level="READ COMMITTED"))
 
     def form(self, value: Value, column: ColumnSketch, match: Match = Match.EXACT) -> Value | None:
@@ -240,34 +239,14 @@ def _engine(secrets: Mapping[str, str], limits: Limits, *, reads: bool) -> Engin
     return engine
 
 
-class _Sessions:
-    """Asks pooled sessions whether they still live: after a rest, and once another one was lost."""
-
-    def __init__(self, *engines: Engine) -> None:
-        self._lost = 0.0
-        for engine in engines:
-            event.listen(engine, "handle_error", self._note_loss)
-            event.listen(engine, "checkin", self._note_use)
-            event.listen(engine, "checkout", self._ping)
-
-    def _note_loss(self, context: ExceptionContext) -> None:
-        if context.is_disconnect:
-            self._lost = time.monotonic()
-
-    def _note_use(self, _connection: object, record: PoolProxiedConnection) -> None:
-        record.info["used"] = time.monotonic()
-
-    def _ping(self, connection: psycopg.Connection, record: PoolProxiedConnection, _proxy: object) -> None:
-        """Raising this error makes the pool connect anew."""
-        now = time.monotonic()
-        used = record.info.get("used", now)
-        if used > self._lost and now - used < _REST:
-            return
-        try:
-            connection.execute("SELECT 1")
-            connection.rollback()
-        except psycopg.Error as error:
-            raise DisconnectionError from error
+def _lives(session: DBAPIConnection) -> bool:
+    connection = cast(psycopg.Connection, session)
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _milliseconds(seconds: float) -> str:

@@ -106,7 +106,7 @@ class SqliteDialect(Dialect):
     def update(self, table: Table, key: Seek, columns: Sequence[ColumnSketch], after: Rows) -> Statement:
         sets = [f"{quote(column.name)} = :a{place}" for place, column in enumerate(columns)]
         return Statement(
-            f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} WHERE {_of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
+            f"UPDATE {qualified(table)} AS t SET {', '.join(sets)} WHERE {self._of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
             [
                 {f"a{n}": value for n, value in enumerate(new)} | {f"k{n}": value for n, value in enumerate(values)}
                 for (_, values), new in zip(key.rows, after, strict=True)
@@ -115,9 +115,13 @@ class SqliteDialect(Dialect):
 
     def delete(self, table: Table, key: Seek) -> Statement:
         return Statement(
-            f"DELETE FROM {qualified(table)} AS t WHERE {_of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
+            f"DELETE FROM {qualified(table)} AS t WHERE {self._of_key(key)}",  # noqa: S608  # identifiers quoted, values bound
             [{f"k{n}": value for n, value in enumerate(values)} for _, values in key.rows],
         )
+
+    def _of_key(self, key: Seek) -> str:
+        keys = [self.identity(column, f":k{place}") for place, column in enumerate(key.columns)]
+        return " AND ".join([*keys, *(f"t.{quote(column.name)} IS NULL" for column in key.nulls)])
 
     def settle(self, connection: Connection) -> None:
         """Deferred foreign keys are counted by SQLite and refused at COMMIT."""
@@ -141,10 +145,6 @@ class SqliteDialect(Dialect):
             return Diagnosis(Condition.DATA, "invalid UTF-8 in text")
         family = "_".join(name.split("_")[:2])
         return Diagnosis(_CONDITIONS.get(family, Condition.OTHER), name)
-
-
-def _of_key(key: Seek) -> str:
-    return " AND ".join(f"t.{quote(column.name)} = :k{place}" for place, column in enumerate(key.columns))
 
 
 def _engine(uri: str, begin: str, limits: Limits) -> Engine:

@@ -23,6 +23,7 @@ _NUMBER = re.compile(
 )
 """What PostgreSQL reads as a number; Python would also take 1_0 and digits of other scripts."""
 _INT64 = range(-(2**63), 2**63)
+_INT64_DIGITS = 19
 _TEXTUAL: tuple[type, ...] = (str, int, float, Decimal, uuid.UUID, dt.date, dt.time, dt.timedelta)
 _TEXTUAL += (ipaddress.IPv4Address, ipaddress.IPv6Address, ipaddress.IPv4Interface, ipaddress.IPv6Interface)
 _BOOLEANS = {"true": "true", "t": "true", "1": "true", "false": "false", "f": "false", "0": "false"}
@@ -94,6 +95,8 @@ def _integer(value: Value) -> str | None:
         return None
     if isinstance(value, str):
         number = int(value) if _WHOLE.fullmatch(value) else None
+    elif isinstance(value, Decimal) and value.adjusted() >= _INT64_DIGITS:
+        number = None  # to write 1e999999999 out would hold up the whole process
     else:
         number = int(value) if isinstance(value, int | float | Decimal) and value == int(value) else None
     return str(number) if number is not None and number in _INT64 else None
