@@ -120,7 +120,7 @@ class _Collection:
         self._delete = erasure.delete
         self._acts = erasure.delete or bool(erasure.maskings)
         counts = run.plan.shared_rows is not SharedRows.MASK
-        self._sharing = Sharing(run, node, known.spools) if counts else None
+        self._sharing = Sharing(run, node, known.spools, known.secrets) if counts else None
         reasons = sorted({str(omitted.reason) for omitted in erasure.omitted})
         self._message = "success" if self._acts else f"nothing was masked: {'; '.join(reasons)}"
         self._statement: str | None = None
