@@ -128,3 +128,11 @@ def test_rows_without_key_that_were_masked_before_are_a_persons_own_still(start:
     assert engine.counts(ann)["t:people"]["changed"] == 1
     assert engine.counts(ann)["t:addresses"]["changed"] == 1
     assert town.streets() == [None, "Oak"]
+
+
+@pytest.mark.parametrize(("shared", "changed"), [(SharedRows.REPORT, 2), (SharedRows.SKIP, 0)])
+def test_every_copy_of_a_row_without_key_counts(start: Start, town: Town, shared: SharedRows, changed: int) -> None:
+    town.make(KEYED, THREE, "(10, 'Elm'), (10, 'Elm')", addresses="id int, street text")
+    told = erase(start(), town, shared, addresses=[field("id"), ADDRESSES[1]])
+    assert told == {"changed": changed, "shared": 2}
+    assert town.streets() == (["Elm"] * 2 if changed == 0 else [None] * 2)
