@@ -36,7 +36,7 @@ class Engine:
         self.application = bootstrap.build(settings, extra_types={"memory": memory, "archive": archive})
         self.context = self.application.context
         self.stopping = threading.Event()
-        done(storages.save_storages(self.context, [storages.StorageDraft(name="local", key="local", type="local")]))
+        self.store("local")
 
     def close(self) -> None:
         bootstrap.close(self.application)
@@ -45,6 +45,11 @@ class Engine:
         """Connect a connector object under `key`; plugging again replaces it."""
         self.connectors[key] = connector
         self.connect(key, "memory", {"name": key}, access=access)
+
+    def store(self, key: str, package_format: str = "json") -> None:
+        """A storage for packages in a folder of the data directory."""
+        draft = storages.StorageDraft(name=key, key=key, type="local", format=package_format)
+        done(storages.save_storages(self.context, [draft]))
 
     def connect(
         self, key: str, kind: str, secrets: Mapping[str, str], *, access: str = "write", disabled: bool = False

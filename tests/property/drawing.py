@@ -11,9 +11,15 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from pools import CATEGORIES, INTEGERS, MAILS, NOTES, ODD, OVERRIDES, PHONES, REALS, TEXTS, one_in
+from shapes import draw_inside, draw_nested, order_members
 from worlds import (
+    ANY,
     BYTES,
+    FORMATS,
     INTEGER,
+    JSONB,
+    OBJECT,
     POLICIES,
     REAL,
     TEXT,
@@ -26,29 +32,15 @@ from worlds import (
     World,
 )
 
-INTEGERS = (0, 0, 1, 1, 2, 7, -1, 2**40)
-REALS = (0.0, 1.0, 1.5, -2.25, 10.0)
-TEXTS = ("0", "1", "", "é", "7", "01", " 1", "1.0", "1.5", "1_0", "e\u0301", "𝔘", "o'b", "%_", "9" * 20)
-MAILS = (*("u0@example.com", "u1@example.com") * 2, *(f"u{number}@example.com" for number in range(2, 7)))
-MAILS += ("U1@Example.com", "Üwe@example.com", "üwe@example.com")
-PHONES = ("+4930123", "+49 30 123", "+49-30-123", "+15550100", "+1 (555) 0100")
-NOTES = (*TEXTS, "Müller", "long enough to be cut somewhere", "MASKED")
-CATEGORIES = (
-    *("user", "user.contact.email", "user.contact", "user.content", "user.content.private", "user.device.cookie"),
-    *("user.device.cookie_id", "user.name", "system.operations", None),
-)
-OVERRIDES: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("null_rewrite", {}),
-    ("string_rewrite", {"rewrite_value": "own"}),
-    ("preserve", {}),
-)
 KEYS = ((INTEGER,), (TEXT,), (INTEGER, TEXT), (TEXT, INTEGER), (INTEGER, INTEGER), ())
 LINKED = (*(INTEGER, TEXT) * 3, REAL)
+LINKABLE = ("k0", "k1", "p", "q", "mail", "tags", "list")
 IDENTITIES = {"mail": "email", "phone": "phone_number", "card": "card"}
 KINDS = (*(("email",),) * 4, ("email", "card"), ("phone_number",), ("card", "phone_number"))
-ODD = ' ö"%s:x'
-"""What is hung on names in some worlds."""
-
+OFTEN = (*POLICIES, *("null_report", "hash_skip") * 2)
+"""Policies, those that count who else owns a row more often than others."""
+PACKAGE_KEYS = ("k" * 16, "ß" * 12, "0123456789abcdef" * 2)
+"""Of 16, 24 and 32 bytes."""
 SEEDS = st.integers(0, 2**63 - 1)
 UNSHRUNK = settings(
     deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.reuse, Phase.generate)
@@ -56,51 +48,58 @@ UNSHRUNK = settings(
 """For seeds: another seed is no smaller world."""
 
 
-def one_in(random: Random, count: int) -> bool:
-    return random.randrange(count) == count - 1
-
-
-def draw_world(random: Random, policies: Sequence[str] = tuple(POLICIES)) -> World:
-    """A world with steps under some of these policies."""
-    databases = tuple(_draw_database(random) for _ in range(random.randint(1, 3)))
+def draw_world(random: Random, policies: Sequence[str] = OFTEN) -> World:
+    """A world with steps under some of these policies; every third has few collections with many links inside."""
+    tangled = one_in(random, 3)
+    databases = tuple(_draw_database(random, nested=tangled) for _ in range(random.randint(1, 3)))
     datasets = [f"d{number}" for number in range(random.randint(len(databases), 3))]
     home = {key: number % len(databases) for number, key in enumerate(datasets)}
     ending = ODD if one_in(random, 4) else ""
-    count = random.choice((1, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11, 12))
+    count = random.randint(2, 4) if tangled else random.choice((1, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11, 12))
     addresses = [(random.choice(datasets), f"c{number:02}{ending.replace(':', '')}") for number in range(count)]
     collections = tuple(
-        _draw_collection(
-            random, address, ending, server=databases[home[address[0]]].kind != "sqlite", rooted=number == 0
-        )
+        _draw_collection(random, address, ending, store=databases[home[address[0]]].kind, rooted=number == 0)
         for number, address in enumerate(addresses)
     )
     used = sorted({address[0] for address in addresses})
     return World(
         databases,
         home,
-        tuple(replace(item, after=_draw_after(random, item.address, addresses)) for item in collections),
-        tuple(_draw_links(random, collections)),
+        tuple(
+            replace(
+                item,
+                after=_draw_after(random, item.address, addresses),
+                erase_after=_draw_after(random, item.address, addresses),
+            )
+            for item in collections
+        ),
+        tuple(_draw_links(random, collections, tangled=tangled)),
         {used[-1]: (used[0],)} if len(used) > 1 and one_in(random, 15) else {},
         tuple(_draw_step(random, policies) for _ in range(random.randint(1, 3))),
     )
 
 
-def _draw_database(random: Random) -> Database:
+def _draw_database(random: Random, *, nested: bool) -> Database:
+    """`nested`: it is to hold documents."""
     read_only = one_in(random, 15)
-    kind = random.choice(("sqlite", "sqlite", "postgres", "postgres", "duckdb", "mariadb"))
+    flat = ("sqlite", "sqlite", "mariadb", "mariadb")
+    kind = random.choice(("postgres", "postgres", "postgres", "duckdb", *flat[4 * nested :]))
     if kind in ("sqlite", "duckdb"):
         return Database(kind, read_only=read_only)
     return Database(kind, random.randrange(2), one_in(random, 2), read_only)
 
 
-def _draw_collection(random: Random, address: Address, ending: str, *, server: bool, rooted: bool) -> Collection:
+def _draw_collection(random: Random, address: Address, ending: str, *, store: str, rooted: bool) -> Collection:
     """`rooted`: it is to hold an e-mail identity."""
     types = random.choice(KEYS)
-    keys = [Column(f"k{place}", kind, nullable=False, category="user.unique_id") for place, kind in enumerate(types)]
+    keys = [
+        Column(f"k{place}{ending}", kind, nullable=False, category="user.unique_id") for place, kind in enumerate(types)
+    ]
     columns = [
         _draw_column(random, name, rooted=rooted) for name in ("mail", "phone", "card", "p", "q", "note", "size")
     ]
-    columns = [*keys, *columns, Column("hidden", TEXT, declared=False)]
+    columns = [*keys, *(replace(column, name=column.name + ending) for column in columns)]
+    columns += [*draw_nested(random, store, ending), Column(f"hidden{ending}", TEXT, declared=False)]
     rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
     for place in range(random.randint(2 if rooted else 0, random.choice((4, 8, 14)))):
         row = tuple(_draw_cell(random, column, place) for column in columns)
@@ -111,12 +110,14 @@ def _draw_collection(random: Random, address: Address, ending: str, *, server: b
     in_store = bool(keys) and not one_in(random, 4)
     return Collection(
         address,
-        tuple(column.name + ending for column in keys),
+        tuple(column.name for column in keys),
         in_store,
-        server or not in_store or one_in(random, 2),
-        tuple(replace(column, name=column.name + ending) for column in columns),
+        store != "sqlite" or not in_store or one_in(random, 2),
+        tuple(columns),
         tuple(rows_given),
         skipped=one_in(random, 30),
+        category=random.choice(CATEGORIES) if one_in(random, 12) else None,
+        delete=one_in(random, 10),
     )
 
 
@@ -146,10 +147,18 @@ def _draw_column(random: Random, name: str, *, rooted: bool) -> Column:
 
 def _draw_cell(random: Random, column: Column, place: int) -> Any:
     """A value of the column; one that the store keeps unique holds the place of its row."""
-    if column.name == "hidden":
+    name = column.name.removesuffix(ODD)
+    if name == "hidden":
         return "stays"
     if column.nullable and one_in(random, 6):
         return None
+    if column.is_nested:
+        held = draw_inside(random, column)
+        if held is None or held is ...:
+            if column.nullable:
+                return None
+            return [] if column.array else {inner.name: None for inner in column.fields if column.type == OBJECT}
+        return order_members(held) if column.type == JSONB else held
     pools: dict[str, Sequence[Any]] = {"mail": MAILS, "phone": PHONES, "note": NOTES}
     kinds: dict[str, Sequence[Any]] = {
         INTEGER: INTEGERS,
@@ -157,34 +166,37 @@ def _draw_cell(random: Random, column: Column, place: int) -> Any:
         REAL: REALS,
         BYTES: (b"", b"\x00\xff"),
     }
-    value = random.choice(pools.get(column.name, kinds[column.type]))
+    value = random.choice(pools.get(name, kinds[column.type]))
     return f"{value}-{place}" if column.unique else value
 
 
-def _draw_links(random: Random, collections: Sequence[Collection]) -> list[Link]:
+def _draw_links(random: Random, collections: Sequence[Collection], *, tangled: bool) -> list[Link]:
     """A way to most collections, and some links anywhere: forward, back, to themselves."""
     count = len(collections)
     ends = [(random.randrange(target), target) for target in range(1, count) if not one_in(random, 10)]
-    ends += [(random.randrange(count), random.randrange(count)) for _ in range(random.randint(0, 1 + count // 2))]
+    more = 2 * count if tangled else 1 + count // 2
+    ends += [(random.randrange(count), random.randrange(count)) for _ in range(random.randint(0, more))]
     links: dict[tuple[Any, ...], Link] = {}
     for source, target in ends:
-        here = _draw_end(random, collections[source], None)
-        there = _draw_end(random, collections[target], None if one_in(random, 4) else here)
-        places = (collections[source].address, here.name), (collections[target].address, there.name)
+        here, kind = _draw_end(random, collections[source], None, tangled=tangled)
+        there, _ = _draw_end(random, collections[target], None if one_in(random, 4) else kind, tangled=tangled)
+        places = (collections[source].address, here), (collections[target].address, there)
         undirected = source != target and one_in(random, 3)
         declared = random.choice(((1, 0), (0, 1), (1, 1), (2, 0), (0, 2)))
         links.setdefault((*places, undirected), Link(*places, undirected, *declared))
     return list(links.values())
 
 
-def _draw_end(random: Random, collection: Collection, like: Column | None) -> Column:
-    """A column that may be linked, of the type of `like` where the collection has one."""
+def _draw_end(random: Random, collection: Collection, like: str | None, *, tangled: bool) -> tuple[str, str]:
+    """The path of what may be linked and its type, one like the other and inside where the collection has one."""
     able = [
-        column
-        for column in collection.columns
-        if column.type != BYTES and column.name.removesuffix(ODD) in ("k0", "k1", "p", "q", "mail")
+        (path, column.type)
+        for path, column in collection.paths().items()
+        if column.name.removesuffix(ODD) in LINKABLE and column.type != BYTES
     ]
-    return random.choice([c for c in able if like is not None and c.type == like.type] or able)
+    alike = [end for end in able if like is not None and (end[1] == like or ANY in (end[1], like))] or able
+    inside = [end for end in alike if collection.column(end[0].partition(".")[0]).is_nested]
+    return random.choice(inside if inside and random.randrange(4 if tangled else 2) else alike)
 
 
 def _draw_after(random: Random, address: Address, addresses: Sequence[Address]) -> tuple[Address, ...]:
@@ -198,7 +210,8 @@ def _draw_step(random: Random, policies: Sequence[str]) -> Step:
     kinds = random.choice(KINDS)
     size = random.randint(1, 50) if one_in(random, 4) else random.randint(1, 5)
     people = [{kind: _draw_identity(random, kind) for kind in kinds} for _ in range(size)]
-    return Step(random.choice(policies), tuple(people))
+    key = random.choice(PACKAGE_KEYS) if one_in(random, 3) else None
+    return Step(random.choice(policies), tuple(people), random.choice(FORMATS), key)
 
 
 def _draw_identity(random: Random, kind: str) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """Worlds: what random schemas, rows, policies and people are made of. How they are drawn is in `drawing`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,13 +8,17 @@ Address = tuple[str, str]
 """Dataset, collection."""
 
 Row = dict[str, Any]
-"""Values by column name, as the drivers give them."""
+"""Values by column name, as the drivers give them; numbers in documents are int or Decimal."""
 
 Person = Mapping[str, tuple[Any, ...]]
 """Values by identity kind."""
 
 INTEGER, TEXT, REAL, BYTES = "integer", "text", "real", "bytes"
+JSON, JSONB = "json", "jsonb"
+"""Documents: as text, members in the order written; and as the store's own form."""
 
+OBJECT, ANY = "object", "any"
+"""A typed object, and what stands inside of a document."""
 
 Secrets = Mapping[str, Mapping[str, str]]
 """Strategy → kind → secret, of one request."""
@@ -22,7 +26,10 @@ Secrets = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Column:
-    """`type`, `nullable`, `unique` and `length` are the store's; the rest is what the dataset says."""
+    """`type`, `nullable`, `unique` and `length` are the store's; the rest is what the dataset says.
+
+    `fields`: what is inside of objects; `array`: it holds elements of this type.
+    """
 
     name: str
     type: str
@@ -37,6 +44,25 @@ class Column:
     match: str | None = None
     read_only: bool = False
     override: tuple[str, Mapping[str, Any]] | None = None
+    fields: tuple["Column", ...] = ()
+    array: bool = False
+    all_elements: bool = False
+
+    @property
+    def is_document(self) -> bool:
+        return self.type in (JSON, JSONB)
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether there are places inside of what the store keeps."""
+        return self.array or self.is_document or self.type == OBJECT
+
+    def below(self, above: str = "") -> Iterator[tuple[str, "Column"]]:
+        """The column and all that is declared inside of it, by path."""
+        yield above + self.name, self
+        for inner in self.fields:
+            if inner.declared:
+                yield from inner.below(f"{above}{self.name}.")
 
 
 @dataclass(frozen=True)
@@ -51,9 +77,23 @@ class Collection:
     rows: tuple[tuple[Any, ...], ...]
     after: tuple[Address, ...] = ()
     skipped: bool = False
+    category: str | None = None
+    erase_after: tuple[Address, ...] = ()
+    delete: bool = False
 
-    def column(self, name: str) -> Column:
-        return next(column for column in self.columns if column.name == name)
+    def column(self, path: str) -> Column:
+        """The column, or what is inside of one, at a dotted path."""
+        return self.paths()[path]
+
+    def paths(self) -> dict[str, Column]:
+        """All that is declared, at every depth."""
+        return {path: inner for column in self.columns if column.declared for path, inner in column.below()}
+
+    def narrows(self, path: str) -> bool:
+        """Whether arrays are cut to the elements that were found by this path."""
+        names, paths = path.split("."), self.paths()
+        way = [paths[".".join(names[: depth + 1])] for depth in range(len(names))]
+        return way[0].is_nested and not any(column.all_elements for column in way)
 
 
 @dataclass(frozen=True)
@@ -85,10 +125,15 @@ class Database:
 
 @dataclass(frozen=True)
 class Step:
-    """People whose requests under one policy are submitted together; all are given by the same kinds."""
+    """People whose requests under one policy are submitted together; all are given by the same kinds.
+
+    Packages come in a `format`, encrypted when there is a `key`.
+    """
 
     policy: str
     people: tuple[Person, ...]
+    format: str = "json"
+    key: str | None = None
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -120,8 +165,10 @@ class PolicyFacts:
     erasure: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     strict: bool = False
+    shared: str = "mask"
 
 
+FORMATS = ("json", "csv")
 ALL = ("user",)
 ENDING = {"format_preservation": {"suffix": "@masked.example"}}
 POLICIES: Mapping[str, PolicyFacts] = {
@@ -129,12 +176,14 @@ POLICIES: Mapping[str, PolicyFacts] = {
     "give_contact": PolicyFacts(access=("user.contact", "user.device.cookie")),
     "give_strict": PolicyFacts(access=("user", "system"), strict=True),
     "null": PolicyFacts(erasure={"null_rewrite": ALL}),
+    "null_report": PolicyFacts(erasure={"null_rewrite": ALL}, shared="report"),
     "rewrite": PolicyFacts(erasure={"string_rewrite": ALL}, configuration={"rewrite_value": "7"}),
     "rewrite_ending": PolicyFacts(
         erasure={"string_rewrite": ("user.contact", "user.content")},
         configuration={"rewrite_value": "größer", **ENDING},
     ),
     "hash": PolicyFacts(erasure={"hash": ("user", "system")}),
+    "hash_skip": PolicyFacts(erasure={"hash": ALL}, shared="skip"),
     "hash_512": PolicyFacts(erasure={"hash": ALL}, configuration={"algorithm": "SHA-512", **ENDING}),
     "random": PolicyFacts(erasure={"random_string_rewrite": ALL}, configuration={"length": 20, **ENDING}),
     "aes": PolicyFacts(erasure={"aes_encrypt": ("user", "system")}, configuration={"mode": "GCM", **ENDING}),

@@ -120,7 +120,7 @@ class _Collection:
         self._delete = erasure.delete
         self._acts = erasure.delete or bool(erasure.maskings)
         counts = run.plan.shared_rows is not SharedRows.MASK
-        self._sharing = Sharing(run, node, known.spools) if counts else None
+        self._sharing = Sharing(run, node, known.spools, known.secrets) if counts else None
         reasons = sorted({str(omitted.reason) for omitted in erasure.omitted})
         self._message = "success" if self._acts else f"nothing was masked: {'; '.join(reasons)}"
         self._statement: str | None = None
@@ -193,9 +193,10 @@ class _Collection:
             return batch
         others = try_again(self._run, partial(self._sharing.count, batch), partial(self._report_retry, batch))
         skip = self._run.plan.shared_rows is SharedRows.SKIP
-        for tally in (self._tallies[o] for place in others for o in batch[place].ordinals if o in self._tallies):
-            tally.shared += 1
-            tally.found += skip
+        for owned in (batch[place] for place in others):
+            for tally in (self._tallies[ordinal] for ordinal in owned.ordinals if ordinal in self._tallies):
+                tally.shared += owned.copies
+                tally.found += owned.copies * skip
         return [owned for place, owned in enumerate(batch) if place not in others] if skip else batch
 
     def _rows(self) -> Iterator[Row]:
