@@ -8,8 +8,14 @@ from pathlib import Path
 from documents import ROOT
 
 SMALL = {
-    **{"customers": 240, "requests": 12, "repeat": 1, "batch": 40, "collections": 6},
-    **{"crowd": 40, "rows": 4_000, "seconds": 1},
+    "customers": 240,
+    "requests": 12,
+    "repeat": 1,
+    "batch": 40,
+    "collections": 6,
+    "crowd": 40,
+    "rows": 4_000,
+    "seconds": 1,
 }
 BESIDE_HAND = ("one access", "one erasure", "12 accesses", "12 erasures")
 CROWD = ("40 accesses", "40 erasures")
