@@ -54,7 +54,7 @@ def undisturbed(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPa
 def wide_undisturbed(
     postgres_server: PostgresServer, mariadb_server: MariaDbServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Outcome:
-    """The twin of the wide shop. Ask for it before the shop, which takes its databases."""
+    """The twin of the wide shop, which takes its databases: this is made before, as it is the session's."""
     folder = tmp_path_factory.mktemp("wide-twin")
     shop = WideShop(folder, postgres_server, mariadb_server)
     with HabeasServer(folder / "data", environment=PACE) as server, server.client() as http:

@@ -32,8 +32,8 @@ UPLOADS = frozenset({UPLOAD_BEGUN, PART_SENT, BEFORE_UPLOAD, AFTER_UPLOAD})
 
 KINDS = frozenset({BEFORE_COMMIT, AFTER_COMMIT, BEFORE_RECORD, AFTER_RECORD, PACKAGE_HALF, PACKAGE_WHOLE, PACKAGE_KEPT})
 
-_IN_JSON, _IN_ZIP = 3, 16
-"""One of so many writes to a package is a moment. A member of a zip takes three, of which each has its turn."""
+_IN_JSON, _IN_ZIP = 3, 32
+"""One of so many writes to a package is a moment. A member of a zip takes many, of which each has its turn."""
 
 PassMoment = Callable[[str, str], None]
 

@@ -13,7 +13,7 @@ from tests.engine import Engine, opened
 from habeas.store import tables
 from servers.postgres import PostgresServer
 
-QUICK = {"lease_seconds": 30, "batch_rows": 2, "visits": 1}
+QUICK = {"lease_seconds": 30, "visits": 1}
 """One visit after the other, so that moments come in the same order every time."""
 
 MASKS = {"hmac": ["user.contact"], "null_rewrite": ["user.demographic", "user.device"]}
@@ -22,6 +22,7 @@ MASKS = {"hmac": ["user.contact"], "null_rewrite": ["user.demographic", "user.de
 class _Shop(Protocol):
     storage: str
     details: Mapping[str, Any]
+    batch_rows: int
 
     def reset(self) -> None: ...
     def connect(self, engine: Engine) -> None: ...
@@ -98,7 +99,7 @@ class Scene:
         return {path.name: path.read_bytes() for path in self._now.glob("packages/*") if path.is_file()}
 
     def _open(self) -> AbstractContextManager[Engine]:
-        return opened(self._now, self._url, **QUICK)
+        return opened(self._now, self._url, batch_rows=self._shop.batch_rows, **QUICK)
 
 
 def _end_leases(engine: Engine) -> None:

@@ -164,6 +164,7 @@ class EmbeddedShop:
     """A small shop of the same shape in an SQLite file, which counts its writes too."""
 
     storage = "local"
+    batch_rows = 2
     details: Mapping[str, Any] = {}
     """Of requests, beside their identities."""
 

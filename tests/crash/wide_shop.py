@@ -41,6 +41,7 @@ class WideShop:
     """A fresh shop; its files are in `folder`. There is one at a time: it replaces the one before."""
 
     storage = "archive"
+    batch_rows = 3
     details: Mapping[str, Any] = {"encryption_key": PACKAGE_KEY}
     """Of requests, beside their identities."""
 
