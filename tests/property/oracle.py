@@ -172,7 +172,7 @@ class State:
             item, policy = self.world.collection(address), erasure.policy
             maskings = list_maskings(item, policy)
             acts = is_targeted(item, policy) if item.delete else bool(maskings)
-            if not acts or self.world.database(address).read_only or not self._can_find(item, erasure, maskings):
+            if not acts or self.world.database(address).read_only or not self.can_find(item, erasure.route, maskings):
                 continue
             for number in list(self.rows[address]):
                 owners = sorted(request for request, rows in erasure.found.items() if number in rows[address])
@@ -181,6 +181,13 @@ class State:
                     for request in owners:
                         effects[request].setdefault(":".join(address), Effect()).add(effect)
         return effects
+
+    def can_find(self, item: Collection, route: Route, maskings: Sequence[Masking]) -> bool:
+        """Rows without key are found again by all that was read of them, and only if that was all of them."""
+        if item.key:
+            return True
+        nested = any(masking.inside or masking.column.is_nested for masking in maskings)
+        return not self._cutting(item.address, route) and (item.delete or not nested)
 
     def _erase_row(
         self, number: int, owners: Sequence[str], item: Collection, maskings: Sequence[Masking], erasure: Erasure
@@ -197,13 +204,6 @@ class State:
         before, rows[number] = rows[number], mask_row(item, rows[number], maskings, own, erasure.secrets[owners[0]])
         same = spell(rows[number]) == spell(before)
         return Effect(not same, same, shared)
-
-    def _can_find(self, item: Collection, erasure: Erasure, maskings: Sequence[Masking]) -> bool:
-        """Rows without key are found again by all that was read of them, and only if that was all of them."""
-        if item.key:
-            return True
-        nested = any(masking.inside or masking.column.is_nested for masking in maskings)
-        return not self._cutting(item.address, erasure.route) and (item.delete or not nested)
 
     def _list_others(
         self, address: Address, number: int, own: Sequence[frozenset[Position]], erasure: Erasure

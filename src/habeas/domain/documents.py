@@ -126,7 +126,7 @@ class Rewrite:
     def apply(self, held: object) -> Rewritten:
         """The value that the column must hold now."""
         done = Rewritten()
-        kept = [_Kept(one.original, one.after, _tree(one.matched)) for one in self.versions]
+        kept = [_Kept(one.original, one.after, _tree(one.matched), n) for n, one in enumerate(self.versions)]
         done.value = _rewrite(held, kept, _tree(self.paths), done)
         return done
 
@@ -195,11 +195,15 @@ def _choose(value: object, tree: _Tree) -> object:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A part of a version that may be what stands here now; `original` is `_NOTHING` where there was nothing."""
+    """A part of a version that may be what stands here now; `original` is `_NOTHING` where there was nothing.
+
+    `version`: the number of the one it is a part of.
+    """
 
     original: object
     after: object
     matched: _Tree = field(default_factory=dict)
+    version: int = -1
 
     @property
     def is_part(self) -> bool:
@@ -209,13 +213,16 @@ class _Kept:
     def below(self, name: str) -> "_Kept":
         original = self.original.get(name, _NOTHING) if isinstance(self.original, Mapping) else _NOTHING
         after = self.after.get(name) if isinstance(self.after, Mapping) else None
-        return _Kept(original, after, self.matched.get(name, {}))
+        return _Kept(original, after, self.matched.get(name, {}), self.version)
 
     def elements(self) -> list["_Kept"]:
         if not isinstance(self.original, list) or not isinstance(self.after, list):
             return []
         pairs = zip(self.original, self.after, strict=True)
-        return [_Kept(original, after, self.matched.get(index, {})) for index, (original, after) in enumerate(pairs)]
+        return [
+            _Kept(original, after, self.matched.get(index, {}), self.version)
+            for index, (original, after) in enumerate(pairs)
+        ]
 
     def is_found_in(self, element: object) -> bool:
         """Whether an element holds every value by which this one was the person's."""
@@ -257,8 +264,12 @@ def _rewrite(held: object, kept: list[_Kept], tree: _Tree, done: Rewritten) -> o
 
 
 def _rewrite_elements(held: list[object], kept: list[_Kept], tree: _Tree, done: Rewritten) -> list[object]:
-    """Elements that are nobody's of those kept stay as they are."""
-    whole = [one for one in kept if not one.is_part]
+    """Elements that are nobody's of those kept stay as they are.
+
+    An element may be several of one person's: if one of these holds a part of the array, a part is all that is theirs.
+    """
+    cut = {one.version for one in kept if one.is_part}
+    whole = [one for one in kept if not one.is_part and one.version not in cut]
     free = [element for one in whole for element in one.elements()] or [_Kept(_NOTHING, None)] * bool(whole)
     bound = [element for one in kept if one.is_part for element in one.elements()]
     originals = {mark(one.original): one for one in reversed((*free, *bound))}

@@ -57,6 +57,18 @@ def test_several_entries_narrow_together() -> None:
     assert narrow(row, found)[0] == narrow(row, reversed(found))[0] == both
 
 
+def test_in_an_element_that_others_edited_the_elements_of_others_stay() -> None:
+    """N06: edited, it may be either of Ann's two; of its array only what was hers by a value is."""
+    row = {"a": [{"who": "ann", "text": "t1", "likes": ["u1", "u2"]}, {"who": "ann", "text": "t2", "likes": ["u3"]}]}
+    own, positions = narrow(row, [*find(row, "a.who", ["ann"]), *find(row, "a.likes", ["u1"])])
+    after = map_places(own, ("a", "likes"), lambda _: None)
+    held = {"a": [{"who": "ann", "text": "edited", "likes": ["u1", "u2"]}, row["a"][1]]}
+    done = Rewrite((("a", "likes"),), (Version(own, after, positions),)).apply(held)
+    assert done.value == {
+        "a": [{"who": "ann", "text": "edited", "likes": [None, "u2"]}, {"who": "ann", "text": "t2", "likes": [None]}]
+    }
+
+
 def test_wanted_values_have_the_type_of_the_field() -> None:
     """N16: numbers that arrive at an array of texts are cast before they are looked for."""
     row = {"codes": ["123", "9"]}
