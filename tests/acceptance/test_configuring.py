@@ -139,7 +139,7 @@ def test_a_storage_in_use_stays_and_a_key_must_fit(landscape: Landscape) -> None
 
 @pytest.mark.parametrize(
     "storage",
-    [{"type": "s3"}, {"format": "csv"}, {"details": {"bucket": "x"}}, {"details": {"path": "relative"}},
+    [{"type": "s3"}, {"format": "html"}, {"details": {"bucket": "x"}}, {"details": {"path": "relative"}},
      {"details": {"path": "/\x00"}}],
 )  # fmt: skip
 def test_a_storage_that_cannot_work_is_refused(landscape: Landscape, storage: dict[str, Any]) -> None:

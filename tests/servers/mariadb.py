@@ -90,6 +90,7 @@ class MariaDbServer:
     def start(self, deadline: float = 60.0) -> None:
         """Start and wait until it answers, at most `deadline` seconds."""
         places = [f"--datadir={self._folder / 'data'}", f"--socket={self._folder / 'socket'}"]
+        places.append(f"--tmpdir={self._folder}")  # what a killed server leaves in a common one is in others' way
         files = [f"--pid-file={self._folder / 'pid'}", f"--init-file={self._folder / 'account.sql'}"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

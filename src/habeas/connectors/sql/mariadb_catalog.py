@@ -31,12 +31,13 @@ ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME, t.INDEX_NAME, t.SEQ_IN_INDEX"""
 
 _FOREIGN = """
 SELECT t.TABLE_SCHEMA, t.TABLE_NAME, t.CONSTRAINT_NAME, t.COLUMN_NAME, t.REFERENCED_TABLE_SCHEMA,
-  t.REFERENCED_TABLE_NAME, t.REFERENCED_COLUMN_NAME, r.UPDATE_RULE
-FROM information_schema.KEY_COLUMN_USAGE AS t
-JOIN information_schema.REFERENTIAL_CONSTRAINTS AS r ON r.CONSTRAINT_SCHEMA = t.CONSTRAINT_SCHEMA
-  AND r.CONSTRAINT_NAME = t.CONSTRAINT_NAME AND r.TABLE_NAME = t.TABLE_NAME
-WHERE t.REFERENCED_TABLE_NAME IS NOT NULL AND {here}
-ORDER BY t.TABLE_SCHEMA, t.TABLE_NAME, t.CONSTRAINT_NAME, t.ORDINAL_POSITION"""
+  t.REFERENCED_TABLE_NAME, t.REFERENCED_COLUMN_NAME, t.ORDINAL_POSITION
+FROM information_schema.KEY_COLUMN_USAGE AS t WHERE t.REFERENCED_TABLE_NAME IS NOT NULL AND {here}"""
+
+_RULES = """
+SELECT t.CONSTRAINT_SCHEMA, t.TABLE_NAME, t.CONSTRAINT_NAME, t.UPDATE_RULE
+FROM information_schema.REFERENTIAL_CONSTRAINTS AS t WHERE {here}"""
+"""Not joined by the store: a join of these two has been seen to end a MariaDB server under load."""
 
 _DOCUMENTS = """
 SELECT t.CONSTRAINT_SCHEMA, t.TABLE_NAME, t.CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS AS t
@@ -77,6 +78,7 @@ def _folds(connection: Connection) -> bool:
 def _describe(connection: Connection, here: str, names: dict[str, str]) -> tuple[TableSketch, ...]:
     tables = _read(connection, _TABLES, here, names)
     columns, unique, foreign = (_read(connection, query, here, names) for query in (_COLUMNS, _UNIQUE, _FOREIGN))
+    rules = _read(connection, _RULES, here, names, "CONSTRAINT_SCHEMA")
     documents: Rows = {}
     if getattr(connection.dialect, "is_mariadb", False):
         documents = _read(connection, _DOCUMENTS, here, names, "CONSTRAINT_SCHEMA")
@@ -87,7 +89,7 @@ def _describe(connection: Connection, here: str, names: dict[str, str]) -> tuple
             columns=tuple(_column(row, documents.get(place, ())) for row in columns.get(place, ())),
             primary_key=next(iter(_indexes(unique.get(place, ()), primary=True)), ()),
             unique=tuple(_indexes(unique.get(place, ()), primary=False)),
-            foreign_keys=tuple(_foreign_keys(foreign.get(place, ()))),
+            foreign_keys=tuple(_foreign_keys(foreign.get(place, ()), rules.get(place, ()))),
             locatable=rows[0][2] != "VIEW",
             obstacle=_obstacle(*rows[0][2:]),
         )
@@ -140,17 +142,18 @@ def _indexes(rows: Sequence[Sequence[Any]], *, primary: bool) -> list[tuple[str,
     return [tuple(column or "" for column, _ in parts) for parts in whole]
 
 
-def _foreign_keys(rows: Sequence[Sequence[Any]]) -> list[ForeignKeySketch]:
+def _foreign_keys(rows: Sequence[Sequence[Any]], rules: Sequence[Sequence[Any]]) -> list[ForeignKeySketch]:
     found: dict[str, list[Sequence[Any]]] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row[2], row[7])):
         found.setdefault(row[2], []).append(row)
+    cascading = {rule[2] for rule in rules if rule[3] == "CASCADE"}
     return [
         ForeignKeySketch(
             columns=tuple(row[3] for row in parts),
             target_schema=parts[0][4],
             target_table=parts[0][5],
             target_columns=tuple(row[6] for row in parts),
-            cascades=parts[0][7] == "CASCADE",
+            cascades=name in cascading,
         )
-        for parts in found.values()
+        for name, parts in found.items()
     ]
