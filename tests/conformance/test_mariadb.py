@@ -757,7 +757,7 @@ def test_a_transaction_left_idle_is_ended(run: Run, ask: Ask, secrets: dict[str,
         until = time.monotonic() + 20
         while ask("SELECT count(*) FROM information_schema.innodb_trx") != [(0,)]:
             assert time.monotonic() < until, "the server did not end the transaction"
-            time.sleep(0.05)
+            time.sleep(0.2)  # asked more often, the server answers from its cache for ever
 
     with expect(SystemUnavailable):
         made.erase(batch, wait_until_ended)
