@@ -108,6 +108,7 @@ connections = sa.Table(
     sa.Column("last_test_at", Instant),
     sa.Column("last_test_succeeded", sa.Boolean),
     *_stamps(),
+    sa.Column("paused_at", Instant),  # nothing is asked of it; what needs it waits
 )
 
 datasets = sa.Table(
@@ -242,6 +243,7 @@ runs = sa.Table(
     _counter("claims"),  # since something was last finished: a run that kills its workers is stopped
     sa.Column("lease_until", sa.Double),  # epoch seconds by the ledger's clock
     *_stamps(),
+    sa.Column("waits_for", sa.String(256)),  # not due while this connection is paused
 )
 
 members = sa.Table(
@@ -335,4 +337,18 @@ schedules = sa.Table(
     metadata,
     _key("job"),
     sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
+    sa.Column("ran_at", Instant),  # when it last came to its end
+    sa.Column("done", sa.Integer),  # how much it did then
+)
+
+workers = sa.Table(
+    "worker",
+    metadata,
+    sa.Column("id", sa.String(128), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),  # server | worker
+    sa.Column("version", sa.String(32), nullable=False),
+    sa.Column("threads", sa.Integer, nullable=False),  # runs it carries at once; 0: it only serves
+    sa.Column("keys", sa.JSON, nullable=False),  # names of the encryption keys it has
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),  # epoch seconds by the ledger's clock
 )
