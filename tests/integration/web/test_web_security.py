@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from tests.integration.web.conftest import Caller, sign_in
 from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, MovableClock
 
+from habeas import __version__
 from habeas.execution.context import Context
 
 OPEN = {
@@ -176,7 +177,7 @@ def test_a_fault_is_answered_with_a_reference_and_logged_without_its_words(
 
 
 def test_a_ledger_that_does_not_answer_is_503(context: Context, root: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert root("GET", "/health").json() == {"webserver": "healthy", "database": "healthy", "version": "0.1.0"}
+    assert root("GET", "/health").json() == {"webserver": "healthy", "database": "healthy", "version": __version__}
 
     def refuse(*args: object) -> None:
         raise OperationalError("SELECT secret", {}, Exception("ann@example.com"))
