@@ -12,9 +12,10 @@ from habeas.domain.errors import NotAuthenticated
 from habeas.services import clients
 from habeas.services.clients import SCOPES, Caller, ClientView, Credentials, IssuedToken
 from habeas.services.fields import InvalidFields, Problem
+from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, needs
 
-router = APIRouter(prefix="/oauth", tags=["clients"])
+router = APIRouter(prefix="/oauth", tags=["clients"], route_class=StrictRoute)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from habeas.services.connections import (
     SystemTest,
 )
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, needs
 
-router = APIRouter(tags=["connections"])
+router = APIRouter(tags=["connections"], route_class=StrictRoute)
 
 _READ = [needs("connection:read")]
 _WRITE = [needs("connection:create_or_update")]

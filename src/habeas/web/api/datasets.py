@@ -10,9 +10,10 @@ from habeas.services.bulk import BulkResult
 from habeas.services.datasets import Validation
 from habeas.services.fields import InvalidFields, Problem
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, needs
 
-router = APIRouter(tags=["datasets"])
+router = APIRouter(tags=["datasets"], route_class=StrictRoute)
 
 _READ = [needs("dataset:read")]
 _WRITE = [needs("dataset:create_or_update")]

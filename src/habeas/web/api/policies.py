@@ -15,9 +15,10 @@ from habeas.services.policies import (
     TargetView,
 )
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, needs
 
-router = APIRouter(prefix="/policy", tags=["policies"])
+router = APIRouter(prefix="/policy", tags=["policies"], route_class=StrictRoute)
 
 _READ_RULE = [needs("rule:read")]
 _WRITE_RULE = [needs("rule:create_or_update")]

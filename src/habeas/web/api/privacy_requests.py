@@ -21,9 +21,10 @@ from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_views import RequestView
 from habeas.services.requests import NewRequest, RequestFilter
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
+from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, identify_if_required, needs
 
-router = APIRouter(prefix="/privacy-request", tags=["privacy requests"])
+router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_class=StrictRoute)
 
 _READ = [needs("privacy-request:read")]
 _MEDIA_TYPES = {"json": "application/json", "zip": "application/zip"}
