@@ -6,7 +6,7 @@ import httpx
 import pytest
 import yaml
 from tests.integration.web.conftest import Caller
-from tests.unit.services.wiring import dataset_body
+from tests.unit.services.wiring import FakeStore, dataset_body
 
 SHOP = {"name": "Shop", "connection_type": "file", "access": "write"}
 PATH = "/srv/secret-place/shop.db"
@@ -51,8 +51,44 @@ def test_secrets_that_do_not_fit_name_their_fields(shop: Caller) -> None:
     assert PATH not in answer.text
 
 
+def test_some_secrets_are_changed_and_the_others_stay(root: Caller, store: FakeStore) -> None:
+    root("PATCH", "/api/v1/connection", json=[{"name": "Hall", "connection_type": "server", "access": "read"}])
+    path = "/api/v1/connection/hall/secret"
+    assert root("PATCH", path, json={"host": "h"}).status_code == 422
+    whole = {"host": "h", "port": 1, "dbname": "d", "password": "p"}
+    assert root("PATCH", path, json=whole).json()["test_status"] == "succeeded"
+    assert root("PATCH", path, json={"password": "q", "port": None}).json()["test_status"] == "succeeded"
+    assert store.seen[-1] == {"host": "h", "dbname": "d", "password": "q"}
+    assert root("PATCH", f"{path}?verify=false", json={"host": "i"}).json()["test_status"] == "skipped"
+    for wrong in ({"password": None}, {"url": "x"}, {"colour": "red"}, {"password": ["q"]}):
+        assert root("PATCH", path, json=wrong).status_code == 422
+    assert root("GET", "/api/v1/connection/hall/test").json()["test_status"] == "succeeded"
+    assert store.seen[-1] == {"host": "i", "dbname": "d", "password": "q"}
+    assert root("PATCH", "/api/v1/connection/nope/secret", json={"host": "h"}).status_code == 404
+
+
+def test_connections_are_listed_by_the_sort_of_system(shop: Caller) -> None:
+    assert shop("GET", "/api/v1/connection?system_type=database").json()["total"] == 1
+    assert shop("GET", "/api/v1/connection?system_type=saas").json()["total"] == 0
+
+
 def test_connection_types_say_what_they_take(root: Caller) -> None:
-    assert root("GET", "/api/v1/connection_type").json() == ["file", "server"]
+    shown = root("GET", "/api/v1/connection_type").json()
+    assert shown["items"] == [
+        {"identifier": "file", "type": "database", "human_readable": "File cabinet"},
+        {"identifier": "server", "type": "database", "human_readable": "server"},
+    ]
+    assert (shown["total"], shown["size"]) == (2, 100)
+    for query, identifiers in (
+        ("search=CABINET", ["file"]),
+        ("search=serv", ["server"]),
+        ("search=%25", []),
+        ("system_type=database&size=1&page=2", ["server"]),
+        ("system_type=saas", []),
+    ):
+        answer = root("GET", f"/api/v1/connection_type?{query}").json()
+        assert [item["identifier"] for item in answer["items"]] == identifiers, query
+    assert root("GET", "/api/v1/connection_type?system_type=toaster").status_code == 422
     assert root("GET", "/api/v1/connection_type/file/secret").json()["required"] == ["path"]
     assert len(root("GET", "/api/v1/connection_type/server/secret").json()["oneOf"]) == 2
     assert root("GET", "/api/v1/connection_type/nope/secret").status_code == 404

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query
 from fastapi.openapi.models import Example
 
+from habeas.domain.ports import SystemType
 from habeas.services import connections
 from habeas.services.bulk import BulkResult
 from habeas.services.connections import (
@@ -13,6 +14,7 @@ from habeas.services.connections import (
     ConnectionView,
     LastTest,
     SystemTest,
+    TypeView,
 )
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
 from habeas.web.bodies import StrictRoute
@@ -28,6 +30,7 @@ _SECRETS = {
         value={"host": "db.example.com", "port": 5432, "dbname": "shop", "username": "habeas", "password": "…"}
     )
 }
+_SOME_SECRETS = {"new password": Example(value={"password": "…"}), "default port": Example(value={"port": None})}
 
 
 @router.patch("/connection", summary="Make or change connections, by key", dependencies=_WRITE)
@@ -44,10 +47,11 @@ def list_connections(
     disabled: bool | None = None,
     test_status: LastTest | None = None,
     connection_type: Annotated[list[str] | None, Query()] = None,
+    system_type: SystemType | None = None,
     page: PageNumber = 1,
     size: PageSize = 50,
 ) -> PageBody[ConnectionView]:
-    wanted = ConnectionFilter(search, disabled, test_status, tuple(connection_type or ()))
+    wanted = ConnectionFilter(search, disabled, test_status, tuple(connection_type or ()), system_type)
     return show_page(connections.list_connections(context, wanted, page, size))
 
 
@@ -76,14 +80,32 @@ def save_secrets(
     return connections.save_secrets(context, key, secrets, verify=verify)
 
 
+@router.patch(
+    "/connection/{key}/secret", summary="Change some of a connection's secrets and test it", dependencies=_WRITE
+)
+def change_secrets(
+    context: Wired,
+    key: str,
+    secrets: Annotated[dict[str, str | int | None], Body(openapi_examples=_SOME_SECRETS)],
+    verify: bool = True,
+) -> SystemTest:
+    return connections.save_secrets(context, key, secrets, verify=verify, partial=True)
+
+
 @router.get("/connection/{key}/test", summary="Test a connection", dependencies=_READ)
 def try_connection(context: Wired, key: str) -> SystemTest:
     return connections.try_connection(context, key)
 
 
 @router.get("/connection_type", summary="List connection types", dependencies=[needs("connection_type:read")])
-def list_types(context: Wired) -> list[str]:
-    return sorted(context.connection_types)
+def list_types(
+    context: Wired,
+    search: str | None = None,
+    system_type: SystemType | None = None,
+    page: PageNumber = 1,
+    size: PageSize = 100,
+) -> PageBody[TypeView]:
+    return show_page(connections.list_types(context, search, system_type, page, size))
 
 
 @router.get(
