@@ -1,8 +1,5 @@
 """Connections, datasets, storages and policies through HTTP."""
 
-import json
-
-import httpx
 import pytest
 import yaml
 from tests.integration.web.conftest import Caller
@@ -176,35 +173,3 @@ def test_deleting_what_is_used_is_409_and_what_is_unknown_404(configured: Caller
 def test_storage_secrets_of_local_are_skipped(configured: Caller) -> None:
     assert configured("PUT", "/api/v1/storage/config/packages/secret", json={}).json()["test_status"] == "skipped"
     assert configured("PUT", "/api/v1/storage/config/packages/secret", json={"a": "b"}).status_code == 422
-
-
-def test_the_examples_of_the_api_description_work(configured: Caller) -> None:
-    """Every body example is sent, in an order in which what it needs is there."""
-    configured("PATCH", "/api/v1/connection", json=[{**SHOP, "key": "file_shop"}])
-    description = configured("GET", "/openapi.json").json()
-    tried = 0
-    for path, methods in description["paths"].items():
-        for method, route in methods.items():
-            assert route["summary"], (method, path)
-            for media_type, content in route.get("requestBody", {}).get("content", {}).items():
-                for example in content.get("examples", {}).values():
-                    answer = send_example(configured, method, path, media_type, example["value"])
-                    if path.endswith(("/connection/{key}/secret", "/connection")):
-                        assert answer.status_code == 422  # its connection type is not among those of this test
-                        continue
-                    assert answer.status_code == 200, (method, path, answer.text)
-                    assert not (isinstance(answer.json(), dict) and answer.json().get("failed")), answer.text
-                    tried += 1
-    assert tried >= 14
-
-
-def send_example(caller: Caller, method: str, path: str, media_type: str, value: object) -> httpx.Response:
-    names = {"key": "file_shop", "rule_key": "wipe_data", "client_id": "nobody"}
-    if path.startswith("/api/v1/policy"):
-        names["key"] = "give_and_forget"
-    if path.startswith("/api/v1/storage"):
-        names["key"] = "packages"
-    if "client_id" in path:
-        names["client_id"] = caller("POST", "/api/v1/oauth/client", json=[]).json()["client_id"]
-    content = value if isinstance(value, str) else json.dumps(value)
-    return caller(method.upper(), path.format(**names), content=content, headers={"Content-Type": media_type})

@@ -1,9 +1,10 @@
 """Routes of connections, their secrets and tests (control-plane §1.12)."""
 
-from typing import Annotated
+from typing import Annotated, Literal, NotRequired
 
 from fastapi import APIRouter, Body, Query
 from fastapi.openapi.models import Example
+from typing_extensions import TypedDict
 
 from habeas.domain.ports import SystemType
 from habeas.services import connections
@@ -21,6 +22,29 @@ from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, needs
 
 router = APIRouter(tags=["connections"], route_class=StrictRoute)
+
+
+class SecretField(TypedDict):
+    """JSON schema of one secret."""
+
+    type: list[str]
+
+
+class SecretChoice(TypedDict):
+    """JSON schema of one way to give secrets."""
+
+    required: list[str]
+
+
+class SecretSchema(TypedDict):
+    """JSON schema of the secrets that a connection type takes."""
+
+    type: Literal["object"]
+    properties: dict[str, SecretField]
+    required: list[str]
+    additionalProperties: bool
+    oneOf: NotRequired[list[SecretChoice]]
+
 
 _READ = [needs("connection:read")]
 _WRITE = [needs("connection:create_or_update")]
@@ -113,9 +137,9 @@ def list_types(
     summary="Show the secrets that a connection type takes, as JSON schema",
     dependencies=[needs("connection_type:read")],
 )
-def show_secret_fields(context: Wired, name: str) -> dict[str, object]:
+def show_secret_fields(context: Wired, name: str) -> SecretSchema:
     kind = connections.find_type(context, name)
-    schema: dict[str, object] = {
+    schema: SecretSchema = {
         "type": "object",
         "properties": {field: {"type": ["string", "integer"]} for field in kind.secrets},
         "required": [field for field, required in kind.secrets.items() if required],

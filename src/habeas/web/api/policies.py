@@ -59,6 +59,7 @@ def find_policy(context: Wired, key: str) -> PolicyView:
     status_code=204,
     summary="Delete a policy that no request uses, with its rules and targets",
     dependencies=[needs("policy:delete")],
+    responses={409: {}},
 )
 def delete_policy(context: Wired, key: str) -> None:
     policies.delete_policy(context, key)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Annotated, BinaryIO, TypeAlias
 
 from fastapi import APIRouter, Depends, Query
@@ -34,8 +35,17 @@ router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_c
 
 _READ = [needs("privacy-request:read")]
 _MEDIA_TYPES = {"json": "application/json", "zip": "application/zip"}
+_OTHER = "application/octet-stream"
+_FILE = {"schema": {"type": "string", "format": "binary"}}
 
 Shown: TypeAlias = VerboseRequestView | RequestView
+
+
+@dataclass(frozen=True, slots=True)
+class AccessResults:
+    """Where a request's packages are: links, or paths of files."""
+
+    access_result_urls: list[str]
 
 
 @router.post("", summary="Submit 1 to 50 privacy requests; what fails is listed and stops no other")
@@ -64,7 +74,12 @@ def list_requests(context: Wired, query: Annotated[RequestQuery, Query()]) -> Pa
     return show_page(found)
 
 
-@router.put("/preview", summary="What a request would do, with its statements; nothing is queried", dependencies=_READ)
+@router.put(
+    "/preview",
+    summary="What a request would do, with its statements; nothing is queried",
+    dependencies=_READ,
+    responses={404: {}},
+)
 def preview(context: Wired, question: Annotated[PreviewBody, PREVIEW] = None) -> Preview | list[LookUp]:
     if isinstance(question, PreviewQuestion):
         kinds, keys = question.identity_kinds, question.dataset_keys
@@ -98,14 +113,15 @@ def report(context: Wired, request_id: str) -> Report:
     summary="Where the packages of a request are",
     dependencies=[needs("privacy-request-access-results:read")],
 )
-def access_results(context: Wired, request_id: str) -> dict[str, list[str]]:
-    return {"access_result_urls": packages.access_results(context, request_id)}
+def access_results(context: Wired, request_id: str) -> AccessResults:
+    return AccessResults(packages.access_results(context, request_id))
 
 
 @router.get(
     "/{request_id}/package/{rule_key}",
     summary="Download the package of an access rule",
     response_class=StreamingResponse,
+    responses={200: {"content": dict.fromkeys((*_MEDIA_TYPES.values(), _OTHER), _FILE)}},
 )
 def download(
     context: Wired,
@@ -116,7 +132,7 @@ def download(
     name, opening = packages.open_package(context, request_id, rule_key, caller.client_id)
     opened = ExitStack()
     stream = opened.enter_context(opening)
-    media_type = _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+    media_type = _MEDIA_TYPES.get(name.rpartition(".")[2], _OTHER)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}  # ids and keys have no character to escape
     return StreamingResponse(_read(stream, opened), media_type=media_type, headers=headers)
 

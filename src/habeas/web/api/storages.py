@@ -39,7 +39,13 @@ def find_storage(context: Wired, key: str) -> StorageView:
     return storages.find_storage(context, key)
 
 
-@router.delete("/{key}", status_code=204, summary="Delete a storage", dependencies=[needs("storage:delete")])
+@router.delete(
+    "/{key}",
+    status_code=204,
+    summary="Delete a storage that no rule uses",
+    dependencies=[needs("storage:delete")],
+    responses={409: {}},
+)
 def delete_storage(context: Wired, key: str) -> None:
     storages.delete_storage(context, key)
 
