@@ -273,6 +273,15 @@ class ConnectorFactory(Protocol):
         ...
 
 
+class SystemType(StrEnum):
+    """What sort of thing a connection leads to."""
+
+    DATABASE = "database"
+    SAAS = "saas"
+    MANUAL = "manual"
+    EMAIL = "email"
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionType:
     """A kind of connection: its name, the secrets it takes, and how to make its connector."""
@@ -285,6 +294,9 @@ class ConnectionType:
     """Sets of fields of which exactly one set must be present, e.g. ({url}, {host, dbname, …})."""
     erases: bool = True
     """False when such systems can be read only; the plan then names every field that stays."""
+    title: str = ""
+    """Its name for people, if that is another."""
+    system: SystemType = SystemType.DATABASE
 
 
 Secrets: TypeAlias = Mapping[str, str]

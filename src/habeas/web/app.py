@@ -7,6 +7,7 @@ from habeas.execution.context import Context
 from habeas.web.api import clients, connections, datasets, health, policies, privacy_requests, storages
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
+from habeas.web.openapi import Api
 
 _BODY_LIMIT = 16 * 1024 * 1024
 _DESCRIPTION = "Carries privacy requests out: finds, packages and erases a person's data, and proves it."
@@ -14,7 +15,7 @@ _DESCRIPTION = "Carries privacy requests out: finds, packages and erases a perso
 
 def create_app(context: Context) -> FastAPI:
     """The application; starting and stopping what the context holds is `bootstrap`'s business."""
-    app = FastAPI(
+    app = Api(
         title="Habeas",
         version=__version__,
         description=_DESCRIPTION,

@@ -96,7 +96,7 @@ def make_context(folder: Path, store: FakeStore, clock: MovableClock, **security
     ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}", ring, clock, migrate=True)
     server = {"host": False, "port": False, "dbname": False, "password": False, "url": False}
     types = {
-        "file": ConnectionType("file", {"path": True}, store.connect),
+        "file": ConnectionType("file", {"path": True}, store.connect, title="File cabinet"),
         "server": ConnectionType(
             "server", server, store.connect, (frozenset({"url"}), frozenset({"host", "dbname", "password"}))
         ),
