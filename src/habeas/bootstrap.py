@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
-from habeas.connectors.sql import connection_types
+from habeas.connectors import connection_types
 from habeas.delivery.destinations import storage_types
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import InputError, SystemUnavailable
@@ -113,7 +113,7 @@ def build(
     clock: Clock | None = None,
     extra_types: Mapping[str, ConnectionType] | None = None,
 ) -> Application:
-    """Open the ledger and wire the context. `extra_types` adds connection types, e.g. in tests.
+    """Open the ledger and wire the context. `extra_types` adds connection types to those that are installed.
 
     Without `migrate` nothing is made that is not there: InputError when there is no ledger yet.
     """

@@ -2,7 +2,8 @@
 
 A document is run as one shell session in a folder of its own. What a document calls port 8080, the scheduler's
 port 8786 and the database at db.example.com:5432 are servers of the test; `make demo` is the `habeas demo --once`
-it comes down to, other `make` commands are read by make but not carried out.
+it comes down to, other `make` commands are read by make but not carried out. `pip install` installs into the session
+alone, and downloads nothing.
 """
 
 import contextlib
@@ -28,6 +29,8 @@ run_sql() {{ "{sys.executable}" -c "{_SQL}"; }}
 printf '\\036'
 """
 _SECONDS = 90
+_SITE = ".site-packages"
+_PIP_INSTALL = f"pip install --quiet --no-index --no-deps --no-build-isolation --target {_SITE}"
 
 
 def _commands(document: Path) -> list[Command]:
@@ -76,7 +79,8 @@ def _run(commands: list[Command], folder: Path, stand_ins: Mapping[str, str]) ->
     environment |= {
         "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
         "HABEAS_URL": f"http://127.0.0.1:{stand_ins['8080']}",
-        "OWNER_URL": stand_ins["owner"],
+        "OWNER_URL": stand_ins["OWNER_URL"],
+        "PYTHONPATH": os.pathsep.join([str(folder / _SITE), *filter(None, [environment.get("PYTHONPATH")])]),
         "COLUMNS": "80",
     }
     with output.open("wb") as file:
@@ -102,6 +106,7 @@ def _end_session(shell: "subprocess.Popen[bytes]") -> None:
 
 def _as_tested(command: str) -> str:
     command = re.sub(r"^make demo( ARGS=--once)?$", "habeas demo --once", command, flags=re.MULTILINE)
+    command = re.sub(r"^pip install\b", _PIP_INSTALL, command, flags=re.MULTILINE)
     return re.sub(r"^make\b", f"make -C '{ROOT}' --dry-run >/dev/null", command, flags=re.MULTILINE)
 
 
@@ -128,5 +133,5 @@ def stand_ins(postgres_server: PostgresServer) -> dict[str, str]:
         "8786": ports[1],
         "db.example.com": "127.0.0.1",
         "5432": str(postgres_server.port),
-        "owner": owner,
+        "OWNER_URL": owner,
     }
