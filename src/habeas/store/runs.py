@@ -121,7 +121,7 @@ def form_run(
     return len(taken)
 
 
-def _is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
+def is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
     """Nobody's lease holds: none was taken, or it is over, or it ends so late that it was taken by a clock that has
     been moved back since. A worker that is alive renews such a lease soon; a dead one must not hold it that long."""
     now = ledger.epoch()
@@ -138,7 +138,7 @@ def due_runs(
     largest: int | None = None,
 ) -> list[Record]:
     """Runs of at most `largest` members that are ready and under nobody's lease (of `lease` seconds), by deadline."""
-    query = sa.select(runs.c.id).where(runs.c.status == READY, _is_free(ledger, lease))
+    query = sa.select(runs.c.id).where(runs.c.status == READY, is_free(ledger, lease))
     if largest is not None:
         query = query.where(runs.c.size <= largest)
     if without:
@@ -151,7 +151,7 @@ def claim(connection: sa.Connection, ledger: Ledger, run_id: str, worker: str, l
     return (
         connection.execute(
             runs.update()
-            .where(runs.c.id == run_id, runs.c.status == READY, _is_free(ledger, lease))
+            .where(runs.c.id == run_id, runs.c.status == READY, is_free(ledger, lease))
             .values(
                 worker=worker,
                 fence=runs.c.fence + 1,
