@@ -19,6 +19,8 @@ OPEN = {
     ("post", "/api/v1/oauth/revoke"),
     ("post", "/api/v1/privacy-request"),
     ("get", "/health"),
+    ("get", "/health/database"),
+    ("get", "/health/workers"),
 }
 
 
