@@ -8,10 +8,9 @@ from functools import cache
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from habeas import bootstrap
-from habeas.cli.logs import set_up_logs
+from habeas.cli.logs import announce, set_up_logs
 from habeas.cli.settings_option import DataDir, read_settings
 from habeas.domain.errors import InputError
 from habeas.settings import Settings
@@ -25,7 +24,7 @@ def worker(
 ) -> None:
     """Join a Dask cluster and carry out the runs it hands over, from the same ledger as the server."""
     settings = read_settings(context, data_dir)
-    set_up_logs(settings.logging.level)
+    set_up_logs(settings.logging.level, settings.logging.format)
     bootstrap.close(bootstrap.build(settings, migrate=False))  # says what is wrong before joining
     try:
         with contextlib.suppress(asyncio.CancelledError):  # SIGTERM
@@ -56,5 +55,5 @@ async def _work(settings: Settings, scheduler: str, threads: int) -> None:
             options: dict[str, Any] = {"nthreads": threads, "local_directory": folder, "dashboard": False}
             async with Worker(scheduler, plugins=(plugin,), **options) as joined:
                 said = f"working for {scheduler} as {joined.address}"
-                Console(stderr=True).print(said, highlight=False, markup=False)
+                announce(said, settings.logging.format)
                 await joined.finished()
