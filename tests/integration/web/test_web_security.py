@@ -16,6 +16,7 @@ OPEN = {
     ("post", "/api/v1/oauth/revoke"),
     ("post", "/api/v1/privacy-request"),
     ("get", "/health"),
+    ("get", "/metrics"),
 }
 
 
