@@ -7,10 +7,9 @@ import tempfile
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from habeas import bootstrap
-from habeas.cli.logs import set_up_logs
+from habeas.cli.logs import announce, set_up_logs
 from habeas.cli.settings_option import DataDir, read_settings
 from habeas.domain.errors import InputError
 from habeas.execution.context import Context
@@ -24,7 +23,7 @@ def worker(
 ) -> None:
     """Join a Dask cluster and carry out the runs it hands over, from the same ledger as the server."""
     settings = read_settings(context, data_dir)
-    set_up_logs(settings.logging.level)
+    set_up_logs(settings.logging.level, settings.logging.format)
     threads = threads or settings.execution.threads
     application = bootstrap.build(settings, create=False)  # says what is wrong before joining
     try:
@@ -57,5 +56,5 @@ async def _work(context: Context, scheduler: str, threads: int) -> None:
             options: dict[str, Any] = {"nthreads": threads, "local_directory": folder, "dashboard": False}
             async with Worker(scheduler, plugins=(plugin,), **options) as joined:
                 said = f"working for {scheduler} as {joined.address}"
-                Console(stderr=True).print(said, highlight=False, markup=False)
+                announce(said, context.settings.logging.format)
                 await joined.finished()

@@ -21,6 +21,7 @@ OPEN = {
     ("get", "/health"),
     ("get", "/health/database"),
     ("get", "/health/workers"),
+    ("get", "/metrics"),
 }
 
 
