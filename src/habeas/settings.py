@@ -58,6 +58,7 @@ class StorageSettings(Section):
 
 class LoggingSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    format: Literal["console", "json"] = Field("console", description="Lines for people, or a JSON object on each.")
 
 
 class Settings(BaseSettings):

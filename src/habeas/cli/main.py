@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from habeas import __version__
-from habeas.cli import dataset, db, decrypt, demo, plan, request, serve, worker
+from habeas.cli import dataset, db, decrypt, demo, key, plan, request, serve, worker
 from habeas.domain.errors import HabeasError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("decrypt")(decrypt.decrypt)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(request.app, name="request")
 app.add_typer(db.app, name="db")
+app.add_typer(key.app, name="key")
 
 
 def _show_version(wanted: bool) -> None:

@@ -18,7 +18,7 @@ def plan(
     data_dir: DataDir = None,
 ) -> None:
     """Print the plan of a request: order, statements, what each rule returns or masks, what is skipped and why."""
-    application = bootstrap.build(read_settings(context, data_dir), migrate=False)
+    application = bootstrap.build(read_settings(context, data_dir), create=False)
     try:
         typer.echo(render_plan(*make_preview(application.context, policy, identity, dataset)))
     finally:

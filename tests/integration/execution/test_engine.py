@@ -268,7 +268,7 @@ def test_rows_changed_or_gone_since_access_are_reported(start: Start) -> None:
     counts = engine.counts(request_id)["shop:orders"]
     assert (counts["changed"], counts["drifted"], counts["absent"]) == (0, 1, 1)
     report = requests.report(engine.context, request_id)
-    assert any("had changed" in str(said) for said in report["exceptions"])  # type: ignore[attr-defined]
+    assert any("had changed" in str(said) for said in report["exceptions"])
 
 
 def test_a_repeat_of_our_own_change_counts_as_changed(start: Start) -> None:
@@ -425,7 +425,7 @@ def test_a_connection_taken_away_before_a_retry_is_passed_over_and_reported(star
     assert skipped == ["orders", "items"]
     assert set(json.loads(engine.package(request_id, "give-give"))) == {"shop:people"}
     report = requests.report(engine.context, request_id)
-    assert len([said for said in report["exceptions"] if "was passed over" in said]) == 2  # type: ignore[attr-defined]
+    assert len([said for said in report["exceptions"] if "was passed over" in said]) == 2
 
 
 def test_a_worker_behind_the_fence_writes_nothing_while_another_holds_the_run(start: Start) -> None:
