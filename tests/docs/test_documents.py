@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
@@ -86,22 +87,20 @@ _FOR_MACHINES = [
 @pytest.mark.parametrize("command", _FOR_MACHINES)
 def test_commands_for_machines_name_what_exists(command: Command) -> None:
     words = shlex.split(command.text)
-    for pattern in (word for word in words if re.match(r"(requirements|deploy)/", word)):
-        assert list(ROOT.glob(pattern)), pattern
-    units = {path.name for path in (ROOT / "deploy" / "systemd").iterdir()}
-    assert {re.sub(r"@\d+", "@", word) for word in words if word.endswith(".service")} - {
-        "deploy/systemd/*.service"
-    } <= units
+    for word in words:
+        if re.match(r"(requirements|deploy)/", word):
+            assert list(ROOT.glob(word)), word
+        elif word.endswith(".service"):
+            assert (ROOT / "deploy" / "systemd" / re.sub(r"@\d+", "@", word)).exists(), word
     if words[:2] == ["docker", "compose"]:
-        services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].keys()
-        assert set(_services_named(words[2:])) <= services
+        services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+        assert _services_named(*words[2:]) <= services.keys()
 
 
-def _services_named(words: list[str]) -> list[str]:
-    verb, *rest = words
-    scaled = [word.partition("=")[0] for word in rest if "=" in word]
+def _services_named(verb: str, *rest: str) -> set[str]:
+    scaled = {word.partition("=")[0] for option, word in pairwise(rest) if option == "--scale"}
     plain = [word for word in rest if not word.startswith("-") and "=" not in word]
-    return scaled + (plain[:1] if verb == "exec" else plain)
+    return scaled | set(plain[:1] if verb == "exec" else plain)
 
 
 def _run(commands: list[Command], folder: Path, stand_ins: Mapping[str, str]) -> list[tuple[int, str]]:
