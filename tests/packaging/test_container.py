@@ -2,6 +2,7 @@
 
 import fnmatch
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -25,7 +26,8 @@ from deployment import (
     read_variables,
     start_order,
 )
-from shop import check_deployment
+from installed import run
+from one_request import check_deployment
 
 from servers.postgres import PostgresServer
 from servers.process import wait_for
@@ -38,26 +40,38 @@ VARIABLES = {
 _SAYS = {"server": "serving on", "worker": "working for", "scheduler": "Scheduler at:", "upgrade": ""}
 
 
-def test_the_image_holds_what_it_copies_and_its_context_lets_that_through() -> None:
+def _copied() -> list[str]:
+    """What the image takes from the tree."""
+    copies = [rest.split()[:-1] for name, rest in read_dockerfile() if name == "COPY" and "--from" not in rest]
+    return [source for sources in copies for source in sources]
+
+
+def _pip_calls() -> list[list[str]]:
+    """What pip is called with while the image is built."""
+    parts = [part for name, rest in read_dockerfile() if name == "RUN" for part in rest.split("&&")]
+    return [part.split("/pip ")[1].split() for part in parts if "/pip " in part]
+
+
+def test_the_context_of_the_image_lets_through_what_it_copies() -> None:
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
-    copied = [rest.split()[:-1] for name, rest in read_dockerfile() if name == "COPY" and "--from" not in rest]
-    for source in (source for sources in copied for source in sources):
-        assert (ROOT / source).exists(), source
+    for source in _copied():
         assert any(fnmatch.fnmatch(source, pattern) for pattern in allowed), f"{source} is kept out of the image"
 
 
-def test_the_image_installs_what_is_pinned_alone() -> None:
-    installs = [
-        part.split("pip ")[1].split()
-        for name, rest in read_dockerfile()
-        if name == "RUN"
-        for part in rest.split("&&")
-        if "pip " in part
-    ]
-    assert len(installs) == 3
-    for words in installs:
+def test_the_image_installs_what_is_pinned_and_nothing_else() -> None:
+    for words in _pip_calls():
         named = {word for word in words if word.startswith("requirements/")}
         assert "--no-index" in words or named == {"requirements/run.lock", "requirements/extras.lock"}, words
+
+
+def test_a_wheel_can_be_built_from_what_the_image_copies(tmp_path: Path) -> None:
+    for source in _copied():
+        (tmp_path / source).parent.mkdir(exist_ok=True)
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        copy(ROOT / source, tmp_path / source)
+    (building,) = (words for words in _pip_calls() if words[0] == "wheel")
+    run(sys.executable, "-m", "pip", *building, folder=tmp_path)
+    assert list(tmp_path.glob("dist/habeas-*.whl"))
 
 
 def test_the_image_runs_on_the_python_the_pins_are_for() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import crossplane
 import pytest
 from deployment import ROOT, UNITS, Service, free_ports, read_unit, read_variables, unit_command
-from shop import check_deployment
+from one_request import check_deployment
 
 from servers.postgres import PostgresServer
 
