@@ -8,6 +8,7 @@ import httpx
 import pytest
 from test_commands import refused, run, run_here
 
+from servers.dask import DaskScheduler, HabeasWorker
 from servers.habeas import HabeasServer
 from servers.postgres import PostgresServer
 
@@ -136,3 +137,18 @@ def test_a_server_shows_its_health_to_anybody(tmp_path: Path) -> None:
             assert len(httpx.get(f"{idle.url}/health/workers").json()["processes"]) == 1
             server.stop()
             assert httpx.get(f"{idle.url}/health/workers").status_code == 503
+
+
+def test_a_worker_of_a_cluster_is_known_until_it_ends(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    with DaskScheduler(tmp_path) as scheduler:
+        environment = {
+            "HABEAS__DATABASE__URL": postgres_server.create_database("clustered"),
+            "HABEAS__EXECUTION__SCHEDULER_ADDRESS": scheduler.address,
+        }
+        with HabeasServer(tmp_path / "data", environment=environment) as server:
+            assert httpx.get(f"{server.url}/health/workers").status_code == 503
+            with HabeasWorker(scheduler, tmp_path / "data", environment) as worker:
+                health = httpx.get(f"{server.url}/health/workers")
+                assert [(seen["kind"], seen["threads"]) for seen in health.json()["processes"]] == [("worker", 2)]
+                worker.stop()
+            assert httpx.get(f"{server.url}/health/workers").status_code == 503
