@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from habeas.domain.request import RequestStatus
 from habeas.store.ledger import Ledger
-from habeas.store.runs import READY, is_free
-from habeas.store.tables import connections, requests, runs, workers
+from habeas.store.runs import READY, is_due, is_free
+from habeas.store.tables import requests, runs, workers
 
 SILENT = 60.0
 """Seconds without a sign of life after which a process is dead."""
@@ -96,10 +96,8 @@ def stands_still(connection: sa.Connection, ledger: Ledger, since: datetime, lea
         requests.c.status.in_([RequestStatus.PENDING, RequestStatus.IN_PROCESSING]),
         requests.c.updated_at < since,
     )
-    paused = sa.exists().where(connections.c.key == runs.c.waits_for, connections.c.paused_at.is_not(None))
-    free = is_free(ledger, lease)
-    run_waits = sa.exists().where(runs.c.status == READY, free, runs.c.updated_at < since, ~paused)
+    run_waits = sa.exists().where(is_due(ledger, lease), runs.c.updated_at < since)
     if not connection.scalar(sa.select(sa.or_(request_waits, run_waits))):
         return False
-    carried = sa.and_(runs.c.status == READY, ~free)
+    carried = sa.and_(runs.c.status == READY, ~is_free(ledger, lease))
     return not connection.scalar(sa.select(sa.exists().where(sa.or_(carried, runs.c.updated_at >= since))))
