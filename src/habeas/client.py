@@ -15,13 +15,23 @@ Json = Any
 """Whatever a JSON answer holds; the server's own tests check its shape."""
 
 _POLL_SECONDS = 0.1
-_LOG_PAGE = 100
+_PAGE = 100
+_BULK = 50
 
 
 class ApiFailure(HabeasError):
-    """The server refused, did not answer, or a request did not end well."""
+    """The server refused (then `status` is its answer's), did not answer, or a request did not end well."""
 
     code = "api_failure"
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+def path_of(*parts: str) -> str:
+    """A path of keys and ids, which may hold any character: `/connection/shop`."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
 class Client:
@@ -31,9 +41,10 @@ class Client:
         self._http = http
 
     def call(self, method: str, path: str, **content: Json) -> Json:
-        """The JSON answer of `/api/v1{path}`; `content` is httpx's `json`, `data` or `params`."""
+        """The JSON answer of `/api/v1{path}`, None if it is empty; `content` is httpx's `json`, `data` or `params`."""
+        answer = self._ask(method, path, **content)
         try:
-            return self._ask(method, path, **content).json()
+            return answer.json() if answer.content else None
         except ValueError as broken:
             raise ApiFailure(f"{method} {path} had no usable answer: {type(broken).__name__}") from None
 
@@ -41,11 +52,25 @@ class Client:
         """The content of `/api/v1{path}`, whatever it is."""
         return self._ask("GET", path).content
 
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The same in blocks, as they arrive."""
+        with self._reporting("GET", path), self._http.stream("GET", f"/api/v1{path}") as answer:
+            if answer.is_error:
+                answer.read()
+            yield from answer.raise_for_status().iter_bytes()
+
     def _ask(self, method: str, path: str, **content: Json) -> httpx.Response:
-        try:
+        with self._reporting(method, path):
             return self._http.request(method, f"/api/v1{path}", **content).raise_for_status()
+
+    @contextmanager
+    def _reporting(self, method: str, path: str) -> Iterator[None]:
+        """Every way in which a call fails as a ApiFailure."""
+        try:
+            yield
         except httpx.HTTPStatusError as refused:
-            raise ApiFailure(f"{method} {path} answered {_explain(refused.response)}") from None
+            answer = refused.response
+            raise ApiFailure(f"{method} {path} answered {_explain(answer)}", status=answer.status_code) from None
         except httpx.ConnectError:
             raise ApiFailure(
                 f"no server answers at {self._http.base_url}", hint="start one with `habeas serve`, or give its --url"
@@ -53,10 +78,27 @@ class Client:
         except httpx.TransportError as broken:
             raise ApiFailure(f"{method} {path} had no usable answer: {type(broken).__name__}") from None
 
-    def patch_all(self, path: str, items: Sequence[Mapping[str, Json]]) -> None:
-        """Create or update every item; one that fails is a ApiFailure."""
-        for failed in self.call("PATCH", path, json=items)["failed"]:
-            raise ApiFailure(f"PATCH {path} refused an item: {failed['message']}")
+    def list_all(self, path: str, **params: Json) -> list[Json]:
+        """Every item of a listing, page by page."""
+        items: list[Json] = []
+        while True:
+            page = {**params, "size": _PAGE, "page": len(items) // _PAGE + 1}
+            found = self.call("GET", path, params=page)["items"]
+            items += found
+            if len(found) < _PAGE:
+                return items
+
+    def patch_all(self, path: str, items: Sequence[Mapping[str, Json]]) -> list[Json]:
+        """Create or update every item; they as they are now. ApiFailure says what is refused, and what is saved yet."""
+        saved: list[Json] = []
+        for start in range(0, len(items), _BULK):
+            answer = self.call("PATCH", path, json=items[start : start + _BULK])
+            saved += answer["succeeded"]
+            if answer["failed"]:
+                reasons = "; ".join(item["message"] for item in answer["failed"])
+                kept = ", ".join(item.get("key") or item["fides_key"] for item in saved)
+                raise ApiFailure(f"PATCH {path} refused an item: {reasons}{f' (saved: {kept})' if kept else ''}")
+        return saved
 
     def submit(self, policy: str, identity: Mapping[str, str | Sequence[str]], **details: Json) -> str:
         """Submit a privacy request for one person, a value or several per kind; its id.
@@ -69,23 +111,13 @@ class Client:
             raise ApiFailure(f"the privacy request was refused: {failed['message']}")
         return str(answer["succeeded"][0]["id"])
 
-    def _read_log(self, path: str) -> list[Json]:
-        """The whole execution log, page by page."""
-        entries: list[Json] = []
-        while True:
-            params = {"size": _LOG_PAGE, "page": len(entries) // _LOG_PAGE + 1}
-            items = self.call("GET", f"{path}/log", params=params)["items"]
-            entries += items
-            if len(items) < _LOG_PAGE:
-                return entries
-
     def follow(self, request: str, patience: float, show: Callable[[Json], None]) -> None:
         """Wait at most `patience` seconds for the request to complete; `show` gets the whole log at each look."""
         deadline = time.monotonic() + patience
-        path = f"/privacy-request/{quote(request, safe='')}"
+        path = path_of("privacy-request", request)
         while True:
             status = self.call("GET", path)["status"]
-            entries = self._read_log(path)
+            entries = self.list_all(f"{path}/log")
             show(entries)
             if status == RequestStatus.COMPLETE:
                 return

@@ -28,7 +28,7 @@ class SecuritySettings(Section):
     oauth_root_client_id: str = Field("", description="Id of the client that holds every scope.")
     oauth_root_client_secret: str = Field("", description="Its secret; made on first start when not set.")
     oauth_access_token_expire_minutes: int = Field(11520, ge=1, description="Life of an access token.")
-    encryption_keys: str = Field("", description="Key ring `id:base64,…`; the first key seals. Made when not set.")
+    encryption_keys: str = Field("", description="Key ring `id:base64,…` (`habeas key new`); made when not set.")
     subject_request_download_link_ttl_seconds: int = Field(
         432000, ge=1, le=604800, description="How long links to packages in remote storages open them; at most 7 days."
     )

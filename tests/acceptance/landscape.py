@@ -86,6 +86,11 @@ class Landscape:
         assert answer["test_status"] == "succeeded", answer
         return connection
 
+    def adopt(self, name: str) -> str:
+        """The key of a connection that the test makes by itself, and that leaves with the others."""
+        self._connections.append(f"{self.tag}-{name}")
+        return self._connections[-1]
+
     def change(self, connection: str, **details: Json) -> None:
         """Change settings of a connection."""
         found = self.ask("GET", f"/connection/{connection}")

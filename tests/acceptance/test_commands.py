@@ -1,25 +1,18 @@
 """The command line as people use it: exit codes, one-line errors with a hint, and starts that are refused."""
 
 import base64
-import contextlib
-import io
 import json
-import os
 import socket
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
-from unittest import mock
 
 import psycopg
 import pytest
+from commands import refused, run, run_here
 from landscape import Landscape, on_one_ledger
 from targets import ANN, BOB, MARK
 
-from habeas.cli.main import main
-from servers.habeas import COMMAND
 from servers.postgres import PostgresServer
 
 DATASET = """
@@ -32,42 +25,6 @@ dataset:
           - {name: id, fides_meta: {primary_key: true}}
           - {name: mail, data_categories: [user.contact.email], fides_meta: {identity: email}}
 """
-
-
-def run(folder: Path, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command in this folder, with no settings but those given."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HABEAS", "FIDES"))}
-    return subprocess.run(
-        [COMMAND, *arguments], cwd=folder, env={**inherited, **environment}, capture_output=True, text=True, timeout=60
-    )
-
-
-def run_here(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The same in this process, without the second that a process takes: for what ends before it serves anything."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HABEAS", "FIDES"))}
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        mock.patch.dict(os.environ, {**inherited, **environment}, clear=True),
-        mock.patch.object(sys, "argv", ["habeas", *arguments]),
-        contextlib.chdir(folder),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        pytest.raises(SystemExit) as ended,
-    ):
-        main()
-        sys.exit(0)
-    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), out.getvalue(), err.getvalue())
-
-
-def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    """It ended with exit code 1, one line that says what is wrong, and at most one with the mend."""
-    assert done.returncode == 1, done.stdout + done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith(("error:", "hint:"))]
-    assert lines == done.stderr.splitlines()[-len(lines) :], done.stderr
-    assert [line.split(":")[0] for line in lines] in (["error"], ["error", "hint"])
-    assert "Traceback" not in done.stderr
-    for word in words:
-        assert word in done.stderr
 
 
 # requests
@@ -117,6 +74,103 @@ def test_requests_that_fail_say_why_on_one_line(landscape: Landscape, tmp_path: 
 
 
 @on_one_ledger
+def test_requests_answer_scripts_in_json(landscape: Landscape, tmp_path: Path) -> None:
+    landscape.members()
+    policy = landscape.policy(access={"give": ["user"]})
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    arguments = ("request", "submit", policy, "-i", f"email={ANN}", "--external-id", landscape.tag, "--json", *at)
+    submitted = json.loads(run(tmp_path, *arguments).stdout)
+    assert submitted["external_id"] == landscape.tag
+    watched = run_here(tmp_path, "request", "watch", submitted["id"], "--json", *at)
+    assert json.loads(watched.stdout)["status"] == "complete"
+    assert "next:" not in watched.stderr
+    listed = run(tmp_path, "request", "list", "--external-id", landscape.tag, "--status", "complete", "--json", *at)
+    assert [item["id"] for item in json.loads(listed.stdout)] == [submitted["id"]]
+    report = json.loads(run_here(tmp_path, "request", "report", submitted["id"], "--json", *at).stdout)
+    assert {place["address"]: place["found"] for place in report["collections"]} == {
+        "first:members": 1,
+        "first:orders": 2,
+    }
+    only = run_here(tmp_path, *arguments, "--watch", "--dataset", "nowhere")
+    refused(only, "nowhere")
+
+
+@on_one_ledger
+def test_requests_are_listed_page_by_page(landscape: Landscape, tmp_path: Path) -> None:
+    landscape.members()
+    policy = landscape.policy(access={"give": ["user"]})
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    requests = landscape.submit(policy, {"email": ANN}, {"email": BOB}, external_id=landscape.tag)
+    first = run(tmp_path, "request", "list", "--external-id", landscape.tag, "--size", "1", *at)
+    second = run_here(tmp_path, "request", "list", "--external-id", landscape.tag, "--size", "1", "--page", "2", *at)
+    assert "--page 2 shows more; there are 2" in first.stderr
+    assert "--page" not in second.stderr
+    told = [line.split() for done in (first, second) for line in done.stdout.splitlines()[1:]]
+    assert {line[0] for line in told} == set(requests)
+    assert {line[2] for line in told} == {policy}
+    assert run_here(tmp_path, "request", "list", "--status", "lost", *at).returncode == 2
+    assert run_here(tmp_path, "request", "list", "--size", "0", *at).returncode == 2
+
+
+@on_one_ledger
+def test_a_request_in_error_is_retried_when_its_cause_is_mended(landscape: Landscape, tmp_path: Path) -> None:
+    target = landscape.members()
+    policy = landscape.policy(access={"give": ["user"]})
+    target.execute("ALTER TABLE orders RENAME TO purchases")
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    ended = run_here(tmp_path, "request", "submit", policy, "-i", f"email={ANN}", "--watch", "--json", *at)
+    refused(ended, "ended as error")
+    request = json.loads(ended.stdout)["id"]
+    refused(run_here(tmp_path, "request", "watch", request, *at), f"hint: habeas request show {request}")
+    assert f"habeas request retry {request}" in run_here(tmp_path, "request", "show", request, *at).stderr
+    refused(run_here(tmp_path, "request", "retry", request, "--watch", *at), "ended as error", "first:orders")
+    target.execute("ALTER TABLE purchases RENAME TO orders")
+    retried = run(tmp_path, "request", "retry", request, "--watch", *at)
+    assert (retried.returncode, retried.stdout.split()) == (0, ["in_processing", "complete"])
+    refused(run_here(tmp_path, "request", "retry", request, *at), "its status is complete")
+    refused(run_here(tmp_path, "request", "retry", "pri_nobody", *at), "pri_nobody", "habeas request list")
+
+
+@on_one_ledger
+def test_a_report_tells_what_was_changed_and_what_was_not(landscape: Landscape, tmp_path: Path) -> None:
+    landscape.members()
+    policy = landscape.policy(erasure={"null_rewrite": ["user"]})
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    request = landscape.finish(policy, {"email": ANN})["id"]
+    done = run(tmp_path, "request", "report", request, *at)
+    assert done.returncode == 0, done.stderr
+    [members] = [line for line in done.stdout.splitlines() if "first:members" in line and "│" in line]
+    assert [cell.strip() for cell in members.strip("│").split("│")] == ["first:members", "1", "1", "0", "0", "0", "yes"]
+    assert MARK not in done.stdout
+    refused(run_here(tmp_path, "request", "report", "pri_nobody", *at), "pri_nobody", "habeas request list")
+
+
+@on_one_ledger
+def test_a_package_is_fetched_and_only_its_owner_can_read_it(landscape: Landscape, tmp_path: Path) -> None:
+    landscape.members()
+    policy = landscape.policy(access={"give": ["user"], "mail": ["user.contact.email"]})
+    at = ("--url", landscape.server.url, "--data-dir", str(landscape.server.data_dir))
+    key = "0123456789abcdef"
+    submit = ("request", "submit", policy, "-i", f"email={ANN}", "--watch", *at)
+    request = run(tmp_path, *submit, "--key-env", "PACKAGE_KEY", PACKAGE_KEY=key).stdout.split()[0]
+    refused(run_here(tmp_path, "request", "download", request, *at), f"{policy}.give, {policy}.mail", "--rule")
+    arguments = ("request", "download", request, "--rule", f"{policy}.mail", *at)
+    assert run(tmp_path, *arguments, "--output", "package").returncode == 0
+    assert (tmp_path / "package").stat().st_mode & 0o777 == 0o600
+    assert MARK not in (tmp_path / "package").read_text()
+    opened = run(tmp_path, "decrypt", "package", "--key-env", "PACKAGE_KEY", PACKAGE_KEY=key).stdout
+    assert json.loads(opened) == {"first:members": [{"mail": ANN}]}
+    assert run(tmp_path, *arguments).stdout == (tmp_path / "package").read_text()
+    refused(
+        run_here(tmp_path, "request", "download", request, "--rule", "x", "--output", "new", *at), "404", "rule 'x'"
+    )
+    assert not (tmp_path / "new").exists()
+    refused(run_here(tmp_path, *submit, "--key-env", "PACKAGE_KEY", PACKAGE_KEY=MARK), "encryption_key")
+    erased = landscape.finish(landscape.policy(erasure={"null_rewrite": ["user.name"]}), {"email": BOB})["id"]
+    refused(run_here(tmp_path, "request", "download", erased, *at), "no access rule")
+
+
+@on_one_ledger
 def test_a_kind_given_twice_is_both_values_of_one_person(landscape: Landscape, tmp_path: Path) -> None:
     landscape.members()
     policy = landscape.policy(access={"give": ["user"]})
@@ -155,6 +209,9 @@ def test_a_plan_is_printed_with_its_statements(landscape: Landscape, tmp_path: P
     assert done.returncode == 0, done.stderr
     for part in ("first:members", "second:marks", "SELECT", "UPDATE", "null_rewrite"):
         assert part in done.stdout
+    told = json.loads(run_here(tmp_path, "plan", policy, "-i", f"email={ANN}", "--json", *at).stdout)
+    assert told["visits"][0]["collection"] == "first:members"
+    assert MARK not in json.dumps(told)
     refused(run(tmp_path, "plan", "nowhere", "-i", "email", *at), "nowhere")
     refused(run(tmp_path, "plan", policy, "-i", "shoe", *at), "first:members")
 
@@ -306,8 +363,24 @@ def test_a_root_client_file_that_is_malformed_names_the_mend(tmp_path: Path, tex
 
 def test_an_unknown_command_is_a_wrong_command_line(tmp_path: Path) -> None:
     ports = (["serve", "--port", "99999"], ["demo", "--port", "-1"])
-    for arguments in (["frobnicate"], ["serve", "--port", "many"], *ports, ["plan"]):
+    unfinished = (
+        ["plan"],
+        ["connection", "add", "shop"],
+        ["policy", "add"],
+        ["request", "retry"],
+        ["dataset", "add", "x"],
+    )
+    for arguments in (["frobnicate"], ["serve", "--port", "many"], *ports, *unfinished):
         done = run_here(tmp_path, *arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
     assert run_here(tmp_path, "--version").stdout.strip()
+
+
+def test_a_shell_is_taught_to_complete_commands(tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    done = run(tmp_path, "--install-completion", "bash", **home)
+    assert done.returncode == 0, done.stderr
+    assert "habeas" in (tmp_path / ".bashrc").read_text()
+    asked = {"COMP_WORDS": "habeas connection pa", "COMP_CWORD": "2", "_HABEAS_COMPLETE": "complete_bash"}
+    assert run(tmp_path, **asked).stdout.split() == ["pause"]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from habeas import __version__
-from habeas.cli import dataset, db, decrypt, demo, key, plan, request, serve, worker
+from habeas.cli import connection, dataset, db, decrypt, demo, key, plan, policy, request, serve, storage, worker
 from habeas.domain.errors import HabeasError
 
 app = typer.Typer(
@@ -24,8 +24,11 @@ app.command("worker")(worker.worker)
 app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("decrypt")(decrypt.decrypt)
+app.add_typer(connection.app, name="connection")
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(policy.app, name="policy")
 app.add_typer(request.app, name="request")
+app.add_typer(storage.app, name="storage")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
 

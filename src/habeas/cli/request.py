@@ -1,8 +1,9 @@
-"""`habeas request`: submit and follow privacy requests at a running server."""
+"""`habeas request`: submit privacy requests at a running server, follow them, and fetch what they found."""
 
-import json
+import itertools
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -11,24 +12,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from habeas import bootstrap
-from habeas.cli.settings_option import DataDir, read_settings
-from habeas.client import ApiFailure, Client, Json, log_in
+from habeas.cli.printing import print_columns, print_json, say_next
+from habeas.cli.private_file import writing
+from habeas.cli.secret_input import KeyFile, KeyVariable, read_key
+from habeas.cli.server_options import LOCAL, AsJson, Url, connect
+from habeas.cli.settings_option import DataDir
+from habeas.client import ApiFailure, Client, Json, path_of
+from habeas.delivery.opening import is_zip
 from habeas.domain.errors import InputError
+from habeas.domain.request import ActionType, RequestStatus
 
-app = typer.Typer(help="Privacy requests at a running server.", no_args_is_help=True)
+app = typer.Typer(help="Privacy requests.", no_args_is_help=True)
 
-Url: TypeAlias = Annotated[str, typer.Option("--url", envvar="HABEAS_URL", help="Where the server is.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print the API's answer.")]
-LOCAL = "http://127.0.0.1:8080"
-
-
-@app.callback()
-def group() -> None:
-    """Privacy requests at a running server.
-
-    The root client is read from the settings, or from the data folder of a server on this machine.
-    """
+RequestId: TypeAlias = Annotated[str, typer.Argument(help="Id of the request.")]
+Watch: TypeAlias = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
+_MISSING = "`habeas request list` shows the latest"
 
 
 @app.command()
@@ -40,58 +38,136 @@ def submit(
         typer.Option("--identity", "-i", help="kind=value, e.g. email=ann@example.com; a kind may be given again."),
     ],
     external_id: Annotated[str | None, typer.Option(help="Your own id of the request.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
-    url: Url = LOCAL,
-    data_dir: DataDir = None,
-) -> None:
-    """Submit a request for one person and print its id."""
-    given = _read_identities(identity)
-    with _client(context, url, data_dir) as client:
-        request_id = client.submit(policy, given, **({"external_id": external_id} if external_id else {}))
-        typer.echo(request_id)
-        if watch:
-            _follow(client, request_id)
-
-
-@app.command()
-def show(
-    context: typer.Context,
-    request_id: Annotated[str, typer.Argument(help="Id of the request.")],
+    dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="Only these datasets.")] = None,
+    key_file: KeyFile = None,
+    key_env: KeyVariable = None,
+    watch: Watch = False,
     as_json: AsJson = False,
     url: Url = LOCAL,
     data_dir: DataDir = None,
 ) -> None:
+    """Submit a request for one person and print its id. With a key, of 16, 24 or 32 bytes, packages are encrypted."""
+    given = _read_identities(identity)
+    details = {"external_id": external_id, "dataset_keys": dataset, "encryption_key": read_key(key_file, key_env)}
+    with connect(context, url, data_dir) as client:
+        request_id = client.submit(policy, given, **{name: value for name, value in details.items() if value})
+        if not as_json:
+            typer.echo(request_id)
+        _tell_on(client, request_id, watch=watch, as_json=as_json)
+
+
+@app.command("list")
+def list_some(
+    context: typer.Context,
+    status: Annotated[list[RequestStatus] | None, typer.Option(help="Only of this status; may be repeated.")] = None,
+    external_id: Annotated[str | None, typer.Option(help="Only external ids that begin so.")] = None,
+    page: Annotated[int, typer.Option(min=1, help="Page of the list.")] = 1,
+    size: Annotated[int, typer.Option(min=1, max=100, help="Requests on a page.")] = 50,
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """List requests, the newest first."""
+    wanted = {"status": status, "external_id": external_id, "page": page, "size": size}
+    with connect(context, url, data_dir) as client:
+        params = {name: value for name, value in wanted.items() if value}
+        found = client.call("GET", "/privacy-request", params=params)
+    if as_json:
+        print_json(found["items"])
+        return
+    rows = (
+        (item["id"], item["status"], item["policy"]["key"], item["requested_at"], item["external_id"])
+        for item in found["items"]
+    )
+    print_columns(("id", "status", "policy", "requested", "external id"), rows)
+    if page < found["pages"]:
+        say_next(f"--page {page + 1} shows more; there are {found['total']}")
+
+
+@app.command()
+def show(
+    context: typer.Context, request_id: RequestId, as_json: AsJson = False, url: Url = LOCAL, data_dir: DataDir = None
+) -> None:
     """Show a request's status, its packages and its report."""
-    with _client(context, url, data_dir) as client:
-        request = client.call("GET", f"/privacy-request/{request_id}")
-        packages = client.call("GET", f"/privacy-request/{request_id}/access-results")["access_result_urls"]
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        path = path_of("privacy-request", request_id)
+        request = client.call("GET", path)
+        packages = client.call("GET", f"{path}/access-results")["access_result_urls"]
         try:
-            report = client.call("GET", f"/privacy-request/{request_id}/report")
+            report = client.call("GET", f"{path}/report")
         except ApiFailure:
             report = None  # not planned yet
     if as_json:
-        typer.echo(json.dumps({**request, "packages": packages, "report": report}, indent=2))
+        print_json({**request, "packages": packages, "report": report})
         return
-    _print_request(Console(), request, packages, report)
+    _print_request(request, packages)
+    if report is not None:
+        _print_report(report)
+    if request["status"] == RequestStatus.ERROR:
+        say_next(f"mend what stopped it, then: habeas request retry {request_id} --watch")
+
+
+@app.command()
+def report(
+    context: typer.Context, request_id: RequestId, as_json: AsJson = False, url: Url = LOCAL, data_dir: DataDir = None
+) -> None:
+    """Show what a request found, changed and verified in each collection, and what it left alone and why."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        found = client.call("GET", path_of("privacy-request", request_id, "report"))
+    if as_json:
+        print_json(found)
+    else:
+        _print_report(found)
 
 
 @app.command()
 def watch(
+    context: typer.Context, request_id: RequestId, as_json: AsJson = False, url: Url = LOCAL, data_dir: DataDir = None
+) -> None:
+    """Follow a request until it ends; exit code 1 when it ends in error."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        _tell_on(client, request_id, watch=True, as_json=as_json)
+
+
+@app.command()
+def retry(
     context: typer.Context,
-    request_id: Annotated[str, typer.Argument(help="Id of the request.")],
+    request_id: RequestId,
+    watch: Watch = False,
+    as_json: AsJson = False,
     url: Url = LOCAL,
     data_dir: DataDir = None,
 ) -> None:
-    """Follow a request until it ends; exit code 1 when it ends in error."""
-    with _client(context, url, data_dir) as client:
-        _follow(client, request_id)
+    """Let a request in `error` go on from where it stopped."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        status = client.call("POST", path_of("privacy-request", request_id, "retry"))["status"]
+        if not as_json:
+            typer.echo(status)
+        _tell_on(client, request_id, watch=watch, as_json=as_json)
 
 
-@contextmanager
-def _client(context: typer.Context, url: str, data_dir: DataDir) -> Iterator[Client]:
-    client_id, secret = bootstrap.root_client(read_settings(context, data_dir))
-    with log_in(url, client_id, secret) as client:
-        yield client
+@app.command()
+def download(
+    context: typer.Context,
+    request_id: RequestId,
+    rule: Annotated[str | None, typer.Option(help="Access rule of the package; needed when there are several.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to write it, for you alone; default: standard output.")
+    ] = None,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """Fetch a package of a request, as it is: `habeas decrypt` opens one that is encrypted."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        path = path_of("privacy-request", request_id)
+        chosen = rule or _choose_rule(client.call("GET", path)["policy"]["rules"])
+        blocks = client.stream(path + path_of("package", chosen))
+        if output is None:
+            _write_out(blocks)
+            return
+        first = next(blocks, b"")  # nothing is written when there is no package
+        with writing(output) as file:
+            file.writelines(itertools.chain([first], blocks))
 
 
 def _read_identities(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -105,18 +181,55 @@ def _read_identities(pairs: Sequence[str]) -> dict[str, list[str]]:
     return given
 
 
-def _follow(client: Client, request_id: str) -> None:
+def _choose_rule(rules: Sequence[Json]) -> str:
+    keys = [str(rule["key"]) for rule in rules if rule["action_type"] == ActionType.ACCESS]
+    if len(keys) == 1:
+        return keys[0]
+    if not keys:
+        raise InputError("the policy of this request has no access rule, so there is no package")
+    raise InputError(f"there are packages of {', '.join(keys)}", hint="choose one with --rule")
+
+
+def _write_out(blocks: Iterator[bytes]) -> None:
+    to_terminal = sys.stdout.isatty()
+    for number, block in enumerate(blocks):
+        if not number and to_terminal and is_zip(block):
+            raise InputError("a zip is nothing for a terminal", hint="name a file with --output")
+        typer.echo(block, nl=False)
+    typer.echo("", nl=to_terminal)
+
+
+def _tell_on(client: Client, request_id: str, *, watch: bool, as_json: bool) -> None:
+    """What became of a request by now, or until it ended."""
+    ending = _follow(client, request_id) if watch else None
+    if as_json:
+        print_json(client.call("GET", path_of("privacy-request", request_id)))
+    if ending is not None:
+        ending.hint = ending.hint or f"habeas request show {request_id}"
+        raise ending
+    if as_json:
+        return
+    if watch:
+        typer.echo("complete")
+    say_next(f"habeas request {'show' if watch else 'watch'} {request_id}")
+
+
+def _follow(client: Client, request_id: str) -> ApiFailure | None:
+    """Show a request's progress until it ends; how, if it is not complete."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bars = {action: progress.add_task(action, total=0, visible=False) for action in ("access", "erasure")}
+        bars = {action: progress.add_task(action, total=0, visible=False) for action in ActionType}
 
         def show_progress(entries: Json) -> None:
             for action, bar in bars.items():
                 begun, ended = _count(entries, action)
                 progress.update(bar, total=begun, completed=ended, visible=begun > 0)
 
-        client.follow(request_id, float("inf"), show_progress)
-    typer.echo("complete")
+        try:
+            client.follow(request_id, float("inf"), show_progress)
+        except ApiFailure as failure:
+            return failure
+    return None
 
 
 def _count(entries: Sequence[Json], action: str) -> tuple[int, int]:
@@ -127,16 +240,18 @@ def _count(entries: Sequence[Json], action: str) -> tuple[int, int]:
     return len(begun), len(ended)
 
 
-def _print_request(console: Console, request: Json, packages: Sequence[str], report: Json) -> None:
-    heading = Text.assemble((request["id"], "bold"), f"  {request['status']}  policy {request['policy']['key']}")
-    console.print(heading)
+def _print_request(request: Json, packages: Sequence[str]) -> None:
+    console = Console()
+    console.print(Text.assemble((request["id"], "bold"), f"  {request['status']}  policy {request['policy']['key']}"))
     if request["failure"]:
         details = request["action_required_details"]
         console.print(f"stopped at {details['step']} {details['collection'] or ''}: {request['failure']}", markup=False)
     for package in packages:
         console.print(f"package: {package}", highlight=False, soft_wrap=True, markup=False)
-    if report is None:
-        return
+
+
+def _print_report(report: Json) -> None:
+    console = Console()
     table = Table("collection", "found", "changed", "drifted", "already", "absent", "verified")
     for place in report["collections"]:
         counts = [str(place[name]) for name in ("found", "changed", "drifted", "already", "absent")]

@@ -15,7 +15,6 @@ from habeas.cli.exposure import check_exposure
 from habeas.cli.logs import announce, set_up_logs
 from habeas.cli.settings_option import DataDir, read_settings
 from habeas.domain.errors import InputError
-from habeas.web.app import create_app
 
 Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
 
@@ -72,6 +71,8 @@ def address_of(listener: socket.socket) -> str:
 
 def make_server(application: bootstrap.Application, host: str) -> uvicorn.Server:
     """A server for the application; access lines are off, since query strings may hold identities."""
+    from habeas.web.app import create_app  # brings FastAPI, which the other commands do without
+
     config = uvicorn.Config(
         create_app(application.context), host=host, access_log=False, log_config=None, server_header=False
     )

@@ -1,6 +1,6 @@
-"""Parts of a document of datasets: a value and the place it stands at, read as text, name, flag, choice, …
+"""Parts of a document of datasets or policies: a value and its place, read as text, name, flag, choice, …
 
-Every error names file, line and path. Knows nothing of what datasets mean.
+Every error names file, line and path. Knows nothing of what they mean.
 """
 
 import re

@@ -128,7 +128,7 @@ _WAITS = sa.and_(runs.c.waits_for.is_not(None), sa.exists(_PAUSED))
 
 
 def is_due(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
-    """A run that may be claimed now."""
+    """Ready, under nobody's lease, and not waiting for a connection that is paused."""
     return sa.and_(runs.c.status == READY, is_free(ledger, lease), ~_WAITS)
 
 
