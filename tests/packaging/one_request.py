@@ -18,6 +18,7 @@ from servers.habeas import (
     submit,
     wait_until_over,
 )
+from servers.process import wait_for
 
 _PEOPLE = ((1, "ann@example.com", "Ann Archer"), (2, "bob@example.com", "Bob Baker"))
 _DATASET = {
@@ -37,8 +38,9 @@ _DATASET = {
 
 
 def check_deployment(url: str, client_id: str, secret: str, folder: Path) -> None:
-    """Strangers are turned away, and a person's data is given and erased: AssertionError when not."""
+    """Two workers join, strangers are turned away, a person's data is given and erased: AssertionError when not."""
     with _logged_in(url, client_id, secret) as http:
+        wait_for("two workers and nobody else to carry runs", lambda: _carriers(http) == ["worker", "worker"])
         stranger = httpx.post(f"{url}/api/v1/privacy-request", json=[{"policy_key": "all", "identity": {"email": "a"}}])
         assert stranger.status_code == 401, "anybody may submit requests"
         shop = folder / "shop.db"
@@ -55,6 +57,10 @@ def check_deployment(url: str, client_id: str, secret: str, folder: Path) -> Non
         assert read_report(http, request)["collections"][0]["changed"] == 1
     with closing(sqlite3.connect(shop)) as database:
         assert database.execute("SELECT * FROM customers").fetchall() == [(1, None, None), _PEOPLE[1]]
+
+
+def _carriers(http: httpx.Client) -> list[str]:
+    return [process["kind"] for process in http.get("/health/workers").json()["processes"]]
 
 
 @contextmanager
