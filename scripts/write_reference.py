@@ -13,7 +13,9 @@ import typer
 from pydantic import BaseModel
 
 from habeas import bootstrap
+from habeas.cli.main import EXIT_CODES
 from habeas.cli.main import app as commands
+from habeas.cli.server_options import CLIENT, LOCAL
 from habeas.connectors.sql import connection_types
 from habeas.delivery.destinations import storage_types
 from habeas.domain.category import DEFAULT_CATEGORIES
@@ -26,6 +28,8 @@ from habeas.web.app import create_app
 from habeas.web.errors import answer_error
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
+_EVERYWHERE = ("as_json", "url", "data_dir")
+"""Options that most commands have, explained once."""
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -176,7 +180,22 @@ def _routes() -> list[str]:
 
 def _commands() -> list[str]:
     root: Any = typer.main.get_command(commands)
-    lines = ["`habeas --config FILE` names the settings file for any command; `--version` prints the version.", ""]
+    lines = [
+        "`habeas --config FILE` names the settings file for any command; `--version` prints the version.",
+        "`habeas --install-completion` teaches your shell to complete commands and options with the tab key; open a",
+        "new shell afterwards. `--show-completion` prints what it would install.",
+        "",
+        "Commands with `--url` ask a running server: at this address, else at `HABEAS_URL`, else at",
+        f"`{LOCAL}`. They ask as the client of `{CLIENT[0]}` and",
+        f"`{CLIENT[1]}`, else as the root client of the settings, else as that of `--data-dir`, the folder of a",
+        "server on this machine. No secret is taken from a command line, where others on the machine could read it.",
+        "",
+        "Results are on standard output, advice, progress and errors on standard error. `--json` prints JSON alone,",
+        "for scripts.",
+        "",
+        *_table(("Exit code", "Meaning"), iter(EXIT_CODES)),
+        "",
+    ]
     for name, command in sorted(root.commands.items()):
         lines += _describe(f"habeas {name}", command)
     return lines[:-1]
@@ -188,18 +207,25 @@ def _describe(name: str, command: Any) -> Iterator[str]:
             yield from _describe(f"{name} {below}", inner)
         return
     shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
-    arguments = "".join(f" {p.name.upper()}" for p in shown if p.param_type_name == "argument")
+    arguments = "".join(f" {_name(p)}" for p in shown if p.param_type_name == "argument")
     yield f"**`{name}{arguments}`**. {command.help.splitlines()[0]}"
     yield ""
     for parameter in shown:
         if parameter.param_type_name == "argument":
-            yield f"* `{parameter.name.upper()}`: {parameter.help}"
-        else:
+            yield f"* `{_name(parameter)}`: {parameter.help}"
+        elif parameter.name not in _EVERYWHERE:
             names = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
             default = parameter.default
             said = f" Default: `{default}`." if isinstance(default, str | int) and not isinstance(default, bool) else ""
             yield f"* {names}: {parameter.help}{said}"
+    if everywhere := [f"`{p.opts[0]}`" for p in shown if p.name in _EVERYWHERE]:
+        yield f"* {', '.join(everywhere)}"
     yield ""
+
+
+def _name(argument: Any) -> str:
+    name = str(argument.metavar or argument.name.upper())
+    return f"{name} …" if argument.nargs == -1 else name
 
 
 if __name__ == "__main__":

@@ -12,6 +12,13 @@ from habeas import __version__
 from habeas.cli import connection, dataset, db, decrypt, demo, key, plan, policy, request, serve, storage, worker
 from habeas.domain.errors import HabeasError
 
+EXIT_CODES = (
+    ("0", "Done."),
+    ("1", "Refused, or ended in error: one line says what is wrong (`error:`), one how to mend it (`hint:`)."),
+    ("2", "The command line is wrong: an unknown command or option, a missing argument, a value out of range."),
+    ("130", "Interrupted by Ctrl-C."),
+)
+
 app = typer.Typer(
     name="habeas",
     help="Carries privacy requests out: finds, packages and erases a person's data, and proves it.",
