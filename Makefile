@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak setup setup-dev lock clean
+.PHONY: help demo test check bench soak wheel setup setup-dev lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ soak: setup-dev ## Kill the processes of a fleet for half an hour (ARGS="--minut
 	@scripts/install-test-needs.sh
 	@PYTHONPATH=tests $(BIN)/python tests/crash/soak.py $(ARGS)
 
+wheel: setup ## Build dist/habeas-*.whl, and the sdist
+	@$(BIN)/python -m hatchling build
+
 setup: $(VENV)/run.stamp ## Create .venv with the pinned runtime
 
 setup-dev: $(VENV)/dev.stamp ## Add what tests and checks need
@@ -54,7 +57,7 @@ $(VENV)/run.stamp: requirements/run.lock pyproject.toml
 	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $@
 
-$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.lock
+$(VENV)/dev.stamp: $(VENV)/run.stamp requirements/dev.lock requirements/extras.lock
 	@$(PIP) install -r requirements/dev.lock
 	@touch $@
 
@@ -63,10 +66,14 @@ lock: ## Renew requirements/*.lock (with the oldest Python we support: PYTHON=py
 	@build/lock/bin/pip install -q hatchling editables .
 	@{ echo '# Runtime and build needs, pinned. Renew with `make lock`.'; \
 		build/lock/bin/pip freeze --exclude habeas; } > requirements/run.lock
-	@build/lock/bin/pip install -q -r requirements/run.lock -r requirements/dev.in
-	@{ echo '# Tests and checks, pinned, on top of the runtime. Renew with `make lock` (names in dev.in).'; \
-		echo '-r run.lock'; \
-		build/lock/bin/pip freeze --exclude habeas | grep -vxFf requirements/run.lock; } > requirements/dev.lock
+	@build/lock/bin/pip install -q -r requirements/run.lock '.[cluster,s3]'
+	@{ echo '# What the extras need on top of the runtime, pinned. Renew with `make lock`.'; \
+		build/lock/bin/pip freeze --exclude habeas | grep -vxFf requirements/run.lock; } > requirements/extras.lock
+	@build/lock/bin/pip install -q -r requirements/run.lock -r requirements/extras.lock -r requirements/dev.in
+	@{ echo '# Tests and checks, pinned, on top of the runtime and the extras. Renew with `make lock` (names in dev.in).'; \
+		printf -- '-r run.lock\n-r extras.lock\n'; \
+		build/lock/bin/pip freeze --exclude habeas | grep -vxFf requirements/run.lock | \
+			grep -vxFf requirements/extras.lock; } > requirements/dev.lock
 	@rm -rf build
 
 clean: ## Remove what these commands made (not habeas-data)

@@ -110,6 +110,7 @@ class Engine:
             with self.context.ledger.read() as connection:
                 due = runs.due_runs(connection, self.context.ledger, 100, [], lease)
             if not due:
+                self.context.connectors.close()  # for tests that open the same files
                 return
             for run in due:
                 carry(self.context, run.id, "test", self.stopping)
@@ -120,12 +121,11 @@ class Engine:
     def log(self, request_id: str) -> list[tuple[str, str, str]]:
         """(collection, action, status) of the execution log, oldest first."""
         items = requests.read_log(self.context, request_id, 1, 1000).items
-        return [(str(i["collection_name"]), str(i["action_type"]), str(i["status"])) for i in items]
+        return [(str(item.collection_name), str(item.action_type), str(item.status)) for item in items]
 
     def counts(self, request_id: str) -> dict[str, dict[str, Any]]:
         """The report's collections by address."""
-        places = requests.report(self.context, request_id)["collections"]
-        return {place["address"]: place for place in places}  # type: ignore[index,union-attr]
+        return {place["address"]: dict(place) for place in requests.report(self.context, request_id)["collections"]}
 
     def package(self, request_id: str, rule: str) -> str:
         return self.package_bytes(request_id, rule).decode()

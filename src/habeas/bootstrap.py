@@ -3,21 +3,20 @@
 One bootstrap for the server, workers, the command line and tests.
 """
 
-import base64
 import logging
 import os
 import secrets
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
-from habeas.connectors.sql import connection_types
+from habeas.connectors import connection_types
 from habeas.delivery.destinations import storage_types
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import InputError, SystemUnavailable
@@ -27,10 +26,13 @@ from habeas.execution.context import Context
 from habeas.execution.dispatcher import Dispatcher
 from habeas.execution.executors import ClusterExecutor, Executor, ThreadExecutor
 from habeas.execution.planning_input import Planner
+from habeas.execution.presence import present
 from habeas.masking.registry import strategies
 from habeas.settings import Settings
-from habeas.store.opening import open_ledger
-from habeas.store.sealing import KeyRing
+from habeas.store.backup import back_up
+from habeas.store.checking import Finding, check_ledger
+from habeas.store.opening import open_ledger, upgrade_ledger
+from habeas.store.sealing import KeyRing, make_ring_entry
 
 _log = logging.getLogger(__name__)
 
@@ -39,13 +41,21 @@ ROOT_CLIENT = "root-client"
 LEDGER = "habeas.db"
 
 
+def _name_process() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The wired application; `notices` are lines a person should read at start (paths of fresh secrets)."""
+    """The wired application; `notices` are lines a person should read at start (paths of fresh secrets).
+
+    `name` is this process's own, in runs that it carries and in the ledger's list of processes.
+    """
 
     context: Context
     awake: threading.Event
     notices: tuple[str, ...] = ()
+    name: str = field(default_factory=_name_process)
 
 
 def ledger_url(settings: Settings) -> str:
@@ -65,8 +75,7 @@ def prepare(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
         changes: dict[str, str] = {}
         if not security.encryption_keys:
             path = settings.data_dir / DEVELOPMENT_KEY
-            fresh = f"development:{base64.b64encode(os.urandom(32)).decode()}"
-            changes["encryption_keys"] = _keep(path, fresh)
+            changes["encryption_keys"] = _keep(path, make_ring_entry("development"))
             notices.append(f"development encryption key: {path}")
         if not (security.oauth_root_client_id and security.oauth_root_client_secret):
             path = settings.data_dir / ROOT_CLIENT
@@ -77,7 +86,35 @@ def prepare(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
         raise SystemUnavailable(
             f"the data folder {settings.data_dir} cannot be used: {error.strerror}", hint="choose another --data-dir"
         ) from None
-    return settings.model_copy(update={"security": security.model_copy(update=changes)}), tuple(notices)
+    return _secured(settings, changes), tuple(notices)
+
+
+def with_key(settings: Settings) -> Settings:
+    """The settings with the encryption key that there is; nothing is made.
+
+    Raises InputError when there is no embedded ledger though it is meant, or no key.
+    """
+    _check_embedded(settings)
+    if settings.security.encryption_keys:
+        return settings
+    path = settings.data_dir / DEVELOPMENT_KEY
+    try:
+        return _secured(settings, {"encryption_keys": _read(path)})
+    except OSError:
+        raise InputError(
+            f"no encryption key is set, and there is none in {path}",
+            hint="set HABEAS__SECURITY__ENCRYPTION_KEYS, or give the server's --data-dir",
+        ) from None
+
+
+def _check_embedded(settings: Settings) -> None:
+    embedded = settings.data_dir / LEDGER
+    if not settings.database.url and not embedded.exists():
+        raise InputError(f"there is no ledger at {embedded}", hint="check --data-dir, or run `habeas db upgrade`")
+
+
+def _secured(settings: Settings, changes: Mapping[str, str]) -> Settings:
+    return settings.model_copy(update={"security": settings.security.model_copy(update=changes)})
 
 
 def root_client(settings: Settings) -> tuple[str, str]:
@@ -106,24 +143,42 @@ def _split_client(path: Path, kept: str) -> tuple[str, str]:
     return client_id, secret
 
 
+def upgrade(settings: Settings) -> None:
+    """Bring the ledger up to this version, making it where there is none. Raises what `build` does."""
+    settings, _ = prepare(settings)
+    upgrade_ledger(ledger_url(settings), _ring(settings), SystemClock())
+
+
+def check(settings: Settings) -> list[Finding]:
+    """What there is to say of the ledger. Raises InputError when there is none or no key, SystemUnavailable."""
+    settings = with_key(settings)
+    return check_ledger(ledger_url(settings), _ring(settings))
+
+
+def backup(settings: Settings, file: Path) -> None:
+    """Copy a SQLite ledger into a new file. Raises InputError when there is none, or the file is there already."""
+    _check_embedded(settings)
+    back_up(ledger_url(settings), file)
+
+
+def _ring(settings: Settings) -> KeyRing:
+    return KeyRing.parse(settings.security.encryption_keys)
+
+
 def build(
     settings: Settings,
     *,
-    migrate: bool = True,
+    create: bool = True,
     clock: Clock | None = None,
     extra_types: Mapping[str, ConnectionType] | None = None,
 ) -> Application:
-    """Open the ledger and wire the context. `extra_types` adds connection types, e.g. in tests.
+    """Open the ledger and wire the context. `extra_types` adds connection types to those that are installed.
 
-    Without `migrate` nothing is made that is not there: InputError when there is no ledger yet.
+    With `create` a ledger, a key and a root client are made where there are none; without, InputError says so.
     """
-    embedded = settings.data_dir / LEDGER
-    if not migrate and not settings.database.url and not embedded.exists():
-        raise InputError(f"there is no ledger at {embedded}", hint="check --data-dir, or run `habeas db upgrade`")
-    settings, notices = prepare(settings)
+    settings, notices = prepare(settings) if create else (with_key(settings), ())
     clock = clock or SystemClock()
-    ring = KeyRing.parse(settings.security.encryption_keys)
-    ledger = open_ledger(ledger_url(settings), ring, clock, migrate=migrate)
+    ledger = open_ledger(ledger_url(settings), _ring(settings), clock, create=create)
     types = {kind.name: kind for kind in connection_types()} | dict(extra_types or {})
     awake = threading.Event()
     context = Context(
@@ -149,23 +204,43 @@ def _limits(settings: Settings) -> Limits:
         connect_timeout=min(10.0, max(1.0, lease * 0.3)),
         pool_size=settings.execution.visits,
         batch_rows=settings.execution.batch_rows,
+        linger=0.1,
     )
 
 
-def make_executor(context: Context) -> Executor:
+def make_executor(application: Application) -> Executor:
     """Threads of this process, or the cluster that the settings name."""
-    address = context.settings.execution.scheduler_address
+    address = application.context.settings.execution.scheduler_address
     if address:
         from habeas.execution.cluster import carry_on_worker
 
         return ClusterExecutor(address, carry_on_worker)
-    return ThreadExecutor(context, f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    return ThreadExecutor(application.context, application.name)
+
+
+@contextmanager
+def serving(application: Application, *, executor: bool = True) -> Iterator[None]:
+    """Show signs of life while the block lasts and, with `executor`, dispatch runs and carry them out."""
+    settings = application.context.settings.execution
+    threads = settings.threads if executor and not settings.scheduler_address else 0
+    with (
+        present(application.context, application.name, "server", threads),
+        dispatching(application) if executor else nullcontext(),
+    ):
+        yield
+
+
+@contextmanager
+def working(application: Application, threads: int) -> Iterator[None]:
+    """Show signs of life as a worker of a cluster while the block lasts."""
+    with present(application.context, application.name, "worker", threads):
+        yield
 
 
 @contextmanager
 def dispatching(application: Application) -> Iterator[None]:
     """Dispatch and execute runs while the block lasts; what runs at its end comes to a safe stop."""
-    executor = make_executor(application.context)
+    executor = make_executor(application)
     dispatcher = Dispatcher(application.context, executor, application.awake)
     dispatcher.start()
     try:
@@ -179,11 +254,6 @@ def close(application: Application) -> None:
     """Give back every connection."""
     application.context.connectors.close()
     application.context.ledger.close()
-
-
-def worker_context(settings: Settings) -> Callable[[], Context]:
-    """Makes the context of a worker process, which shares the ledger of its server."""
-    return lambda: build(settings, migrate=False).context
 
 
 def _keep(path: Path, fresh: str) -> str:

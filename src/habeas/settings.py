@@ -28,7 +28,7 @@ class SecuritySettings(Section):
     oauth_root_client_id: str = Field("", description="Id of the client that holds every scope.")
     oauth_root_client_secret: str = Field("", description="Its secret; made on first start when not set.")
     oauth_access_token_expire_minutes: int = Field(11520, ge=1, description="Life of an access token.")
-    encryption_keys: str = Field("", description="Key ring `id:base64,…`; the first key seals. Made when not set.")
+    encryption_keys: str = Field("", description="Key ring `id:base64,…` (`habeas key new`); made when not set.")
     subject_request_download_link_ttl_seconds: int = Field(
         432000, ge=1, le=604800, description="How long links to packages in remote storages open them; at most 7 days."
     )
@@ -58,6 +58,7 @@ class StorageSettings(Section):
 
 class LoggingSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    format: Literal["console", "json"] = Field("console", description="Lines for people, or a JSON object on each.")
 
 
 class Settings(BaseSettings):

@@ -1,23 +1,28 @@
 """Every command in the README and the docs does what it says there.
 
-A document is run as one shell session in a folder of its own. What a document calls port 8080, the scheduler's
-port 8786 and the database at db.example.com:5432 are servers of the test; `make demo` is the `habeas demo --once`
-it comes down to, other `make` commands are read by make but not carried out.
+A document is run as one shell session in a folder of its own. What a document calls port 8080 or 8081, the scheduler's
+port 8786 and the database at db.example.com:5432 are servers of the test; `make demo` is the `habeas demo --once` it
+comes down to, `make wheel` builds into the session's folder, other `make` commands are read by make, not carried out.
+`pip install` installs into the session alone and downloads nothing: pinned packages are there. What `docker` and `sudo`
+would do to a machine is not done; the files and services that they name must exist.
 """
 
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 from documents import DOCUMENTS, FILES, ROOT, RUN, SHOWN, Command, matches, read_blocks, read_commands
 
 from servers.postgres import PostgresServer
@@ -28,6 +33,10 @@ run_sql() {{ "{sys.executable}" -c "{_SQL}"; }}
 printf '\\036'
 """
 _SECONDS = 90
+_PORTS = ("8080", "8081", "8786")
+_MAKE_WHEEL = f"(cd '{ROOT}' && {sys.executable} -m hatchling build -t wheel -d \"$OLDPWD/dist\" 2>/dev/null)"
+_SITE = ".site-packages"
+_PIP_INSTALL = f"pip install --quiet --no-index --no-deps --no-build-isolation --target {_SITE}"
 
 
 def _commands(document: Path) -> list[Command]:
@@ -67,6 +76,33 @@ def test_commands_do_what_the_document_says(document: Path, tmp_path: Path, stan
             assert matches(stated, printed), f"{where}\nbut the document says:\n{stated}"
 
 
+_FOR_MACHINES = [
+    pytest.param(command, id=f"{document.name}:{command.line}")
+    for document in _WITH_COMMANDS
+    for command in _commands(document)
+    if re.match(r"docker|sudo", command.text)
+]
+
+
+@pytest.mark.parametrize("command", _FOR_MACHINES)
+def test_commands_for_machines_name_what_exists(command: Command) -> None:
+    words = shlex.split(command.text)
+    for word in words:
+        if re.match(r"(requirements|deploy)/", word):
+            assert list(ROOT.glob(word)), word
+        elif word.endswith(".service"):
+            assert (ROOT / "deploy" / "systemd" / re.sub(r"@\d+", "@", word)).exists(), word
+    if words[:2] == ["docker", "compose"]:
+        services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+        assert _services_named(*words[2:]) <= services.keys()
+
+
+def _services_named(verb: str, *rest: str) -> set[str]:
+    scaled = {word.partition("=")[0] for option, word in pairwise(rest) if option == "--scale"}
+    plain = [word for word in rest if not word.startswith("-") and "=" not in word]
+    return scaled | set(plain[:1] if verb == "exec" else plain)
+
+
 def _run(commands: list[Command], folder: Path, stand_ins: Mapping[str, str]) -> list[tuple[int, str]]:
     """Exit code and output of each command of a session; what it started in the background is ended."""
     lines = [f"{_as_tested(_replace(command.text, stand_ins))}\nprintf '%s\\036' $?" for command in commands]
@@ -76,7 +112,8 @@ def _run(commands: list[Command], folder: Path, stand_ins: Mapping[str, str]) ->
     environment |= {
         "PATH": f"{Path(sys.executable).parent}:{environment['PATH']}",
         "HABEAS_URL": f"http://127.0.0.1:{stand_ins['8080']}",
-        "OWNER_URL": stand_ins["owner"],
+        "OWNER_URL": stand_ins["OWNER_URL"],
+        "PYTHONPATH": os.pathsep.join([str(folder / _SITE), *filter(None, [environment.get("PYTHONPATH")])]),
         "COLUMNS": "80",
     }
     with output.open("wb") as file:
@@ -102,6 +139,10 @@ def _end_session(shell: "subprocess.Popen[bytes]") -> None:
 
 def _as_tested(command: str) -> str:
     command = re.sub(r"^make demo( ARGS=--once)?$", "habeas demo --once", command, flags=re.MULTILINE)
+    command = re.sub(r"^(docker|sudo)\b", r": \1", command)
+    command = re.sub(r" -r requirements/\S+", "", command)
+    command = re.sub(r"^pip install\b", _PIP_INSTALL, command, flags=re.MULTILINE)
+    command = re.sub(r"^make wheel$", _MAKE_WHEEL, command, flags=re.MULTILINE)
     return re.sub(r"^make\b", f"make -C '{ROOT}' --dry-run >/dev/null", command, flags=re.MULTILINE)
 
 
@@ -114,19 +155,17 @@ def _replace(text: str, stand_ins: Mapping[str, str]) -> str:
 @pytest.fixture
 def stand_ins(postgres_server: PostgresServer) -> dict[str, str]:
     """What stands for the addresses in the documents; the owner finds an empty database `shop` and no role."""
-    ports = []
-    with socket.socket() as first, socket.socket() as second:
-        for probe in (first, second):
+    with contextlib.ExitStack() as probing:
+        probes = [probing.enter_context(socket.socket()) for _ in _PORTS]
+        for probe in probes:
             probe.bind(("127.0.0.1", 0))
-            ports.append(str(probe.getsockname()[1]))
+        ports = {name: str(probe.getsockname()[1]) for name, probe in zip(_PORTS, probes, strict=True)}
     owner = postgres_server.create_database("shop")
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS habeas WITH (FORCE)")
         connection.execute("DROP ROLE IF EXISTS habeas")
-    return {
-        "8080": ports[0],
-        "8786": ports[1],
+    return ports | {
         "db.example.com": "127.0.0.1",
         "5432": str(postgres_server.port),
-        "owner": owner,
+        "OWNER_URL": owner,
     }

@@ -84,7 +84,7 @@ class Stage:
 
     def package(self, request_id: str) -> bytes:
         """A request's only package."""
-        policy = show_request(self.engine.context, request_id).policy["key"]
+        policy = show_request(self.engine.context, request_id).policy.key
         return self.engine.package_bytes(request_id, f"{policy}-give")
 
     def secrets_of(self, ids: Sequence[str]) -> Mapping[str, Secrets]:

@@ -1,7 +1,7 @@
 """Others change rows between access and erasure: what is a person's still is masked, and nothing else moves."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -20,7 +20,7 @@ from stage import Scene, Stage, spell_row
 from worlds import POLICIES, Address, Collection, Row, Secrets
 
 from habeas.execution import erasure
-from habeas.execution.run import Done, Failed, Run
+from habeas.execution.run import Done, Failed, Run, Wait
 from habeas.execution.steps import STEPS
 
 ERASING = [key for key, facts in POLICIES.items() if facts.erasure and facts.shared == "mask" and not facts.strict]
@@ -72,7 +72,8 @@ class Before:
 def disturb_late(stage: Stage, scene: Scene, state: State, random: Random) -> None:
     """Run; the rows change when all is found and nothing is erased. The state is what was there just before that."""
 
-    def perform(run: Run) -> Done | Failed:
+    def perform(run: Run) -> Done | Failed | Wait:
+        run.context.connectors.close()  # else files would be open still
         for address in disturb(random, state):
             scene.write(address, [list(row.values()) for row in state.rows[address].values()])
         return erasure.perform(run)
@@ -163,7 +164,16 @@ def outcome(
         return [mask(value)]
     if value is None:
         return [None]
-    return [None, *(mask(origin) for origin in known if not isinstance(origin, list))]
+    return [None, *(mask(leaf) for origin in known for leaf in _leaves(origin))]
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is no array inside of one."""
+    if isinstance(value, list):
+        for element in value:
+            yield from _leaves(element)
+    else:
+        yield value
 
 
 def value_at(row: Row, position: Position) -> Any:

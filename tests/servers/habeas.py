@@ -48,7 +48,7 @@ class HabeasServer(Process):
 
     def is_ready(self) -> bool:
         """Whether it has said where it listens and `/health` says that all is well."""
-        found = re.search(r"^serving on (\S+)\n", self.log_text(), re.MULTILINE)
+        found = re.search(r"\bserving on (http://[^\s\"]+)[\n\"]", self.log_text())
         if found is None:
             return False
         self.url = found[1]

@@ -52,7 +52,7 @@ def generate(
     What to look at is listed on standard error.
     """
     _refuse_existing(output)
-    application = bootstrap.build(read_settings(context, data_dir), migrate=False)
+    application = bootstrap.build(read_settings(context, data_dir), create=False)
     try:
         generated = generate_dataset(application.context, connection, key=key, schema=schema)
     finally:

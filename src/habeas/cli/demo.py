@@ -46,7 +46,7 @@ def _present(
         application = bootstrap.build(settings)
         try:
             server = make_server(application, "127.0.0.1")
-            with bootstrap.dispatching(application), _serving(server, listener) as thread:
+            with bootstrap.serving(application), _serving(server, listener) as thread:
                 security = application.context.settings.security
                 run_story(
                     address_of(listener),

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from habeas import __version__
-from habeas.cli import connection, dataset, db, decrypt, demo, plan, policy, request, serve, storage, worker
+from habeas.cli import connection, dataset, db, decrypt, demo, key, plan, policy, request, serve, storage, worker
 from habeas.domain.errors import HabeasError
 
 EXIT_CODES = (
@@ -37,6 +37,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(request.app, name="request")
 app.add_typer(storage.app, name="storage")
 app.add_typer(db.app, name="db")
+app.add_typer(key.app, name="key")
 
 
 def _show_version(wanted: bool) -> None:

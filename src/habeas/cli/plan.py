@@ -24,7 +24,7 @@ def plan(
 ) -> None:
     """Print the plan of a request: order, statements, what each rule returns or masks, what is skipped and why."""
     kinds = [kind.partition("=")[0] for kind in identity]
-    application = bootstrap.build(read_settings(context, data_dir), migrate=False)
+    application = bootstrap.build(read_settings(context, data_dir), create=False)
     try:
         previewed = make_preview(application.context, policy, kinds, dataset)
     finally:

@@ -9,10 +9,10 @@ from typing import Annotated, TypeAlias
 
 import typer
 import uvicorn
-from rich.console import Console
 
 from habeas import bootstrap
-from habeas.cli.logs import set_up_logs
+from habeas.cli.exposure import check_exposure
+from habeas.cli.logs import announce, set_up_logs
 from habeas.cli.settings_option import DataDir, read_settings
 from habeas.domain.errors import InputError
 
@@ -25,20 +25,24 @@ def serve(
     port: Port = 8080,
     data_dir: DataDir = None,
     executor: Annotated[bool, typer.Option("--executor/--no-executor", help="Carry runs out here too.")] = True,
+    accept_open_create: Annotated[
+        bool, typer.Option("--accept-open-create", help="Let others submit requests without a token.")
+    ] = False,
 ) -> None:
     """Start the server; Ctrl-C and SIGTERM end it and lose nothing."""
     signal.signal(signal.SIGTERM, _leave)
     settings = read_settings(context, data_dir)
-    set_up_logs(settings.logging.level)
-    console = Console(stderr=True)
+    set_up_logs(settings.logging.level, settings.logging.format)
+    form = settings.logging.format
     with listening(host, port) as listener:
+        check_exposure(listener, settings.security, accept_open_create=accept_open_create)
         application = bootstrap.build(settings)
         try:
             for notice in application.notices:
-                console.print(notice, highlight=False, markup=False, soft_wrap=True)
+                announce(notice, form)
             server = make_server(application, host)
-            with bootstrap.dispatching(application) if executor else contextlib.nullcontext():
-                console.print(f"serving on {address_of(listener)}", highlight=False, markup=False)
+            with bootstrap.serving(application, executor=executor):
+                announce(f"serving on {address_of(listener)}", form)
                 server.run(sockets=[listener])
         finally:
             bootstrap.close(application)

@@ -4,17 +4,15 @@ import asyncio
 import contextlib
 import signal
 import tempfile
-from functools import cache
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from habeas import bootstrap
-from habeas.cli.logs import set_up_logs
+from habeas.cli.logs import announce, set_up_logs
 from habeas.cli.settings_option import DataDir, read_settings
 from habeas.domain.errors import InputError
-from habeas.settings import Settings
+from habeas.execution.context import Context
 
 
 def worker(
@@ -25,18 +23,21 @@ def worker(
 ) -> None:
     """Join a Dask cluster and carry out the runs it hands over, from the same ledger as the server."""
     settings = read_settings(context, data_dir)
-    set_up_logs(settings.logging.level)
-    bootstrap.close(bootstrap.build(settings, migrate=False))  # says what is wrong before joining
+    set_up_logs(settings.logging.level, settings.logging.format)
+    threads = threads or settings.execution.threads
+    application = bootstrap.build(settings, create=False)  # says what is wrong before joining
     try:
-        with contextlib.suppress(asyncio.CancelledError):  # SIGTERM
-            asyncio.run(_work(settings, scheduler, threads or settings.execution.threads))
+        with bootstrap.working(application, threads), contextlib.suppress(asyncio.CancelledError):  # SIGTERM
+            asyncio.run(_work(application.context, scheduler, threads))
     except ImportError:
         raise InputError("a worker needs Dask", hint="install the extra: pip install 'habeas[cluster]'") from None
     except (ValueError, OSError):
         raise InputError(f"{scheduler} is no address of a Dask scheduler", hint="e.g. tcp://host:8786") from None
+    finally:
+        bootstrap.close(application)
 
 
-async def _work(settings: Settings, scheduler: str, threads: int) -> None:
+async def _work(context: Context, scheduler: str, threads: int) -> None:
     """Join, and join again after the scheduler was away, until SIGTERM or Ctrl-C; runs are given back each time.
 
     Waits as long as no scheduler answers: which of them starts first does not matter.
@@ -49,12 +50,11 @@ async def _work(settings: Settings, scheduler: str, threads: int) -> None:
     resolve_address(scheduler)
     if myself := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, myself.cancel)
-    make_context = cache(bootstrap.worker_context(settings))
     with tempfile.TemporaryDirectory(prefix="habeas-worker-") as folder:
         while True:
-            plugin = HabeasPlugin(make_context)
+            plugin = HabeasPlugin(context)
             options: dict[str, Any] = {"nthreads": threads, "local_directory": folder, "dashboard": False}
             async with Worker(scheduler, plugins=(plugin,), **options) as joined:
                 said = f"working for {scheduler} as {joined.address}"
-                Console(stderr=True).print(said, highlight=False, markup=False)
+                announce(said, context.settings.logging.format)
                 await joined.finished()

@@ -1,9 +1,18 @@
 """Connected systems: every connector fulfils `habeas.domain.ports.Connector` and passes `conformance`."""
 
 from habeas.connectors import sql
+from habeas.connectors.installed import installed_types
+from habeas.domain.errors import InputError
 from habeas.domain.ports import ConnectionType
 
 
 def connection_types() -> tuple[ConnectionType, ...]:
-    """All connection types that this version can connect."""
-    return sql.connection_types()
+    """All connection types there are: of this version, and of packages installed beside it.
+
+    Raises InputError when two have one name, or an installed one is unusable.
+    """
+    types = (*sql.connection_types(), *installed_types())
+    names = [kind.name for kind in types]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"connection type {twice[0]!r} exists twice", hint="uninstall a package that brings it")
+    return types

@@ -222,6 +222,8 @@ class Limits:
     connect_timeout: float = 10.0
     pool_size: int = 4
     batch_rows: int = 2000
+    linger: float = 0.0
+    """How long what is costly to open, and closed to others meanwhile, may stay open after its last use."""
 
 
 class Connector(Protocol):
@@ -271,6 +273,15 @@ class ConnectorFactory(Protocol):
         ...
 
 
+class SystemType(StrEnum):
+    """What sort of thing a connection leads to."""
+
+    DATABASE = "database"
+    SAAS = "saas"
+    MANUAL = "manual"
+    EMAIL = "email"
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionType:
     """A kind of connection: its name, the secrets it takes, and how to make its connector."""
@@ -283,6 +294,9 @@ class ConnectionType:
     """Sets of fields of which exactly one set must be present, e.g. ({url}, {host, dbname, …})."""
     erases: bool = True
     """False when such systems can be read only; the plan then names every field that stays."""
+    title: str = ""
+    """Its name for people, if that is another."""
+    system: SystemType = SystemType.DATABASE
 
 
 Secrets: TypeAlias = Mapping[str, str]

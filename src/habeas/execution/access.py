@@ -20,6 +20,7 @@ from habeas.execution.links import LinkValues
 from habeas.execution.run import Done, Failed, Paused, Run, Wait, place_of
 from habeas.execution.spooled import read_rows
 from habeas.execution.visit import Attempts, GroupVisit
+from habeas.log_fields import adopt, current
 from habeas.planning.plan import Group, Node
 from habeas.store import runs, spool
 from habeas.store.configurations import Record, find_connections
@@ -79,7 +80,7 @@ class _Access:
         ended: list[_Underway] = []
         running: set[Future[_Underway]] = set()
         places = self._run.context.settings.execution.visits
-        with ThreadPoolExecutor(places, "visit") as pool:
+        with ThreadPoolExecutor(places, "visit", adopt, (current(),)) as pool:
             while True:
                 ready = self._ready(places - len(running))
                 if running and not ready:

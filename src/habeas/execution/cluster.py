@@ -4,7 +4,6 @@ Importable on every worker; the scheduler needs nothing of ours.
 """
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from distributed import WorkerPlugin, get_worker
@@ -20,13 +19,9 @@ class HabeasPlugin(WorkerPlugin):
 
     name = PLUGIN
 
-    def __init__(self, make_context: Callable[[], Context]) -> None:
-        self._make_context = make_context
+    def __init__(self, context: Context) -> None:
+        self.context = context
         self.stopping = threading.Event()
-        self.context: Context | None = None
-
-    def setup(self, worker: Any) -> None:
-        self.context = self._make_context()
 
     def teardown(self, worker: Any) -> None:
         self.stopping.set()

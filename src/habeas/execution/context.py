@@ -10,6 +10,7 @@ from habeas.domain.clock import Clock
 from habeas.domain.ports import ConnectionType, StorageType, StrategyType
 from habeas.execution.connector_pool import ConnectorPool
 from habeas.execution.planning_input import Planner
+from habeas.execution.tally import Tally
 from habeas.settings import Settings
 from habeas.store.ledger import Ledger
 
@@ -27,3 +28,4 @@ class Context:
     connectors: ConnectorPool
     planner: Planner
     wake: Callable[[], None] = field(default=lambda: None)
+    tally: Tally = field(default_factory=Tally)

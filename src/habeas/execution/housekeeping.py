@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from habeas.execution.context import Context
+from habeas.execution.presence import forget_dead_processes
 from habeas.store import grants, retention, runs
 from habeas.store.tables import schedules
 
@@ -43,7 +44,11 @@ def drop_expired_tokens(context: Context) -> int:
         return grants.delete_expired_tokens(connection, context.clock.now())
 
 
-JOBS: Mapping[str, Callable[[Context], int]] = {"forget": forget, "drop_expired_tokens": drop_expired_tokens}
+JOBS: Mapping[str, Callable[[Context], int]] = {
+    "forget": forget,
+    "drop_expired_tokens": drop_expired_tokens,
+    "forget_dead_processes": forget_dead_processes,
+}
 
 
 def run_due_jobs(context: Context) -> None:

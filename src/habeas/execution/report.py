@@ -1,33 +1,57 @@
 """The report of a request: per collection what was reached, found, masked, left out and why (design §3, §9)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from typing_extensions import TypedDict
 
 from habeas.domain.dataset import Address
 from habeas.domain.policy import SharedRows
 from habeas.domain.request import ActionType
-from habeas.planning.plan import NodeErasure, OmitReason, Plan, SkipReason
+from habeas.planning.plan import NodeErasure, OmitReason, Plan, Skipped, SkipReason
 from habeas.store.configurations import Record
 
-COUNTS = ("changed", "drifted", "already", "absent", "refused", "shared")
+
+class SkippedField(TypedDict):
+    """A field that was not masked, and why."""
+
+    path: str
+    reason: str
 
 
-def make_report(request_id: str, plan: Plan, outcomes: Sequence[Record]) -> dict[str, object]:
+class CollectionReport(TypedDict):
+    """What happened in one collection: rows by what became of them. `verified` is null where nothing is masked."""
+
+    address: str
+    reached: bool
+    found: int
+    changed: int
+    drifted: int
+    already: int
+    absent: int
+    refused: int
+    shared: int
+    skipped: list[SkippedField]
+    reason: str | None
+    verified: bool | None
+    statement_digest: str | None
+
+
+class Report(TypedDict):
+    """A request's report; `exceptions` are sentences on all that did not go as the policy and the request say."""
+
+    request_id: str
+    plan_digest: str
+    collections: list[CollectionReport]
+    exceptions: list[str]
+
+
+def make_report(request_id: str, plan: Plan, outcomes: Sequence[Record]) -> Report:
     """A JSON-able report; collections in walk order, then the skipped ones. No value of a row is in it."""
     by_place = {(row.action, row.collection): row for row in outcomes}
     erasures = {erasure.address: erasure for erasure in plan.erasure}
-    collections = [_report_node(plan, node.address, erasures.get(node.address), by_place) for node in plan.nodes] + [
-        {
-            "address": str(skipped.address),
-            "reached": False,
-            "found": 0,
-            **dict.fromkeys(COUNTS, 0),
-            "skipped": [],
-            "reason": ": ".join(filter(None, (skipped.reason, skipped.detail))),
-            "verified": None,
-            "statement_digest": None,
-        }
-        for skipped in plan.skipped
-    ]
+    collections = [_report_node(node.address, erasures.get(node.address), by_place) for node in plan.nodes]
+    collections += [_report_skipped(skipped) for skipped in plan.skipped]
     return {
         "request_id": request_id,
         "plan_digest": plan.digest,
@@ -37,11 +61,10 @@ def make_report(request_id: str, plan: Plan, outcomes: Sequence[Record]) -> dict
 
 
 def _report_node(
-    plan: Plan, address: Address, erasure: NodeErasure | None, by_place: Mapping[tuple[str, str], Record]
-) -> dict[str, object]:
+    address: Address, erasure: NodeErasure | None, by_place: Mapping[tuple[str, str], Record]
+) -> CollectionReport:
     access = by_place.get((ActionType.ACCESS, str(address)))
     erased = by_place.get((ActionType.ERASURE, str(address)))
-    digest = (erased and erased.statement_digest) or (access and access.statement_digest) or None
     verified = None
     if erasure is not None and (erasure.maskings or erasure.delete):
         verified = bool(erased and erased.complete and not erased.refused and not erased.skipped)
@@ -49,18 +72,41 @@ def _report_node(
         "address": str(address),
         "reached": access is not None and not access.skipped,
         "found": access.found if access else 0,
-        **{count: getattr(erased, count) if erased else 0 for count in COUNTS},
+        "changed": erased.changed if erased else 0,
+        "drifted": erased.drifted if erased else 0,
+        "already": erased.already if erased else 0,
+        "absent": erased.absent if erased else 0,
+        "refused": erased.refused if erased else 0,
+        "shared": erased.shared if erased else 0,
         "skipped": [
             {"path": f"{address}:{omitted.field}", "reason": str(omitted.reason)}
             for omitted in (erasure.omitted if erasure else ())
         ],
         "reason": (access and access.skipped) or (erased and erased.skipped) or None,
         "verified": verified,
-        "statement_digest": digest,
+        "statement_digest": (erased and erased.statement_digest) or (access and access.statement_digest) or None,
     }
 
 
-def _exceptions(plan: Plan, collections: Sequence[Mapping[str, object]]) -> list[str]:
+def _report_skipped(skipped: Skipped) -> CollectionReport:
+    return {
+        "address": str(skipped.address),
+        "reached": False,
+        "found": 0,
+        "changed": 0,
+        "drifted": 0,
+        "already": 0,
+        "absent": 0,
+        "refused": 0,
+        "shared": 0,
+        "skipped": [],
+        "reason": ": ".join(filter(None, (skipped.reason, skipped.detail))),
+        "verified": None,
+        "statement_digest": None,
+    }
+
+
+def _exceptions(plan: Plan, collections: Sequence[CollectionReport]) -> list[str]:
     """Sentences on everything that did not go as the policy and the request say."""
     said = [
         f"{skipped.address} was not visited: {skipped.reason}"
@@ -84,12 +130,17 @@ def _exceptions(plan: Plan, collections: Sequence[Mapping[str, object]]) -> list
             for masking in erasure.maskings
             if masking.substitute is not None
         ]
-    left = plan.shared_rows is SharedRows.SKIP
-    for count, meaning in {
+    for count, meaning in _meanings(plan).items():
+        said += [f"{place['address']}: {place[count]} {meaning}" for place in collections if place[count]]
+    return said
+
+
+def _meanings(plan: Plan) -> dict[Literal["drifted", "absent", "refused", "shared"], str]:
+    """Counts of rows that went another way than asked for, in words."""
+    shared = "left" if plan.shared_rows is SharedRows.SKIP else "masked"
+    return {
         "drifted": "rows had changed since they were read and were masked all the same",
         "absent": "rows were gone before they could be masked",
         "refused": "rows could not be masked",
-        "shared": "rows belong to others too and were left" if left else "rows belong to others too and were masked",
-    }.items():
-        said += [f"{place['address']}: {place[count]} {meaning}" for place in collections if place[count]]
-    return said
+        "shared": f"rows belong to others too and were {shared}",
+    }

@@ -17,6 +17,8 @@ from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
 from habeas.execution.run import Done, Failed, Member, Run, Stopped, Wait
 from habeas.execution.steps import Step, steps_from
+from habeas.execution.tally import Ending
+from habeas.log_fields import bound
 from habeas.store import journal, requests, runs
 from habeas.store.configurations import Record
 from habeas.store.ledger import name_failure
@@ -33,6 +35,11 @@ def carry(context: Context, run_id: str, worker: str, stopping: threading.Event)
     Raises SystemUnavailable when the ledger failed: nothing was recorded wrongly, the run is due again when its
     lease is over.
     """
+    with bound(run=run_id):
+        _carry(context, run_id, worker, stopping)
+
+
+def _carry(context: Context, run_id: str, worker: str, stopping: threading.Event) -> None:
     lease = context.settings.execution.lease_seconds
     run: Run | None = None
     try:
@@ -41,12 +48,14 @@ def carry(context: Context, run_id: str, worker: str, stopping: threading.Event)
             _perform(run, lease)
         return
     except LeaseLost:
+        context.tally.add(Ending.TAKEN_OVER)
         _log.info("run %s was taken over by another worker", run_id)
         return
     except SQLAlchemyError as error:
         failure = name_failure(error)
         if run is not None and isinstance(error, OperationalError):
             _excuse(run)
+    context.tally.add(Ending.INTERRUPTED)
     _log.warning("run %s left for later: the ledger failed (%s)", run_id, failure)
     raise SystemUnavailable(f"the ledger failed ({failure})")  # not out of the driver's error, which quotes values
 
@@ -62,6 +71,7 @@ def _perform(run: Run, lease: float) -> None:
         with _heartbeat(run, lease):
             _perform_steps(run)
     except Stopped:
+        run.context.tally.add(Ending.GIVEN_BACK)
         with run.context.ledger.write() as connection:
             runs.release(connection, run.id, run.fence)
 
@@ -95,6 +105,7 @@ def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
         requests.transition(connection, ids, RequestStatus.ERROR, now, failure=str(error), finished_at=now)
         runs.leave(connection, claimed.id, ids)
         runs.finish(connection, claimed.id, now)
+    context.tally.add(Ending.FAILED)
     _log.info("run %s ended at step %s: 0 complete, %d in error", claimed.id, claimed.next_step, len(ids))
 
 
@@ -152,6 +163,7 @@ def _close(run: Run, result: Done | Failed) -> None:
             journal.audit(connection, complete, SYSTEM_ACTOR, AuditAction.FINISHED, now)
             runs.leave(connection, run.id, left)
         runs.finish(connection, run.id, now)
+    run.context.tally.add(Ending.FAILED if isinstance(result, Failed) else Ending.COMPLETE)
     in_error = len(run.members) - len(complete)
     where = f" at step {run.next_step}" if isinstance(result, Failed) else ""
     _log.info("run %s ended%s: %d complete, %d in error", run.id, where, len(complete), in_error)

@@ -28,6 +28,7 @@ from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.destinations import connect_storage
 from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
+from habeas.log_fields import adopt, current
 from habeas.planning.plan import AccessRule, Selection
 from habeas.store import configurations, requests, runs
 from habeas.store.journal import Entry
@@ -79,7 +80,7 @@ def _upload_rule(run: Run, rule: AccessRule) -> None:
     if len(buckets) == 1:
         upload_bucket(buckets[0])
         return
-    with ThreadPoolExecutor(run.context.settings.execution.visits, "upload") as pool:
+    with ThreadPoolExecutor(run.context.settings.execution.visits, "upload", adopt, (current(),)) as pool:
         for _ in pool.map(upload_bucket, buckets):
             run.check()
 

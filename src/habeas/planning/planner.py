@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from habeas.domain.dataset import Address, Match
 from habeas.domain.errors import DatasetError, InputError, Unreachable
-from habeas.domain.policy import OnUnreachable, Policy, check_erasure_targets
+from habeas.domain.policy import OnUnreachable, Policy, Rule, check_erasure_targets
 from habeas.domain.ports import Table
 from habeas.domain.request import ActionType
 from habeas.planning.checks import check_against_sketch, check_composite_keys, check_datasets
@@ -34,6 +34,7 @@ __all__ = [
     "check_against_sketch",
     "check_datasets",
     "make_plan",
+    "plan_look_ups",
     "traversability",
 ]
 
@@ -82,6 +83,15 @@ def make_plan(given: PlanInput) -> Plan:
             *_warn_of_children(deleting, survey.graph.places, facts),
         ),
     )
+
+
+def plan_look_ups(datasets: Sequence[PlacedDataset]) -> Plan:
+    """The plan of visiting these datasets alone when every declared identity is given, for no policy.
+
+    Raises DatasetError (references, order) and Unreachable.
+    """
+    reading = Policy("none", "none", (Rule("none", "none", ActionType.ACCESS),))
+    return make_plan(PlanInput(reading, tuple(datasets), find_kinds(lay_out(datasets).values())))
 
 
 def traversability(datasets: Sequence[PlacedDataset]) -> tuple[bool, str]:

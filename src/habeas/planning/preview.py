@@ -5,6 +5,8 @@ Statements come from the caller, with placeholders in place of values; this modu
 
 from collections.abc import Iterator, Mapping
 
+from typing_extensions import TypedDict
+
 from habeas.domain.dataset import Address, Match
 from habeas.domain.policy import SharedRows
 from habeas.planning.plan import FieldMasking, Link, Node, NodeErasure, Plan, Substitute
@@ -19,9 +21,70 @@ _SUBSTITUTES = {
 }
 
 
+class Visit(TypedDict):
+    """A collection in the order of visits, with the ways into it and its look-up."""
+
+    collection: str
+    connection: str
+    group: int
+    after_groups: list[int]
+    cyclic: bool
+    found_by: list[str]
+    statement: str | None
+
+
+class MaskedField(TypedDict):
+    """A field that a rule masks; the note says what is written instead where the strategy's value cannot stand."""
+
+    field: str
+    rule: str
+    strategy: str
+    note: str
+
+
+class KeptField(TypedDict):
+    """A field that a rule names and that stays, and why."""
+
+    field: str
+    reason: str
+
+
+class ErasureVisit(TypedDict):
+    """A collection in the order of erasure: what is masked there, or that rows are deleted."""
+
+    collection: str
+    deletes: bool
+    key: list[str]
+    masks: list[MaskedField]
+    omits: list[KeptField]
+    statement: str | None
+
+
+class SkippedCollection(TypedDict):
+    """A collection that is not visited, and why."""
+
+    collection: str
+    reason: str
+    detail: str
+
+
+class Preview(TypedDict):
+    """A plan. `access`: rule → collection → fields it returns."""
+
+    digest: str
+    policy: str
+    identity_kinds: list[str]
+    visits: list[Visit]
+    access: dict[str, dict[str, list[str]]]
+    shared_rows: str
+    erasure: list[ErasureVisit]
+    skipped: list[SkippedCollection]
+    warnings: list[str]
+
+
 def preview_plan(
     plan: Plan, statements: Mapping[Address, str], erasure_statements: Mapping[Address, str] | None = None
-) -> dict[str, object]:
+) -> Preview:
     """The plan as plain JSON values. A collection without a statement has null there."""
     changes = erasure_statements or {}
     return {
@@ -50,7 +113,7 @@ def render_plan(
     return "\n".join(_lines(plan, statements, erasure_statements or {}))
 
 
-def _describe_visit(node: Node, plan: Plan, statement: str | None) -> dict[str, object]:
+def _describe_visit(node: Node, plan: Plan, statement: str | None) -> Visit:
     group = plan.groups[node.group]
     return {
         "collection": str(node.address),
@@ -63,7 +126,7 @@ def _describe_visit(node: Node, plan: Plan, statement: str | None) -> dict[str, 
     }
 
 
-def _describe_erasure(erasure: NodeErasure, plan: Plan, statement: str | None) -> dict[str, object]:
+def _describe_erasure(erasure: NodeErasure, plan: Plan, statement: str | None) -> ErasureVisit:
     return {
         "collection": str(erasure.address),
         "deletes": erasure.delete,

@@ -12,7 +12,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from habeas.domain.errors import Conflict, HabeasError, NotFound
-from habeas.domain.ports import ConnectionType, Sketch
+from habeas.domain.ports import ConnectionType, Sketch, SystemType
 from habeas.execution.context import Context
 from habeas.planning.plan_input import AccessLevel
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
@@ -86,6 +86,16 @@ class ConnectionFilter:
     disabled: bool | None = None
     test_status: LastTest | None = None
     connection_types: tuple[str, ...] = ()
+    system_type: SystemType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeView:
+    """A connection type as shown; `identifier` is what a connection gives as its `connection_type`."""
+
+    identifier: str
+    type: SystemType
+    human_readable: str
 
 
 def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> BulkResult[ConnectionView]:
@@ -120,7 +130,7 @@ def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> Bul
 def list_connections(context: Context, wanted: ConnectionFilter, page: int, size: int) -> Listing[ConnectionView]:
     """One page of connections, by key."""
     with context.ledger.read() as connection:
-        records, total = configurations.list_page(connection, connections, page, size, *_conditions(wanted))
+        records, total = configurations.list_page(connection, connections, page, size, *_conditions(context, wanted))
     return Listing([_show(record) for record in records], total, page, size)
 
 
@@ -153,20 +163,22 @@ def resume_connection(context: Context, key: str) -> ConnectionView:
 
 
 def save_secrets(
-    context: Context, key: str, secrets: Mapping[str, str | int | None], *, verify: bool = True
+    context: Context, key: str, secrets: Mapping[str, str | int | None], *, verify: bool = True, partial: bool = False
 ) -> SystemTest:
     """Replace a connection's secrets, then test it unless told otherwise; they are stored even if the test fails.
 
-    A null counts as absent. Raises NotFound, or InvalidFields with the fields that are missing or unknown.
+    If `partial`, what is not named stays. A null counts as absent. Raises NotFound, or InvalidFields with the fields
+    that are missing or unknown.
     """
-    given = {name: str(value) for name, value in secrets.items() if value is not None}
+    sealer, place = context.ledger.sealer, configurations.connection_place(key)
     with context.ledger.write() as connection:
         record = get_record(connection, key)
         kind = find_type(context, record.type)
+        stored = configurations.open_json(sealer, record.sealed_secrets, place) if partial else {}
+        given = {name: str(value) for name, value in {**stored, **secrets}.items() if value is not None}
         check_fields(given, kind.secrets, kind.alternatives)
-        place = configurations.connection_place(key)
         values = {
-            "sealed_secrets": configurations.seal_json(context.ledger.sealer, given, place),
+            "sealed_secrets": configurations.seal_json(sealer, given, place),
             "last_test_at": None,
             "last_test_succeeded": None,
         }
@@ -220,6 +232,20 @@ def keep_sketch(context: Context, connection: sa.Connection, record: Record, ske
     configurations.save(connection, connections, record.key, {"sketch": body}, context.clock.now(), on_create={})
 
 
+def list_types(
+    context: Context, search: str | None, system_type: SystemType | None, page: int, size: int
+) -> Listing[TypeView]:
+    """One page of the connection types there are, by identifier; `search` looks into both of a type's names."""
+    known = [
+        TypeView(name, kind.system, kind.title or name)
+        for name, kind in sorted(context.connection_types.items())
+        if system_type in (None, kind.system)
+    ]
+    words = (search or "").lower()
+    found = [view for view in known if words in view.identifier.lower() or words in view.human_readable.lower()]
+    return Listing(found[(page - 1) * size : page * size], len(found), page, size)
+
+
 def find_type(context: Context, name: str) -> ConnectionType:
     """A connection type by name. Raises NotFound."""
     kind = context.connection_types.get(name)
@@ -257,7 +283,7 @@ def _keep_test(context: Context, key: str, succeeded: bool, sketch: Sketch | Non
         configurations.save(connection, connections, key, values, now, on_create={})
 
 
-def _conditions(wanted: ConnectionFilter) -> list[sa.ColumnElement[bool]]:
+def _conditions(context: Context, wanted: ConnectionFilter) -> list[sa.ColumnElement[bool]]:
     columns = connections.c
     conditions: list[sa.ColumnElement[bool]] = []
     if wanted.search:
@@ -267,6 +293,9 @@ def _conditions(wanted: ConnectionFilter) -> list[sa.ColumnElement[bool]]:
         conditions.append(columns.disabled.is_(wanted.disabled))
     if wanted.connection_types:
         conditions.append(columns.type.in_(wanted.connection_types))
+    if wanted.system_type is not None:
+        types = [name for name, kind in context.connection_types.items() if kind.system is wanted.system_type]
+        conditions.append(columns.type.in_(types))
     match wanted.test_status:
         case LastTest.PASSED:
             conditions.append(columns.last_test_succeeded.is_(True))

@@ -92,6 +92,28 @@ class RuleView:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleSummary:
+    """A rule inside of a request's answer; `storage_destination` is the storage's key."""
+
+    name: str
+    key: str
+    action_type: ActionType
+    storage_destination: str | None
+    masking_strategy: StrategyView | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySummary:
+    """A policy inside of a request's answer."""
+
+    name: str
+    key: str
+    drp_action: str | None
+    execution_timeframe: int | None
+    rules: Sequence[RuleSummary]
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyView:
     """A policy as shown, with its rules in stored order."""
 
@@ -330,29 +352,24 @@ def _get_target(connection: sa.Connection, policy_key: str, rule_key: str, key: 
     return record
 
 
-def find_policies(context: Context, connection: sa.Connection, keys: Iterable[str]) -> dict[str, dict[str, object]]:
+def find_policies(context: Context, connection: sa.Connection, keys: Iterable[str]) -> dict[str, PolicySummary]:
     """Policies as a request's answer shows them, by key."""
     found = configurations.list_all(connection, policies, policies.c.key.in_(list(keys)))
     return {record.key: _summarise(_show_policy(context, connection, record)) for record in found}
 
 
-def _summarise(view: PolicyView) -> dict[str, object]:
-    return {
-        "name": view.name,
-        "key": view.key,
-        "drp_action": view.drp_action,
-        "execution_timeframe": view.execution_timeframe,
-        "rules": [
-            {
-                "name": rule.name,
-                "key": rule.key,
-                "action_type": rule.action_type,
-                "storage_destination": rule.storage_destination and rule.storage_destination.key,
-                "masking_strategy": rule.masking_strategy and {"strategy": rule.masking_strategy.strategy},
-            }
-            for rule in view.rules
-        ],
-    }
+def _summarise(view: PolicyView) -> PolicySummary:
+    rules = [
+        RuleSummary(
+            rule.name,
+            rule.key,
+            rule.action_type,
+            rule.storage_destination.key if rule.storage_destination else None,
+            rule.masking_strategy,
+        )
+        for rule in view.rules
+    ]
+    return PolicySummary(view.name, view.key, view.drp_action, view.execution_timeframe, rules)
 
 
 def _show_policy(context: Context, connection: sa.Connection, record: Record) -> PolicyView:

@@ -2,16 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
-from habeas.domain.identity import Identity
+from habeas.domain.identity import Identity, Scalar
 from habeas.domain.request import ActionType, AuditAction, LogStatus, RequestStatus
 from habeas.execution.context import Context
 from habeas.planning.plan import AffectedField
-from habeas.services.policies import find_policies
+from habeas.services.policies import PolicySummary, find_policies
 from habeas.store import journal
 from habeas.store import requests as store
 from habeas.store.configurations import Record
@@ -27,93 +29,185 @@ _TITLES = {
     AuditAction.FINISHED: "Request finished",
 }
 
+_WORST_FIRST = (
+    LogStatus.ERROR,
+    LogStatus.RETRYING,
+    LogStatus.PAUSED,
+    LogStatus.SKIPPED,
+    LogStatus.IN_PROCESSING,
+    LogStatus.COMPLETE,
+)
+
+
+class IdentityShape(StrEnum):
+    """How identities are shown: `{kind: value}`, or `{kind: {label, value}}` (gap list G3)."""
+
+    PLAIN = "plain"
+    LABELLED = "labelled"
+
+
+IdentityValue: TypeAlias = Scalar | Sequence[Scalar]
+
 
 @dataclass(frozen=True, slots=True)
+class LabelledIdentity:
+    """An identity with words for people."""
+
+    label: str
+    value: IdentityValue
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRequired:
+    """Where a request stopped: the step, and the collection if it was one's. `action_needed` is of later versions."""
+
+    step: str | None
+    collection: str | None
+    action_needed: None
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A row of the execution log; fields are named where the work was completed."""
+
+    connection_key: str | None
+    dataset_name: str | None
+    collection_name: str | None
+    fields_affected: Sequence[AffectedField] | None
+    message: str
+    action_type: ActionType
+    status: LogStatus
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A row of the audit log; `user_id` is a client's id, `system` or `anonymous`."""
+
+    status: AuditAction
+    user_id: str
+    message: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestView:
-    """A request as the API shows it (control-plane §1.3). `identity` and `results` only when asked for."""
+    """A request as the API shows it (control-plane §1.3). `identity` only when asked for.
+
+    What later versions fill is there already, and null.
+    """
 
     id: str
     status: RequestStatus
+    external_id: str | None
     created_at: datetime
     requested_at: datetime
-    external_id: str | None
     started_processing_at: datetime | None
     finished_processing_at: datetime | None
     reviewed_at: datetime | None
     reviewed_by: str | None
-    policy: Mapping[str, object]
-    action_required_details: Mapping[str, object] | None
+    reviewer: None
+    identity_verified_at: None
+    paused_at: None
+    identity: Mapping[str, IdentityValue | LabelledIdentity] | None
+    policy: PolicySummary
+    action_required_details: ActionRequired | None
     resume_endpoint: str | None
     days_left: int | None
     failure: str | None
-    identity: Mapping[str, object] | None = None
-    results: Mapping[str, Sequence[Mapping[str, object]]] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerboseRequestView(RequestView):
+    """A request with its logs (control-plane §1.4.3).
+
+    `results` has them by dataset or title, oldest first; `task_status_by_dataset` the worst present status of the
+    dataset's collections.
+    """
+
+    results: Mapping[str, Sequence[LogEntry | AuditEntry]]
+    task_status_by_dataset: Mapping[str, LogStatus]
 
 
 def show_requests(
     context: Context,
     connection: sa.Connection,
     ids: Sequence[str],
-    include_identities: bool = False,
+    identities: IdentityShape | None = None,
+    *,
     verbose: bool = False,
 ) -> dict[str, RequestView]:
-    """Views of these requests, by id."""
+    """Views of these requests, by id; VerboseRequestViews if `verbose`. Identities only if a shape is given."""
     records = store.find_requests(connection, ids)
     policies = find_policies(context, connection, {record.policy_key for record in records})
-    known = store.identities_of(connection, context.ledger.sealer, ids) if include_identities else {}
+    known = store.identities_of(connection, context.ledger.sealer, ids) if identities else {}
     today = context.clock.now().date()
-    return {
+    views = {
         record.id: RequestView(
             id=record.id,
             status=RequestStatus(record.status),
+            external_id=record.external_id,
             created_at=record.created_at,
             requested_at=record.requested_at,
-            external_id=record.external_id,
             started_processing_at=record.started_at,
             finished_processing_at=record.finished_at,
             reviewed_at=record.reviewed_at,
             reviewed_by=record.reviewed_by,
+            reviewer=None,
+            identity_verified_at=None,
+            paused_at=None,
+            identity=_show_identities(known.get(record.id, ()), identities) if identities else None,
             policy=policies[record.policy_key],
             action_required_details=_action_required(record),
             resume_endpoint=f"/privacy-request/{record.id}/retry" if record.status == RequestStatus.ERROR else None,
             days_left=None if record.due_at is None else (record.due_at.date() - today).days,
             failure=record.failure,
-            identity=_show_identities(known.get(record.id, ())) if include_identities else None,
-            results=_results(context, connection, record) if verbose else None,
         )
         for record in records
     }
+    return (
+        {record.id: _add_logs(context, connection, record, views[record.id]) for record in records}
+        if verbose
+        else views
+    )
 
 
-def _action_required(record: Record) -> Mapping[str, object] | None:
+def _action_required(record: Record) -> ActionRequired | None:
     if record.status != RequestStatus.ERROR:
         return None
-    return {"step": record.next_step, "collection": record.failed_collection, "action_needed": None}
+    return ActionRequired(record.next_step, record.failed_collection, None)
 
 
-def _show_identities(identities: Sequence[Identity]) -> dict[str, object]:
-    return {
-        identity.kind: {
-            "label": identity.label or identity.kind.replace("_", " ").capitalize(),
-            "value": identity.values[0] if len(identity.values) == 1 else list(identity.values),
-        }
-        for identity in identities
-    }
+def _show_identities(
+    identities: Sequence[Identity], shape: IdentityShape
+) -> dict[str, IdentityValue | LabelledIdentity]:
+    shown: dict[str, IdentityValue | LabelledIdentity] = {}
+    for identity in identities:
+        value = identity.values[0] if len(identity.values) == 1 else list(identity.values)
+        label = identity.label or identity.kind.replace("_", " ").capitalize()
+        shown[identity.kind] = value if shape is IdentityShape.PLAIN else LabelledIdentity(label, value)
+    return shown
 
 
-def _results(context: Context, connection: sa.Connection, record: Record) -> dict[str, list[Mapping[str, object]]]:
-    """Log and audit entries by dataset or title, oldest first (control-plane §1.4.3)."""
+def _add_logs(context: Context, connection: sa.Connection, record: Record, view: RequestView) -> VerboseRequestView:
     affected = affected_fields(context, record)
-    grouped: dict[str, list[Mapping[str, object]]] = defaultdict(list)
+    results: dict[str, list[LogEntry | AuditEntry]] = defaultdict(list)
     for row in journal.read_audits(connection, record.id):
-        entry = {"status": row.action, "user_id": row.actor, "message": row.message, "updated_at": row.created_at}
-        grouped[_TITLES[AuditAction(row.action)]].append(entry)
+        action = AuditAction(row.action)
+        results[_TITLES[action]].append(AuditEntry(action, row.actor, row.message, row.created_at))
     rows, _ = journal.read_logs(connection, record.id, page=1, size=100 * RESULTS_CAP)
+    latest: dict[tuple[str, str | None, str], LogStatus] = {}
     for row in rows:
-        group = grouped[row.dataset_name or ""]
-        if len(group) < RESULTS_CAP:
-            group.append(show_log(row, affected))
-    return dict(grouped)
+        entry = show_log(row, affected)
+        dataset = entry.dataset_name or ""
+        latest[dataset, entry.collection_name, entry.action_type] = entry.status
+        if len(results[dataset]) < RESULTS_CAP:
+            results[dataset].append(entry)
+    worst: dict[str, LogStatus] = {}
+    for (dataset, _, _), status in latest.items():
+        worst[dataset] = min(status, worst.get(dataset, status), key=_WORST_FIRST.index)
+    shown = {item.name: getattr(view, item.name) for item in fields(view)}
+    return VerboseRequestView(**shown, results=results, task_status_by_dataset=worst)
 
 
 Affected = Mapping[tuple[str, str], Sequence[AffectedField]]
@@ -125,27 +219,22 @@ def affected_fields(context: Context, record: Record) -> Affected:
         return {}
     plan = context.planner.load(record.plan_digest)
     return {
-        (action, str(item.address)): fields
+        (action, str(item.address)): covered
         for item in plan.affected
-        for action, fields in ((ActionType.ACCESS, item.access), (ActionType.ERASURE, item.erasure))
+        for action, covered in ((ActionType.ACCESS, item.access), (ActionType.ERASURE, item.erasure))
     }
 
 
-def show_log(row: Record, affected: Affected) -> Mapping[str, object]:
-    """A row of the execution log as the API shows it; fields are named where the work was completed."""
-    fields = None
-    if row.status == LogStatus.COMPLETE:
-        fields = [
-            {"path": item.path, "field_name": item.field_name, "data_categories": list(item.data_categories)}
-            for item in affected.get((row.action_type, f"{row.dataset_name}:{row.collection_name}"), ())
-        ]
-    return {
-        "connection_key": row.connection_key,
-        "dataset_name": row.dataset_name,
-        "collection_name": row.collection_name,
-        "fields_affected": fields,
-        "message": row.message,
-        "action_type": row.action_type,
-        "status": row.status,
-        "updated_at": row.created_at,
-    }
+def show_log(row: Record, affected: Affected) -> LogEntry:
+    """A row of the execution log as the API shows it."""
+    covered = affected.get((row.action_type, f"{row.dataset_name}:{row.collection_name}"), ())
+    return LogEntry(
+        connection_key=row.connection_key,
+        dataset_name=row.dataset_name,
+        collection_name=row.collection_name,
+        fields_affected=covered if row.status == LogStatus.COMPLETE else None,
+        message=row.message,
+        action_type=ActionType(row.action_type),
+        status=LogStatus(row.status),
+        updated_at=row.created_at,
+    )

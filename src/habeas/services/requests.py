@@ -11,25 +11,33 @@ import sqlalchemy as sa
 from habeas.delivery.encryption import check_package_key
 from habeas.domain.dataset import Address
 from habeas.domain.documents import Rewrite
-from habeas.domain.errors import HabeasError, InputError, NotFound
-from habeas.domain.identity import Identity, normalise
+from habeas.domain.errors import DatasetError, HabeasError, InputError, NotFound
+from habeas.domain.identity import Identity
 from habeas.domain.policy import Policy
 from habeas.domain.ports import Change, Entry, Erasure, Lookup
 from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.masks import DERIVED_SECRET
-from habeas.execution.planning_input import PlanRequest, load_policy
-from habeas.execution.report import make_report
+from habeas.execution.planning_input import PlanRequest, load_datasets, load_policy
+from habeas.execution.report import Report, make_report
 from habeas.masking.registry import generate_request_secrets, generate_secret
 from habeas.planning.plan import Node, NodeErasure, Plan
+from habeas.planning.planner import plan_look_ups
+from habeas.planning.preview import Preview
 from habeas.planning.preview import preview_plan as show_plan
 from habeas.services.bulk import Listing, make_id
-from habeas.services.request_views import RequestView, affected_fields, show_log, show_requests
+from habeas.services.request_views import (
+    IdentityShape,
+    LogEntry,
+    RequestView,
+    affected_fields,
+    show_log,
+    show_requests,
+)
 from habeas.store import journal, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record
 from habeas.store.tables import datasets
-from habeas.store.tables import requests as table
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +50,6 @@ class NewRequest:
     requested_at: datetime | None = None
     encryption_key: str | None = None
     dataset_keys: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RequestFilter:
-    """What a listing asks for; None means any. `request_id` and `external_id` match by case-insensitive prefix."""
-
-    id: str | None = None
-    request_id: str | None = None
-    external_id: str | None = None
-    status: tuple[RequestStatus, ...] = ()
-    identity: str | None = None
 
 
 def submit(
@@ -156,28 +153,12 @@ def _store(
 
 
 def find_request(
-    context: Context, request_id: str, include_identities: bool = False, verbose: bool = False
+    context: Context, request_id: str, identities: IdentityShape | None = None, *, verbose: bool = False
 ) -> RequestView:
     """Raises NotFound."""
     with context.ledger.read() as connection:
         get_record(connection, request_id)
-        return show_requests(context, connection, [request_id], include_identities, verbose)[request_id]
-
-
-def list_requests(
-    context: Context,
-    wanted: RequestFilter,
-    page: int,
-    size: int,
-    verbose: bool = False,
-    include_identities: bool = False,
-) -> Listing[RequestView]:
-    """One page of the requests that match every part of the filter, newest first."""
-    with context.ledger.read() as connection:
-        records, total = store.list_requests(connection, _conditions(context, wanted), page, size)
-        ids = [record.id for record in records]
-        views = show_requests(context, connection, ids, include_identities, verbose)
-        return Listing([views[request_id] for request_id in ids], total, page, size)
+        return show_requests(context, connection, [request_id], identities, verbose=verbose)[request_id]
 
 
 def retry(context: Context, request_id: str, actor: str) -> RequestView:
@@ -196,7 +177,7 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
     return view
 
 
-def read_log(context: Context, request_id: str, page: int, size: int) -> Listing[Mapping[str, object]]:
+def read_log(context: Context, request_id: str, page: int, size: int) -> Listing[LogEntry]:
     """One page of the execution log, oldest first (control-plane §1.8). Raises NotFound."""
     with context.ledger.read() as connection:
         record = get_record(connection, request_id)
@@ -205,7 +186,7 @@ def read_log(context: Context, request_id: str, page: int, size: int) -> Listing
     return Listing([show_log(row, affected) for row in rows], total, page, size)
 
 
-def report(context: Context, request_id: str) -> dict[str, object]:
+def report(context: Context, request_id: str) -> Report:
     """The report so far. Raises NotFound, also before there is a plan."""
     with context.ledger.read() as connection:
         record = get_record(connection, request_id)
@@ -221,15 +202,17 @@ def make_preview(
     """The plan a request would get now, with its read and erasure statements. Nothing is queried."""
     chosen = None if dataset_keys is None else tuple(sorted(dataset_keys))
     plan = context.planner.plan(PlanRequest(policy_key, tuple(sorted(set(identity_kinds))), chosen))
-    reads, changes = {}, {}
-    for node in plan.nodes:
-        reads[node.address] = context.connectors.get(node.connection).explain(_blank_lookup(node))
+    reads, changes = {node.address: _explain(context, node) for node in plan.nodes}, {}
     for erasure in plan.erasure:
         if erasure.maskings or erasure.delete:
             node = plan.node(erasure.address)
             statement = _blank_erasure(node, erasure)
             changes[node.address] = context.connectors.get(node.connection).explain(statement)
     return plan, reads, changes
+
+
+def _explain(context: Context, node: Node) -> str:
+    return context.connectors.get(node.connection).explain(_blank_lookup(node))
 
 
 def _blank_lookup(node: Node) -> Lookup:
@@ -254,9 +237,33 @@ def _blank_erasure(node: Node, erasure: NodeErasure) -> Erasure:
 
 def preview_plan(
     context: Context, policy_key: str, identity_kinds: Sequence[str], dataset_keys: Sequence[str] | None = None
-) -> dict[str, object]:
+) -> Preview:
     """The plan a request would get now, as plain JSON values."""
     return show_plan(*make_preview(context, policy_key, identity_kinds, dataset_keys))
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """A collection and the statement that would look into it, with placeholders (control-plane §1.8)."""
+
+    collectionAddress: Address  # noqa: N815  # the name it has in fidesops
+    query: str
+
+
+def preview_look_ups(context: Context, dataset_keys: Sequence[str] | None = None) -> list[LookUp]:
+    """The look-ups into these datasets alone (None: all), in order, as if every declared identity were given.
+
+    Raises NotFound for an unknown dataset, InputError when these datasets cannot be walked. Nothing is queried.
+    """
+    with context.ledger.read() as connection:
+        placed = {item.dataset.key: item for item in load_datasets(connection, context.connection_types)}
+    if unknown := sorted(set(dataset_keys or ()) - set(placed)):
+        raise NotFound(f"there is no dataset {', '.join(repr(key[:64]) for key in unknown)}")
+    try:
+        plan = plan_look_ups([placed[key] for key in (placed if dataset_keys is None else sorted(set(dataset_keys)))])
+    except DatasetError as error:
+        raise InputError(str(error)) from None
+    return [LookUp(node.address, _explain(context, node)) for node in plan.nodes]
 
 
 def get_record(connection: sa.Connection, request_id: str) -> Record:
@@ -265,31 +272,3 @@ def get_record(connection: sa.Connection, request_id: str) -> Record:
     if record is None:
         raise NotFound(f"there is no privacy request {request_id[:64]!r}")
     return record
-
-
-def _conditions(context: Context, wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if wanted.id is not None:
-        conditions.append(table.c.id == wanted.id)
-    if wanted.request_id is not None:
-        conditions.append(sa.func.lower(table.c.id).startswith(wanted.request_id.lower(), autoescape=True))
-    if wanted.external_id is not None:
-        conditions.append(sa.func.lower(table.c.external_id).startswith(wanted.external_id.lower(), autoescape=True))
-    if wanted.status:
-        conditions.append(table.c.status.in_(wanted.status))
-    if wanted.identity is not None:
-        with context.ledger.read() as connection:
-            kinds = store.known_kinds(connection)
-        conditions.append(store.has_identity(list(_hashes(context, kinds, wanted.identity))))
-    return conditions
-
-
-def _hashes(context: Context, kinds: Sequence[str], value: str) -> set[bytes]:
-    """Keyed hashes of a value under every kind it can be one of."""
-    found = set()
-    for kind in kinds:
-        try:
-            found.add(context.ledger.sealer.index(kind, str(normalise(kind, value))))
-        except InputError:
-            continue
-    return found

@@ -133,6 +133,12 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def take_turn(connection: sa.Connection) -> None:
+    """Until this write transaction ends, no other one that takes its turn begins: for the schema and the keys."""
+    if connection.dialect.name == "postgresql":  # in SQLite every write transaction is alone
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(7226732)"))
+
+
 def check_answers(engine: sa.Engine) -> None:
     """Raises SystemUnavailable when the ledger's database does not answer, InputError when it is none."""
     try:

@@ -1,6 +1,8 @@
-"""Opening a ledger: migrations, and the keys that seal it. The one place that knows Alembic."""
+"""Opening a ledger: its schema, and the keys that seal it. The one place that knows Alembic."""
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -12,24 +14,45 @@ from sqlalchemy.exc import ProgrammingError
 
 from habeas.domain.clock import Clock
 from habeas.domain.errors import InputError
-from habeas.store.ledger import Ledger, check_answers, make_engine
-from habeas.store.sealing import KeyRing, Sealer
-from habeas.store.tables import configuration, data_keys
+from habeas.store.data_keys import make_data_keys, open_sealer
+from habeas.store.ledger import Ledger, check_answers, make_engine, take_turn
+from habeas.store.sealing import KeyRing
+from habeas.store.tables import configuration
 
 
-def open_ledger(url: str, ring: KeyRing, clock: Clock, *, migrate: bool) -> Ledger:
-    """Open the ledger at `url`; with `migrate`, first bring it up to date.
+def open_ledger(url: str, ring: KeyRing, clock: Clock, *, create: bool) -> Ledger:
+    """Open the ledger at `url`; with `create`, make it where there is none. An existing one keeps its schema.
 
-    Raises InputError when the schema is behind (naming the command that mends it), ahead, or the ring
+    Raises InputError when there is none, its schema is behind (naming the command that mends it) or ahead, the ring
     lacks its key, or the role lacks a privilege; SystemUnavailable when the database does not answer.
     """
+    with _answering(url) as engine:
+        if create and read_revision(engine) is None:
+            _bring_up_to_date(engine, ring, clock)
+        check_revision(engine)
+        with engine.connect() as connection, connection.begin():
+            return Ledger(engine, open_sealer(connection, ring), clock)
+
+
+def upgrade_ledger(url: str, ring: KeyRing, clock: Clock) -> None:
+    """Bring the ledger's schema up to this version, making the ledger where there is none; safe to repeat.
+
+    Raises what `open_ledger` does.
+    """
+    with _answering(url) as engine:
+        _check_known(read_revision(engine))
+        _bring_up_to_date(engine, ring, clock)
+        engine.dispose()
+    open_ledger(url, ring, clock, create=False).close()
+
+
+@contextmanager
+def _answering(url: str) -> Iterator[sa.Engine]:
+    """An engine whose database answers; when the block raises, its connections are given back."""
     engine = make_engine(url)
     try:
         check_answers(engine)
-        if migrate:
-            upgrade(engine)
-        check_revision(engine)
-        return Ledger(engine, _open_sealer(engine, ring, clock), clock)
+        yield engine
     except BaseException as error:
         engine.dispose()
         if isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", None) == "42501":
@@ -40,49 +63,61 @@ def open_ledger(url: str, ring: KeyRing, clock: Clock, *, migrate: bool) -> Ledg
         raise
 
 
-def upgrade(engine: sa.Engine) -> None:
-    """Apply every migration that is missing. Safe to run twice and from several processes at once."""
+def _bring_up_to_date(engine: sa.Engine, ring: KeyRing, clock: Clock) -> None:
+    """Apply every migration that is missing; a new ledger gets its keys in the same transaction.
+
+    Safe from several processes at once: they take turns.
+    """
     with engine.connect().execution_options(habeas_write=True) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7226732)"))
-        config = _config()
+        take_turn(connection)
+        is_new = MigrationContext.configure(connection).get_current_revision() is None
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if is_new:
+            make_data_keys(connection, ring, clock.now())
+            connection.execute(configuration.insert().values(id=1, version=1))
+
+
+def read_revision(engine: sa.Engine) -> str | None:
+    """The schema's revision; None when there is no ledger in this database."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+@cache
+def needed_revision() -> str:
+    """The revision of this version."""
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert head is not None
+    return head
 
 
 def check_revision(engine: sa.Engine) -> None:
-    """Raises InputError unless the schema is at this version's revision."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-    if current != head:
+    """Raises InputError unless the schema is at this version's revision; it names the mend."""
+    current = read_revision(engine)
+    if current is None:
+        raise InputError("the database of database.url holds no ledger", hint="run `habeas db upgrade`")
+    _check_known(current)
+    if current != needed_revision():
         raise InputError(
-            f"the ledger's schema is at revision {current or 'none'}, this version needs {head}",
-            hint="run `habeas db upgrade`",
+            f"the ledger's schema is at revision {current}, this version needs {needed_revision()}",
+            hint="stop the processes of the earlier version, then run `habeas db upgrade`",
         )
 
 
-def _config() -> Config:
+def _check_known(current: str | None) -> None:
+    """Raises InputError for the revision of a version to come."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+        raise InputError(
+            f"the ledger's schema is at revision {current}, which this version does not know",
+            hint="run the newer version that upgraded it, or restore a backup from before",
+        )
+
+
+def alembic_config() -> Config:
+    """Where the migrations are."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
-
-
-def _open_sealer(engine: sa.Engine, ring: KeyRing, clock: Clock) -> Sealer:
-    with engine.connect().execution_options(habeas_write=True) as connection, connection.begin():
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(7226732)"))
-        found = connection.execute(sa.select(data_keys)).all()
-        if not found:
-            for purpose in ("data", "index"):
-                wrapped_by, wrapped = ring.wrap(os.urandom(32))
-                connection.execute(
-                    data_keys.insert().values(
-                        purpose=purpose, wrapped_by=wrapped_by, wrapped=wrapped, created_at=clock.now()
-                    )
-                )
-            connection.execute(configuration.insert().values(id=1, version=1))
-            found = connection.execute(sa.select(data_keys)).all()
-    opened = {row.id: (row.purpose, ring.unwrap(row.wrapped_by, row.wrapped)) for row in found}
-    index_key = next(key for purpose, key in opened.values() if purpose == "index")
-    return Sealer({number: key for number, (purpose, key) in opened.items() if purpose == "data"}, index_key)

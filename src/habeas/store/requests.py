@@ -9,10 +9,10 @@ import msgspec
 import sqlalchemy as sa
 
 from habeas.domain.identity import Identity, Scalar, normalise
-from habeas.domain.request import RequestStatus, sources_of
+from habeas.domain.request import ActionType, RequestStatus, sources_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
-from habeas.store.tables import identities, masking_secrets, plans, requests
+from habeas.store.tables import identities, masking_secrets, plans, requests, rules
 
 
 def add_requests(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -117,13 +117,24 @@ def known_kinds(connection: sa.Connection) -> list[str]:
 
 
 def list_requests(
-    connection: sa.Connection, where: Sequence[sa.ColumnElement[bool]], page: int, size: int
+    connection: sa.Connection,
+    where: Sequence[sa.ColumnElement[bool]],
+    sort: sa.Column[Any],
+    ascending: bool,
+    page: int,
+    size: int,
 ) -> tuple[list[Record], int]:
-    """One page, newest first, and the total."""
+    """One page sorted by a column, nulls last and then by id, and the total."""
     total = connection.execute(sa.select(sa.func.count()).select_from(requests).where(*where)).scalar_one()
-    order = (requests.c.created_at.desc(), requests.c.id)
+    sorting = sort.asc() if ascending else sort.desc()
+    order = (sorting.nulls_last() if sort.nullable else sorting, requests.c.id)
     query = sa.select(requests).where(*where).order_by(*order).limit(size).offset((page - 1) * size)
     return list(connection.execute(query).mappings()), total
+
+
+def has_action(actions: Sequence[ActionType]) -> sa.ColumnElement[bool]:
+    """Condition: the request's policy has a rule with one of these actions."""
+    return requests.c.policy_key.in_(sa.select(rules.c.policy_key).where(rules.c.action_type.in_(actions)))
 
 
 def has_identity(digest: Sequence[bytes]) -> sa.ColumnElement[bool]:

@@ -127,11 +127,12 @@ _PAUSED = sa.select(connections.c.key).where(
 _WAITS = sa.and_(runs.c.waits_for.is_not(None), sa.exists(_PAUSED))
 
 
-def _is_due(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
-    return sa.and_(runs.c.status == READY, _is_free(ledger, lease), ~_WAITS)
+def is_due(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
+    """Ready, under nobody's lease, and not waiting for a connection that is paused."""
+    return sa.and_(runs.c.status == READY, is_free(ledger, lease), ~_WAITS)
 
 
-def _is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
+def is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
     """Nobody's lease holds: none was taken, or it is over, or it ends so late that it was taken by a clock that has
     been moved back since. A worker that is alive renews such a lease soon; a dead one must not hold it that long."""
     now = ledger.epoch()
@@ -148,7 +149,7 @@ def due_runs(
     largest: int | None = None,
 ) -> list[Record]:
     """Runs of at most `largest` members that are ready and under nobody's lease (of `lease` seconds), by deadline."""
-    query = sa.select(runs.c.id).where(_is_due(ledger, lease))
+    query = sa.select(runs.c.id).where(is_due(ledger, lease))
     if largest is not None:
         query = query.where(runs.c.size <= largest)
     if without:
@@ -161,7 +162,7 @@ def claim(connection: sa.Connection, ledger: Ledger, run_id: str, worker: str, l
     return (
         connection.execute(
             runs.update()
-            .where(runs.c.id == run_id, _is_due(ledger, lease))
+            .where(runs.c.id == run_id, is_due(ledger, lease))
             .values(
                 worker=worker,
                 fence=runs.c.fence + 1,

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,11 +19,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from habeas.domain.errors import Fault, InputError
 
 _NONCE = 12
+_LONGEST_NAME = 64  # as the ledger keeps it
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """Named keys from the settings; `primary` wraps new data keys, the others only open old ones."""
+    """Named keys from the settings; `primary` wraps the data keys of a new ledger, the others only open old ones."""
 
     keys: Mapping[str, bytes]
     primary: str
@@ -37,19 +39,25 @@ class KeyRing:
                 key = base64.b64decode(encoded, validate=True)
             except ValueError:
                 key = b""
-            if not name or len(key) != 32:
+            if not 0 < len(name) <= _LONGEST_NAME or len(key) != 32:
                 raise InputError(
                     "security.encryption_keys is malformed", hint="write id:base64-of-32-bytes, separated by commas"
                 )
+            if name in keys:
+                raise InputError("security.encryption_keys names a key twice", hint="give each key an id of its own")
             keys[name] = key
         if not keys:
             raise InputError("security.encryption_keys is empty", hint="write id:base64-of-32-bytes")
         return cls(keys, next(iter(keys)))
 
-    def wrap(self, data_key: bytes) -> tuple[str, bytes]:
-        """The wrapping key's name and the wrapped data key."""
+    def fingerprints(self) -> dict[str, str]:
+        """Name → a digest that tells whether two processes hold the same key under it, and nothing of the key."""
+        return {name: hashlib.sha256(b"habeas key ring:" + key).hexdigest()[:16] for name, key in self.keys.items()}
+
+    def wrap(self, data_key: bytes, by: str) -> bytes:
+        """The data key under the ring's key of this name."""
         nonce = os.urandom(_NONCE)
-        return self.primary, nonce + AESGCM(self.keys[self.primary]).encrypt(nonce, data_key, b"data-key")
+        return nonce + AESGCM(self.keys[by]).encrypt(nonce, data_key, b"data-key")
 
     def unwrap(self, wrapped_by: str, wrapped: bytes) -> bytes:
         """Raises InputError when the ring lacks the key or holds another one under its name."""
@@ -61,8 +69,15 @@ class KeyRing:
         except InvalidTag:
             raise InputError(
                 f"the ledger was sealed with encryption key {wrapped_by!r}, which security.encryption_keys lacks",
-                hint="give the key that was used when the ledger was made",
+                hint="give that key too",
             ) from None
+
+
+def make_ring_entry(name: str) -> str:
+    """A fresh random key as an entry of a ring. Raises InputError for a name that no ring can hold."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        raise InputError("a key's id is made of letters, digits, dots, dashes and underscores, 64 at most")
+    return f"{name}:{base64.b64encode(os.urandom(32)).decode()}"
 
 
 class Sealer:

@@ -348,7 +348,7 @@ workers = sa.Table(
     sa.Column("kind", sa.String(16), nullable=False),  # server | worker
     sa.Column("version", sa.String(32), nullable=False),
     sa.Column("threads", sa.Integer, nullable=False),  # runs it carries at once; 0: it only serves
-    sa.Column("keys", sa.JSON, nullable=False),  # names of the encryption keys it has
+    sa.Column("keys", sa.JSON, nullable=False),  # of the encryption keys it has: name → fingerprint
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),  # epoch seconds by the ledger's clock
 )

@@ -4,9 +4,11 @@ from fastapi import APIRouter, FastAPI
 
 from habeas import __version__
 from habeas.execution.context import Context
-from habeas.web.api import clients, connections, datasets, health, policies, privacy_requests, storages
+from habeas.web.api import clients, connections, datasets, health, metrics, policies, privacy_requests, storages
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
+from habeas.web.metrics import Metrics
+from habeas.web.openapi import Api
 
 _BODY_LIMIT = 16 * 1024 * 1024
 _DESCRIPTION = "Carries privacy requests out: finds, packages and erases a person's data, and proves it."
@@ -14,7 +16,7 @@ _DESCRIPTION = "Carries privacy requests out: finds, packages and erases a perso
 
 def create_app(context: Context) -> FastAPI:
     """The application; starting and stopping what the context holds is `bootstrap`'s business."""
-    app = FastAPI(
+    app = Api(
         title="Habeas",
         version=__version__,
         description=_DESCRIPTION,
@@ -24,12 +26,14 @@ def create_app(context: Context) -> FastAPI:
         max_body_size=_BODY_LIMIT,
     )
     app.state.context = context
+    app.state.metrics = Metrics(context)
     api = APIRouter(prefix="/api/v1")
     for room in (clients, connections, datasets, storages, policies, privacy_requests):
         api.include_router(room.router)
     api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     install_error_handlers(app)
-    app.add_middleware(Edge, answer_error=answer_error)
+    app.add_middleware(Edge, answer_error=answer_error, observe=app.state.metrics.observe)
     return app

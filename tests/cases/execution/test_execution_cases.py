@@ -141,8 +141,8 @@ def _carry_out(engine: Engine, case: Mapping[str, Any], folder: Path) -> None:
         assert {entry["path"]: entry["reason"] for place in places for entry in place["skipped"]} == case["skipped"]
     for action, expected in case.get("visits", {}).items():
         items = requests.read_log(engine.context, request, 1, 1000).items
-        done = [i for i in items if i["action_type"] == action and i["status"] == "complete" and i["connection_key"]]
-        assert [f"{item['dataset_name']}:{item['collection_name']}" for item in done] == expected
+        done = [i for i in items if i.action_type == action and i.status == "complete" and i.connection_key]
+        assert [f"{item.dataset_name}:{item.collection_name}" for item in done] == expected
 
 
 def _rows(folder: Path, name: str, table: str) -> list[list[Any]]:

@@ -176,7 +176,7 @@ def test_what_is_targeted_is_masked_or_listed_with_the_reason(
     assert masked == {"main:people:mail", "main:people:name", "main:people:nick", "main:cards:label"} | heap
     assert set(listed.values()) == set(OmitReason), "a reason for which a field is not masked has no case here"
     assert {reason.partition(":")[0] for reason in passed_over.values()} == set(SkipReason)
-    said = "\n".join(requests.report(engine.context, request)["exceptions"])  # type: ignore[arg-type]
+    said = "\n".join(requests.report(engine.context, request)["exceptions"])
     for path, reason in listed.items():
         assert (f"{path} was not masked: {reason}" in said) is (reason != OmitReason.PRESERVED)
     for address, reason in passed_over.items():
@@ -220,7 +220,7 @@ def test_a_connection_taken_away_between_access_and_erasure_is_listed_with_the_r
     assert engine.view(request).status is RequestStatus.COMPLETE
     assert look("SELECT mail, name FROM people") == [("ann@x.org", "Ann")]
     report = engine.counts(request)
-    said = "\n".join(requests.report(engine.context, request)["exceptions"])  # type: ignore[arg-type]
+    said = "\n".join(requests.report(engine.context, request)["exceptions"])
     for name in ("people", "cards", "heap"):
         place = report[f"main:{name}"]
         assert (place["found"], place["changed"], place["reason"]) == (1, 0, reason)

@@ -36,8 +36,8 @@ def ring() -> KeyRing:
     return make_ring()
 
 
-def open_here(url: str, ring: KeyRing, *, migrate: bool = True) -> Ledger:
-    return open_ledger(url, ring, SystemClock(), migrate=migrate)
+def open_here(url: str, ring: KeyRing, *, create: bool = True) -> Ledger:
+    return open_ledger(url, ring, SystemClock(), create=create)
 
 
 def test_migrations_lead_to_the_schema_the_code_knows(ledger_url: str, ring: KeyRing) -> None:
@@ -49,7 +49,7 @@ def test_migrations_lead_to_the_schema_the_code_knows(ledger_url: str, ring: Key
 
 def test_a_ledger_that_is_behind_names_the_command_that_mends_it(ledger_url: str, ring: KeyRing) -> None:
     with pytest.raises(InputError, match="habeas db upgrade"):
-        open_here(ledger_url, ring, migrate=False)
+        open_here(ledger_url, ring, create=False)
 
 
 def test_several_processes_may_upgrade_at_once(ledger_url: str, ring: KeyRing) -> None:
@@ -88,7 +88,7 @@ def test_what_is_sealed_opens_again_only_with_its_ring_and_in_its_place(ledger_u
     first = open_here(ledger_url, ring)
     sealed = first.sealer.seal(b"secret", "here")
     first.close()
-    second = open_here(ledger_url, ring, migrate=False)
+    second = open_here(ledger_url, ring, create=False)
     assert second.sealer.open(sealed, "here") == b"secret"
     for moved in ((sealed, "there"), (sealed[:-1] + bytes([sealed[-1] ^ 1]), "here")):
         with pytest.raises(Fault):
@@ -96,7 +96,7 @@ def test_what_is_sealed_opens_again_only_with_its_ring_and_in_its_place(ledger_u
     second.close()
     for other in (make_ring(), make_ring("k2")):
         with pytest.raises(InputError, match="encryption key"):
-            open_here(ledger_url, other, migrate=False)
+            open_here(ledger_url, other, create=False)
 
 
 def test_identities_are_found_by_a_keyed_hash_that_outlives_the_process(ledger_url: str, ring: KeyRing) -> None:

@@ -5,7 +5,7 @@ from io import BytesIO
 
 import pytest
 from tests.integration.web.conftest import Caller, sign_in
-from tests.unit.services.wiring import FakeStore, MovableClock, make_context
+from tests.unit.services.wiring import FakeStore, MovableClock, dataset_body, make_context
 
 from habeas.domain.errors import NotFound
 from habeas.web.app import create_app
@@ -124,8 +124,13 @@ def test_identities_are_shown_when_asked_for(configured: Caller) -> None:
 def test_a_verbose_answer_has_results(configured: Caller) -> None:
     made = submit(configured, ANN)["succeeded"][0]
     assert "results" not in made
-    assert configured("GET", f"{PATH}?verbose=true").json()["items"][0]["results"]
-    assert configured("GET", f"{PATH}/{made['id']}?verbose=true").json()["results"]
+    for answer in (
+        configured("GET", f"{PATH}?verbose=true").json()["items"][0],
+        configured("GET", f"{PATH}/{made['id']}?verbose=true").json(),
+    ):
+        assert [entry["status"] for entry in answer["results"]["Request approved"]] == ["approved"]
+        assert answer["task_status_by_dataset"] == {}
+        assert answer.items() >= made.items()
 
 
 def test_the_submitter_is_recorded(configured: Caller) -> None:
@@ -195,3 +200,31 @@ def test_a_plan_is_previewed(configured: Caller) -> None:
     assert configured("PUT", f"{PATH}/preview", json=question).json()["policy"] == "give_and_forget"
     assert configured("PUT", f"{PATH}/preview", json={**question, "policy_key": "nope"}).status_code == 404
     assert configured("PUT", f"{PATH}/preview", json={**question, "dataset_keys": ["nope"]}).status_code == 400
+
+
+def test_look_ups_of_datasets_are_previewed_without_a_policy(root: Caller) -> None:
+    shop = {"name": "Shop", "connection_type": "file", "access": "read"}
+    root("PATCH", "/api/v1/connection", json=[shop])
+    root("PUT", "/api/v1/connection/shop/secret", json={"path": "x"})
+    to_members = [{"dataset": "one", "field": "members.no", "direction": "from"}]
+    two = {
+        "fides_key": "two",
+        "name": "two",
+        "collections": [{"name": "members", "fields": [{"name": "no", "fides_meta": {"references": to_members}}]}],
+    }
+    datasets = "/api/v1/connection/shop/dataset"
+    assert root("PATCH", datasets, json=[dataset_body("one"), dataset_body("three")]).json()["failed"] == []
+    members = [
+        {"collectionAddress": {"dataset": key, "collection": "members"}, "query": "SELECT … FROM members"}
+        for key in ("one", "three")
+    ]
+    for nothing in ({"content": b""}, {"json": None}, {"json": []}):
+        assert root("PUT", f"{PATH}/preview", **nothing).json() == members
+    assert root("PUT", f"{PATH}/preview", json=["three"]).json() == members[1:]
+    assert root("PUT", f"{PATH}/preview", json=["three", "nope"]).status_code == 404
+    assert root("PATCH", datasets, json=[two]).json()["failed"] == []
+    every = root("PUT", f"{PATH}/preview").json()
+    assert [item["collectionAddress"]["dataset"] for item in every] == ["one", "three", "two"]
+    alone = root("PUT", f"{PATH}/preview", json=["two"])
+    assert alone.status_code == 400
+    assert "one" in alone.json()["detail"]

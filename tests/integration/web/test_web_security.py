@@ -1,6 +1,7 @@
 """Who may do what: tokens, scopes, and what an answer never gives away."""
 
 import base64
+import json
 import logging
 from datetime import timedelta
 
@@ -9,13 +10,19 @@ from sqlalchemy.exc import OperationalError
 from tests.integration.web.conftest import Caller, sign_in
 from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, MovableClock
 
+from habeas import __version__
 from habeas.execution.context import Context
 
+ANN = {"policy_key": "give_and_forget", "identity": {"email": "ann@example.com"}}
+SHOP = {"name": "Shop", "connection_type": "file", "access": "read"}
 OPEN = {
     ("post", "/api/v1/oauth/token"),
     ("post", "/api/v1/oauth/revoke"),
     ("post", "/api/v1/privacy-request"),
     ("get", "/health"),
+    ("get", "/health/database"),
+    ("get", "/health/workers"),
+    ("get", "/metrics"),
 }
 
 
@@ -112,18 +119,52 @@ def test_invalid_bodies_are_not_repeated(anyone: Caller, root: Caller) -> None:
             assert set(problem) == {"loc", "msg", "type"}
 
 
-@pytest.mark.parametrize("body", ["{", "[" * 100_000, '["\\ud800"]', "9" * 5000, "\xff"])
+@pytest.mark.parametrize("body", ["{", "[" * 100_000, '["\\ud800"]', "9" * 5000, "\xff", "[NaN]"])
 def test_bodies_that_are_no_json_are_refused(anyone: Caller, body: str) -> None:
     headers = {"Content-Type": "application/json"}
     answer = anyone("POST", "/api/v1/privacy-request", content=body.encode("latin-1"), headers=headers)
     assert answer.status_code in (400, 422), answer.text
 
 
-def test_text_that_is_no_unicode_stores_nothing(configured: Caller) -> None:
+HALF = "LONE\ud800"
+"""Half a surrogate pair: JSON can spell it, no database can hold it."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sound", "bad"),
+    [
+        ("POST", "privacy-request", ANN, {**ANN, "identity": {"email": f"a@{HALF}"}}),
+        ("POST", "privacy-request", ANN, {**ANN, "external_id": HALF}),
+        ("POST", "privacy-request", ANN, {**ANN, "encryption_key": HALF}),
+        ("POST", "privacy-request", ANN, {**ANN, "unknown": {HALF: 1}}),
+        ("PATCH", "policy", {"name": "P"}, {"name": "Q", "key": HALF}),
+        ("PATCH", "storage/config", {"name": "S", "type": "local"}, {"name": HALF, "type": "local"}),
+        ("PATCH", "connection", SHOP, {**SHOP, "description": HALF}),
+    ],
+)  # fmt: skip
+def test_text_that_is_no_unicode_refuses_the_whole_call_and_stores_nothing(
+    configured: Caller, method: str, path: str, sound: object, bad: object
+) -> None:
+    before = configured("GET", f"/api/v1/{path}").json()["total"]
     headers = {"Content-Type": "application/json"}
-    body = b'[{"policy_key": "give_and_forget", "identity": {"email": "a\\ud800@b"}}]'
-    assert configured("POST", "/api/v1/privacy-request", content=body, headers=headers).status_code in (400, 422)
-    assert configured("GET", "/api/v1/privacy-request").json()["total"] == 0
+    answer = configured(method, f"/api/v1/{path}", content=json.dumps([sound, bad]), headers=headers)
+    assert answer.status_code == 422
+    assert "surrogate" in answer.json()["detail"][0]["msg"]
+    assert "LONE" not in answer.text
+    assert configured("GET", f"/api/v1/{path}").json()["total"] == before
+
+
+def test_every_route_that_takes_json_refuses_text_that_is_no_unicode(root: Caller) -> None:
+    headers = {"Content-Type": "application/json"}
+    tried = 0
+    for path, methods in root("GET", "/openapi.json").json()["paths"].items():
+        for method, route in methods.items():
+            if "application/json" in route.get("requestBody", {}).get("content", {}):
+                address = path.replace("{", "").replace("}", "")
+                answer = root(method.upper(), address, content=b'{"a": ["\\ud800"]}', headers=headers)
+                assert "surrogate" in answer.text, (method, path, answer.text)
+                tried += 1
+    assert tried > 10
 
 
 def test_nul_characters_in_addresses_are_refused(root: Caller) -> None:
@@ -176,7 +217,7 @@ def test_a_fault_is_answered_with_a_reference_and_logged_without_its_words(
 
 
 def test_a_ledger_that_does_not_answer_is_503(context: Context, root: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert root("GET", "/health").json() == {"webserver": "healthy", "database": "healthy", "version": "0.1.0"}
+    assert root("GET", "/health").json() == {"webserver": "healthy", "database": "healthy", "version": __version__}
 
     def refuse(*args: object) -> None:
         raise OperationalError("SELECT secret", {}, Exception("ann@example.com"))

@@ -93,10 +93,10 @@ def make_context(folder: Path, store: FakeStore, clock: MovableClock, **security
     """A context whose root client is (ROOT_ID, ROOT_SECRET); close its ledger and connectors afterwards."""
     secured = SecuritySettings(oauth_root_client_id=ROOT_ID, oauth_root_client_secret=ROOT_SECRET, **security)
     ring = KeyRing.parse(f"test:{base64.b64encode(bytes(range(32))).decode()}")
-    ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}", ring, clock, migrate=True)
+    ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}", ring, clock, create=True)
     server = {"host": False, "port": False, "dbname": False, "password": False, "url": False}
     types = {
-        "file": ConnectionType("file", {"path": True}, store.connect),
+        "file": ConnectionType("file", {"path": True}, store.connect, title="File cabinet"),
         "server": ConnectionType(
             "server", server, store.connect, (frozenset({"url"}), frozenset({"host", "dbname", "password"}))
         ),

@@ -42,14 +42,15 @@ def connection_types() -> tuple[ConnectionType, ...]:
     parts = ("url", "host", "port", "dbname", "username", "password")
     either = (frozenset({"url"}), frozenset({"host", "dbname", "username", "password"}))
     return (
-        ConnectionType("sqlite", {"path": True}, connect_sqlite),
-        ConnectionType("duckdb", {"path": True}, connect_duckdb),
+        ConnectionType("sqlite", {"path": True}, connect_sqlite, title="SQLite"),
+        ConnectionType("duckdb", {"path": True}, connect_duckdb, title="DuckDB"),
         ConnectionType(
             "postgres",
             dict.fromkeys((*parts, "db_schema"), False),
             connect_postgres,
             alternatives=either,
+            title="PostgreSQL",
         ),
-        ConnectionType("mariadb", dict.fromkeys(parts, False), connect_mariadb, alternatives=either),
-        ConnectionType("mysql", dict.fromkeys(parts, False), connect_mariadb, alternatives=either),
+        ConnectionType("mariadb", dict.fromkeys(parts, False), connect_mariadb, either, title="MariaDB"),
+        ConnectionType("mysql", dict.fromkeys(parts, False), connect_mariadb, either, title="MySQL"),
     )

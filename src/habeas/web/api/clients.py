@@ -12,9 +12,10 @@ from habeas.domain.errors import NotAuthenticated
 from habeas.services import clients
 from habeas.services.clients import SCOPES, Caller, ClientView, Credentials, IssuedToken
 from habeas.services.fields import InvalidFields, Problem
+from habeas.web.bodies import StrictRoute, form_examples
 from habeas.web.security import Wired, needs
 
-router = APIRouter(prefix="/oauth", tags=["clients"])
+router = APIRouter(prefix="/oauth", tags=["clients"], route_class=StrictRoute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,19 @@ _CLIENT_EXAMPLES = {
     "object": Example(value={"name": "shop back office", "scopes": ["privacy-request:read"]}),
     "list": Example(value=["privacy-request:read", "privacy-request:create"]),
 }
+_TOKEN_EXAMPLES = {
+    "client": {"value": {"grant_type": "client_credentials", "client_id": "root", "client_secret": "root-secret"}}
+}
+_REVOKE_EXAMPLES = {"token": {"value": {"token": "an-access-token"}}}
 _SCOPES_EXAMPLE = {"example": Example(value=["privacy-request:read"])}
 
 
-@router.post("/token", summary="Get an access token with client id and secret (form or HTTP Basic)")
+@router.post(
+    "/token",
+    summary="Get an access token with client id and secret (form or HTTP Basic)",
+    responses={401: {}},
+    openapi_extra=form_examples(_TOKEN_EXAMPLES),
+)
 def issue_token(
     context: Wired,
     grant_type: Annotated[Literal["client_credentials"], Form()] = "client_credentials",
@@ -45,7 +55,11 @@ def issue_token(
     return clients.issue_token(context, client_id, client_secret)
 
 
-@router.post("/revoke", summary="End a token's life; whoever holds the token may (RFC 7009)")
+@router.post(
+    "/revoke",
+    summary="End a token's life; whoever holds the token may (RFC 7009)",
+    openapi_extra=form_examples(_REVOKE_EXAMPLES),
+)
 def revoke_token(context: Wired, token: Annotated[str, Form()]) -> None:
     clients.revoke_token(context, token)
 
@@ -93,7 +107,10 @@ def rotate_secret(context: Wired, caller: Annotated[Caller, needs("client:update
 
 
 @router.delete(
-    "/client/{client_id}", summary="Delete a client and revoke its tokens", dependencies=[needs("client:delete")]
+    "/client/{client_id}",
+    summary="Delete a client and revoke its tokens",
+    dependencies=[needs("client:delete")],
+    responses={409: {}},
 )
 def delete_client(context: Wired, client_id: str) -> None:
     clients.delete_client(context, client_id)

@@ -4,19 +4,47 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, HTTPException
 from fastapi.openapi.models import Example
+from pydantic import WithJsonSchema
 
 from habeas.services import datasets
 from habeas.services.bulk import BulkResult
 from habeas.services.datasets import Validation
 from habeas.services.fields import InvalidFields, Problem
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, needs
 
-router = APIRouter(tags=["datasets"])
+router = APIRouter(tags=["datasets"], route_class=StrictRoute)
 
 _READ = [needs("dataset:read")]
 _WRITE = [needs("dataset:create_or_update")]
 _YAML = ("application/x-yaml", "application/yaml", "text/yaml")
+_NAMED: dict[str, Any] = {
+    "name": {"type": "string"},
+    "description": {"type": "string"},
+    "data_categories": {"type": "array", "items": {"type": "string"}},
+    "fides_meta": {"type": "object"},
+}
+_FIELD: dict[str, Any] = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {**_NAMED, "fields": {"type": "array", "items": {"type": "object"}}},
+}
+_COLLECTION: dict[str, Any] = {
+    "type": "object",
+    "required": ["name", "fields"],
+    "properties": {**_NAMED, "fields": {"type": "array", "items": _FIELD}},
+}
+_SCHEMA: dict[str, Any] = {
+    "title": "Dataset",
+    "type": "object",
+    "required": ["fides_key", "collections"],
+    "properties": {
+        "fides_key": {"type": "string"},
+        **_NAMED,
+        "collections": {"type": "array", "items": _COLLECTION},
+    },
+}
 _EXAMPLE: dict[str, Any] = {
     "fides_key": "shop_db",
     "name": "Shop",
@@ -38,6 +66,7 @@ _EXAMPLE: dict[str, Any] = {
         }
     ],
 }
+DatasetBody = Annotated[dict[str, Any], WithJsonSchema(_SCHEMA)]
 _YAML_EXAMPLE = """dataset:
   - fides_key: shop_db
     name: Shop
@@ -54,12 +83,17 @@ _YAML_EXAMPLE = """dataset:
 
 @router.patch("/connection/{key}/dataset", summary="Make or change datasets, by fides_key", dependencies=_WRITE)
 def save_datasets(
-    context: Wired, key: str, bodies: Annotated[list[dict[str, Any]], bulk(_EXAMPLE)]
-) -> BulkResult[dict[str, Any]]:
+    context: Wired, key: str, bodies: Annotated[list[DatasetBody], bulk(_EXAMPLE)]
+) -> BulkResult[DatasetBody]:
     return _show(datasets.save_datasets(context, key, bodies))
 
 
-@router.patch("/yml/connection/{key}/dataset", summary="The same from a YAML document", dependencies=_WRITE)
+@router.patch(
+    "/yml/connection/{key}/dataset",
+    summary="The same from a YAML document",
+    dependencies=_WRITE,
+    responses={415: {}},
+)
 def save_yaml(
     context: Wired,
     key: str,
@@ -67,7 +101,7 @@ def save_yaml(
         bytes, Body(media_type="application/x-yaml", openapi_examples={"example": Example(value=_YAML_EXAMPLE)})
     ],
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
-) -> BulkResult[dict[str, Any]]:
+) -> BulkResult[DatasetBody]:
     if content_type.partition(";")[0].strip().lower() not in _YAML:
         raise HTTPException(415, "send Content-Type: application/x-yaml")
     bodies = datasets.read_yaml_bodies(document.decode())
@@ -80,19 +114,19 @@ def save_yaml(
 def validate_dataset(
     context: Wired,
     key: str,
-    body: Annotated[dict[str, Any], Body(openapi_examples={"example": Example(value=_EXAMPLE)})],
+    body: Annotated[DatasetBody, Body(openapi_examples={"example": Example(value=_EXAMPLE)})],
 ) -> Validation:
     return datasets.validate_dataset(context, key, body)
 
 
 @router.get("/connection/{key}/dataset", summary="List a connection's datasets", dependencies=_READ)
-def list_datasets(context: Wired, key: str, page: PageNumber = 1, size: PageSize = 50) -> PageBody[dict[str, Any]]:
+def list_datasets(context: Wired, key: str, page: PageNumber = 1, size: PageSize = 50) -> PageBody[DatasetBody]:
     found = show_page(datasets.list_datasets(context, key, page, size))
     return PageBody([dict(item) for item in found.items], found.total, found.page, found.size, found.pages)
 
 
 @router.get("/connection/{key}/dataset/{fides_key}", summary="Show a dataset", dependencies=_READ)
-def find_dataset(context: Wired, key: str, fides_key: str) -> dict[str, Any]:
+def find_dataset(context: Wired, key: str, fides_key: str) -> DatasetBody:
     return dict(datasets.find_dataset(context, key, fides_key))
 
 

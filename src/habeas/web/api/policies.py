@@ -15,9 +15,10 @@ from habeas.services.policies import (
     TargetView,
 )
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, needs
 
-router = APIRouter(prefix="/policy", tags=["policies"])
+router = APIRouter(prefix="/policy", tags=["policies"], route_class=StrictRoute)
 
 _READ_RULE = [needs("rule:read")]
 _WRITE_RULE = [needs("rule:create_or_update")]
@@ -58,6 +59,7 @@ def find_policy(context: Wired, key: str) -> PolicyView:
     status_code=204,
     summary="Delete a policy that no request uses, with its rules and targets",
     dependencies=[needs("policy:delete")],
+    responses={409: {}},
 )
 def delete_policy(context: Wired, key: str) -> None:
     policies.delete_policy(context, key)

@@ -10,9 +10,10 @@ from habeas.services.bulk import BulkResult
 from habeas.services.connections import SystemTest
 from habeas.services.storages import StorageDraft, StorageView
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, needs
 
-router = APIRouter(prefix="/storage/config", tags=["storages"])
+router = APIRouter(prefix="/storage/config", tags=["storages"], route_class=StrictRoute)
 
 _READ = [needs("storage:read")]
 _WRITE = [needs("storage:create_or_update")]
@@ -38,7 +39,13 @@ def find_storage(context: Wired, key: str) -> StorageView:
     return storages.find_storage(context, key)
 
 
-@router.delete("/{key}", status_code=204, summary="Delete a storage", dependencies=[needs("storage:delete")])
+@router.delete(
+    "/{key}",
+    status_code=204,
+    summary="Delete a storage that no rule uses",
+    dependencies=[needs("storage:delete")],
+    responses={409: {}},
+)
 def delete_storage(context: Wired, key: str) -> None:
     storages.delete_storage(context, key)
 

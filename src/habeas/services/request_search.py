@@ -1,0 +1,157 @@
+"""Finding privacy requests: what a listing asks for, and in which order (control-plane §1.4.1)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from habeas.domain.errors import InputError
+from habeas.domain.identity import normalise
+from habeas.domain.request import ActionType, RequestStatus
+from habeas.execution.context import Context
+from habeas.services.bulk import Listing
+from habeas.services.request_views import IdentityShape, RequestView, show_requests
+from habeas.store import requests as store
+from habeas.store.tables import requests as table
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Moments later than `after` and earlier than `before`, neither included; None leaves that side open."""
+
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+_ALWAYS = Span()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFilter:
+    """What a listing asks for; None or empty means any.
+
+    `request_id` and `external_id` match by case-insensitive prefix. `action_types`: the policy has a rule of one of
+    these now. `completed` and `errored` are when processing ended, and imply the status.
+    """
+
+    id: str | None = None
+    request_id: str | None = None
+    external_id: str | None = None
+    status: tuple[RequestStatus, ...] = ()
+    identity: str | None = None
+    action_types: tuple[ActionType, ...] = ()
+    created: Span = _ALWAYS
+    started: Span = _ALWAYS
+    completed: Span = _ALWAYS
+    errored: Span = _ALWAYS
+
+
+class SortField(StrEnum):
+    """What a listing is sorted by: what is shown of a request, under the same name."""
+
+    ID = "id"
+    STATUS = "status"
+    EXTERNAL_ID = "external_id"
+    CREATED_AT = "created_at"
+    REQUESTED_AT = "requested_at"
+    STARTED_PROCESSING_AT = "started_processing_at"
+    FINISHED_PROCESSING_AT = "finished_processing_at"
+    REVIEWED_AT = "reviewed_at"
+    REVIEWED_BY = "reviewed_by"
+    DAYS_LEFT = "days_left"
+    FAILURE = "failure"
+
+
+_COLUMNS: Mapping[SortField, sa.Column[Any]] = {
+    SortField.ID: table.c.id,
+    SortField.STATUS: table.c.status,
+    SortField.EXTERNAL_ID: table.c.external_id,
+    SortField.CREATED_AT: table.c.created_at,
+    SortField.REQUESTED_AT: table.c.requested_at,
+    SortField.STARTED_PROCESSING_AT: table.c.started_at,
+    SortField.FINISHED_PROCESSING_AT: table.c.finished_at,
+    SortField.REVIEWED_AT: table.c.reviewed_at,
+    SortField.REVIEWED_BY: table.c.reviewed_by,
+    SortField.DAYS_LEFT: table.c.due_at,
+    SortField.FAILURE: table.c.failure,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Requests without a value come last in both directions."""
+
+    field: SortField = SortField.CREATED_AT
+    ascending: bool = False
+
+
+def list_requests(
+    context: Context,
+    wanted: RequestFilter,
+    order: Order,
+    page: int,
+    size: int,
+    identities: IdentityShape | None = None,
+    *,
+    verbose: bool = False,
+) -> Listing[RequestView]:
+    """One page of the requests that match every part of the filter.
+
+    Raises InputError when a span ends before it begins, or both `completed` and `errored` are asked for.
+    """
+    _check(wanted)
+    column = _COLUMNS[order.field]
+    with context.ledger.read() as connection:
+        conditions = _conditions(context, connection, wanted)
+        records, total = store.list_requests(connection, conditions, column, order.ascending, page, size)
+        ids = [record.id for record in records]
+        views = show_requests(context, connection, ids, identities, verbose=verbose)
+        return Listing([views[request_id] for request_id in ids], total, page, size)
+
+
+def _check(wanted: RequestFilter) -> None:
+    for name in ("created", "started", "completed", "errored"):
+        span: Span = getattr(wanted, name)
+        if span.after is not None and span.before is not None and span.before < span.after:
+            raise InputError(f"{name}_lt lies before {name}_gt", hint="give the later moment as _lt")
+    if wanted.completed != _ALWAYS and wanted.errored != _ALWAYS:
+        raise InputError("both completed_… and errored_… are given", hint="no request is both: ask for one of them")
+
+
+def _conditions(context: Context, connection: sa.Connection, wanted: RequestFilter) -> list[sa.ColumnElement[bool]]:
+    conditions = [*_within(table.c.created_at, wanted.created), *_within(table.c.started_at, wanted.started)]
+    for status, span in ((RequestStatus.COMPLETE, wanted.completed), (RequestStatus.ERROR, wanted.errored)):
+        if span != _ALWAYS:
+            conditions += [table.c.status == status, *_within(table.c.finished_at, span)]
+    if wanted.id is not None:
+        conditions.append(table.c.id == wanted.id)
+    for column, prefix in ((table.c.id, wanted.request_id), (table.c.external_id, wanted.external_id)):
+        if prefix is not None:
+            conditions.append(sa.func.lower(column).startswith(prefix.lower(), autoescape=True))
+    if wanted.status:
+        conditions.append(table.c.status.in_(wanted.status))
+    if wanted.action_types:
+        conditions.append(store.has_action(wanted.action_types))
+    if wanted.identity is not None:
+        hashes = _hashes(context, store.known_kinds(connection), wanted.identity)
+        conditions.append(store.has_identity(list(hashes)))
+    return conditions
+
+
+def _within(column: sa.Column[Any], span: Span) -> list[sa.ColumnElement[bool]]:
+    later = [] if span.after is None else [column > span.after]
+    return later if span.before is None else [*later, column < span.before]
+
+
+def _hashes(context: Context, kinds: Sequence[str], value: str) -> set[bytes]:
+    """Keyed hashes of a value under every kind it can be one of."""
+    found = set()
+    for kind in kinds:
+        try:
+            found.add(context.ledger.sealer.index(kind, str(normalise(kind, value))))
+        except InputError:
+            continue
+    return found

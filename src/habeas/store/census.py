@@ -1,0 +1,121 @@
+"""Repository of counting: how much there is of what, for those who watch. Numbers, statuses and names of jobs only.
+
+Every query is an aggregate over an index, or over rows that are few or go again (runs, workers, chunks).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from habeas.domain.request import TERMINAL, RequestStatus
+from habeas.store.ledger import Ledger
+from habeas.store.runs import READY
+from habeas.store.tables import chunks, connections, packages, requests, runs, schedules, workers
+
+SILENT = 60.0
+"""Seconds without a sign of life after which a process is not counted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job of housekeeping: when it is due (epoch seconds), when it last came to its end, how much it did then."""
+
+    name: str
+    due_at: float
+    ran_at: datetime | None
+    done: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """What the ledger holds at one moment. Times in seconds, sizes in bytes."""
+
+    requests: Mapping[RequestStatus, int]
+    overdue: int
+    """Unfinished requests whose deadline is over."""
+    longest_wait: float
+    """Since when the request has been ready that has waited longest for a run; 0 when none waits."""
+    runs_ready: int
+    """Unfinished runs that nobody carries."""
+    runs_leased: int
+    connections_paused: int
+    processes: Mapping[str, int]
+    """Living ones, by kind."""
+    packages: int
+    chunks: int
+    kept_rows: int
+    kept_bytes: int
+    jobs: Sequence[Job]
+
+
+def take_census(connection: sa.Connection, ledger: Ledger) -> Census:
+    """Count everything."""
+    kept = connection.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(chunks.c.size), 0),
+            sa.func.coalesce(sa.func.sum(sa.func.length(chunks.c.sealed_rows)), 0),
+        ).select_from(chunks)
+    ).one()
+    leased, ready = _count_runs(connection, ledger)
+    return Census(
+        requests=_count_requests(connection),
+        overdue=_count_overdue(connection, ledger),
+        longest_wait=_longest_wait(connection, ledger),
+        runs_ready=ready,
+        runs_leased=leased,
+        connections_paused=_count(connection, connections, connections.c.paused_at.is_not(None)),
+        processes=_count_processes(connection, ledger),
+        packages=_count(connection, packages),
+        chunks=kept[0],
+        kept_rows=int(kept[1]),
+        kept_bytes=int(kept[2]),
+        jobs=jobs_of(connection),
+    )
+
+
+def jobs_of(connection: sa.Connection) -> list[Job]:
+    """The jobs that the ledger knows, by name."""
+    rows = connection.execute(sa.select(schedules).order_by(schedules.c.job))
+    return [Job(row.job, row.due_at, row.ran_at, row.done) for row in rows]
+
+
+def _count(connection: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar_one()
+
+
+def _count_requests(connection: sa.Connection) -> dict[RequestStatus, int]:
+    query = sa.select(requests.c.status, sa.func.count()).group_by(requests.c.status)
+    found = {row[0]: row[1] for row in connection.execute(query)}
+    return {status: found.get(status, 0) for status in RequestStatus}
+
+
+def _count_overdue(connection: sa.Connection, ledger: Ledger) -> int:
+    unfinished = sorted(set(RequestStatus) - TERMINAL)
+    return _count(connection, requests, requests.c.status.in_(unfinished), requests.c.due_at < ledger.clock.now())
+
+
+def _longest_wait(connection: sa.Connection, ledger: Ledger) -> float:
+    waiting = (RequestStatus.PENDING, RequestStatus.IN_PROCESSING)
+    since = connection.execute(
+        sa.select(sa.func.min(requests.c.updated_at)).where(requests.c.status.in_(waiting), requests.c.run_id.is_(None))
+    ).scalar()
+    return 0.0 if since is None else max(0.0, (ledger.clock.now() - since).total_seconds())
+
+
+def _count_runs(connection: sa.Connection, ledger: Ledger) -> tuple[int, int]:
+    """Unfinished runs: those that a worker holds, and the others."""
+    leased = runs.c.lease_until > ledger.epoch()
+    query = sa.select(
+        sa.func.count().filter(leased), sa.func.count().filter(sa.not_(sa.func.coalesce(leased, False)))
+    ).where(runs.c.status == READY)
+    found = connection.execute(query).one()
+    return found[0], found[1]
+
+
+def _count_processes(connection: sa.Connection, ledger: Ledger) -> dict[str, int]:
+    living = workers.c.seen_at > ledger.epoch() - SILENT
+    query = sa.select(workers.c.kind, sa.func.count()).where(living).group_by(workers.c.kind)
+    return {row[0]: row[1] for row in connection.execute(query)}

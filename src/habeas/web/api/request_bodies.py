@@ -1,0 +1,176 @@
+"""What callers say of privacy requests: the items of a submission, what a plan is asked for, what a listing wants."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+from fastapi import Body
+from fastapi.openapi.models import Example
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+from habeas.domain.errors import InputError
+from habeas.domain.identity import parse_identities
+from habeas.domain.request import ActionType, RequestStatus
+from habeas.services.request_search import Order, RequestFilter, SortField, Span
+from habeas.services.request_views import IdentityShape
+from habeas.services.requests import NewRequest
+from habeas.web.api.paging import BULK_LIMIT, PageNumber, PageSize
+
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=256)]
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Times without offset are UTC. Raises ValueError for one that no calendar of UTC has."""
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range") from None
+
+
+class RequestItem(BaseModel):
+    """One request as submitted. `identities` with n objects makes n requests; give it or `identity`, not both."""
+
+    policy_key: Text
+    identity: dict[str, Any] | None = Field(None, description="One person: `{kind: value}`, e.g. an e-mail address.")
+    identities: list[dict[str, Any]] | None = Field(None, description="Several people, one object each.")
+    external_id: Text | None = None
+    requested_at: datetime | None = Field(None, description="UTC when it has no offset; default: now.")
+    encryption_key: str | None = Field(None, description="16, 24 or 32 bytes of UTF-8; encrypts the package.")
+    dataset_keys: list[Text] | None = Field(None, description="Only these datasets; default: all.")
+
+    def expand(self) -> list["RequestItem"]:
+        """One item per person, each with at most one identity object; unsound items stay whole."""
+        if not self.identities or self.identity is not None:
+            return [self]
+        return [self.model_copy(update={"identities": [person]}) for person in self.identities]
+
+    def read(self) -> NewRequest:
+        """The request of an expanded item. Raises InputError."""
+        if self.identity is not None and self.identities is not None:
+            raise InputError("both identity and identities are given", hint="give one of them")
+        person = self.identities[0] if self.identities else self.identity
+        return NewRequest(
+            policy_key=self.policy_key,
+            identities=parse_identities(person or {}),
+            external_id=self.external_id,
+            requested_at=self._requested_at(),
+            encryption_key=self.encryption_key,
+            dataset_keys=None if self.dataset_keys is None else tuple(self.dataset_keys),
+        )
+
+    def _requested_at(self) -> datetime | None:
+        try:
+            return self.requested_at and in_utc(self.requested_at)
+        except ValueError as error:
+            raise InputError(f"requested_at is {error}") from None
+
+
+SUBMISSION = Body(
+    min_length=1,
+    max_length=BULK_LIMIT,
+    openapi_examples={
+        "one person": Example(
+            value=[
+                {
+                    "external_id": "crm-77",
+                    "requested_at": "2022-03-01T09:00:00Z",
+                    "policy_key": "give_and_forget",
+                    "identity": {"email": "ann@example.com", "phone_number": "+1 (123) 456 7891"},
+                    "encryption_key": "0123456789abcdef",
+                }
+            ]
+        ),
+        "several people": Example(
+            value=[
+                {
+                    "policy_key": "give_and_forget",
+                    "identities": [{"email": "ann@example.com"}, {"email": "bob@example.com"}],
+                }
+            ]
+        ),
+    },
+)
+
+
+class PreviewQuestion(BaseModel):
+    """What a plan is asked for."""
+
+    policy_key: Text
+    identity_kinds: list[Text]
+    dataset_keys: list[Text] | None = None
+
+
+PREVIEW = Body(
+    description="A question, or (as in fidesops) a list of dataset keys; null and an empty list mean all datasets.",
+    openapi_examples={
+        "plan of a policy": Example(value={"policy_key": "give_and_forget", "identity_kinds": ["email"]}),
+        "look-ups of some datasets": Example(value=["shop_db"]),
+        "look-ups of all datasets": Example(value=[]),
+    },
+)
+
+Moment = Annotated[datetime, AfterValidator(in_utc)]
+
+
+def _moment(says: str) -> Any:
+    return Field(None, description=f"{says}; UTC when it has no offset.")
+
+
+class ShownParts(BaseModel):
+    """Query parameters that add to what is shown of a request."""
+
+    verbose: bool = Field(False, description="Adds the log of every collection.")
+    include_identities: Literal["plain", "labelled", "true", "false"] = Field(
+        "false", description="Adds identities: `{kind: value}` (plain, true) or `{kind: {label, value}}`."
+    )
+
+    @property
+    def identities(self) -> IdentityShape | None:
+        """The shape asked for; None when none is."""
+        if self.include_identities == "false":
+            return None
+        return IdentityShape.LABELLED if self.include_identities == "labelled" else IdentityShape.PLAIN
+
+
+class RequestQuery(ShownParts):
+    """Query parameters of a listing (control-plane §1.4.1)."""
+
+    id: str | None = Field(None, description="Exactly this id.")
+    request_id: str | None = Field(None, description="Ids that begin so.")
+    external_id: str | None = Field(None, description="External ids that begin so.")
+    status: list[RequestStatus] = Field([], description="Any of these.")
+    identity: str | None = Field(None, description="Exactly this value of any kind.")
+    action_type: list[ActionType] = Field([], description="Policies that have a rule of any of these.")
+    created_gt: Moment | None = _moment("Created later than this")
+    created_lt: Moment | None = _moment("Created earlier than this")
+    started_gt: Moment | None = _moment("Begun later than this")
+    started_lt: Moment | None = _moment("Begun earlier than this")
+    completed_gt: Moment | None = _moment("Complete, and ended later than this")
+    completed_lt: Moment | None = _moment("Complete, and ended earlier than this")
+    errored_gt: Moment | None = _moment("In error, and ended later than this")
+    errored_lt: Moment | None = _moment("In error, and ended earlier than this")
+    sort_field: SortField = SortField.CREATED_AT
+    sort_direction: Literal["asc", "desc"] = "desc"
+    page: PageNumber = 1
+    size: PageSize = 50
+
+    @property
+    def filter(self) -> RequestFilter:
+        return RequestFilter(
+            id=self.id,
+            request_id=self.request_id,
+            external_id=self.external_id,
+            status=tuple(self.status),
+            identity=self.identity,
+            action_types=tuple(self.action_type),
+            created=Span(self.created_gt, self.created_lt),
+            started=Span(self.started_gt, self.started_lt),
+            completed=Span(self.completed_gt, self.completed_lt),
+            errored=Span(self.errored_gt, self.errored_lt),
+        )
+
+    @property
+    def order(self) -> Order:
+        return Order(self.sort_field, ascending=self.sort_direction == "asc")
+
+
+PreviewBody: TypeAlias = PreviewQuestion | list[Text] | None

@@ -1,0 +1,100 @@
+"""The description of the API: its examples work, and every refusal is in it."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.web.conftest import Caller, sign_in
+
+from habeas import bootstrap
+from habeas.settings import SecuritySettings, Settings
+from habeas.web.app import create_app
+
+Json = Any
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Caller]:
+    """The root client of the examples, at a server with a SQLite database `file_shop`."""
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("CREATE TABLE members (member_no integer PRIMARY KEY, mail text)")
+    database.close()
+    security = SecuritySettings(oauth_root_client_id="root", oauth_root_client_secret="root-secret")
+    application = bootstrap.build(Settings(data_dir=tmp_path / "data", security=security))
+    caller = sign_in(Caller(create_app(application.context)))
+    shop = {"name": "file_shop", "connection_type": "sqlite", "access": "write"}
+    caller("PATCH", "/api/v1/connection", json=[shop])
+    caller("PUT", "/api/v1/connection/file_shop/secret", json={"path": str(tmp_path / "shop.db")})
+    yield caller
+    bootstrap.close(application)
+
+
+def operations(root: Caller) -> Iterator[tuple[str, str, Json]]:
+    """Path, method and description of every route, as they stand: what an example needs is made by one before it."""
+    for path, methods in root("GET", "/openapi.json").json()["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def test_every_example_of_a_body_succeeds(root: Caller) -> None:
+    tried = 0
+    for path, method, operation in operations(root):
+        for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+            assert content.get("examples"), f"{method} {path} has no example"
+            for name, example in content["examples"].items():
+                answer = send(root, method, path, media_type, example["value"])
+                assert answer.is_success, (method, path, name, answer.text)
+                made = answer.json()
+                assert not (isinstance(made, dict) and made.get("failed")), (method, path, name, answer.text)
+                tried += 1
+    assert tried >= 24
+
+
+def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> Json:
+    names = {"key": "shop", "rule_key": "wipe_data"}
+    if "dataset" in path:
+        names["key"] = "file_shop"
+    if path.startswith("/api/v1/policy"):
+        names["key"] = "give_and_forget"
+    if path.startswith("/api/v1/storage"):
+        names["key"] = "packages"
+    if "client_id" in path:
+        names["client_id"] = root("POST", "/api/v1/oauth/client", json=[]).json()["client_id"]
+    address = path.format(**names)
+    if media_type == "application/x-www-form-urlencoded":
+        return root(method.upper(), address, data=value)
+    content = value if isinstance(value, str) else json.dumps(value)
+    untested = "?verify=false" if path.endswith("/connection/{key}/secret") else ""  # the example's host is nobody's
+    return root(method.upper(), address + untested, content=content, headers={"Content-Type": media_type})
+
+
+def test_every_route_says_what_it_answers_and_how_it_refuses(root: Caller) -> None:
+    for path, method, operation in operations(root):
+        assert operation["summary"], (method, path)
+        success = next(response for status, response in operation["responses"].items() if status.startswith("2"))
+        if "200" in operation["responses"] and not path.startswith("/api/v1/oauth"):
+            assert all(content["schema"] for content in success["content"].values()), (method, path)
+        if not path.startswith("/api/"):
+            continue
+        refusals = {status for status in operation["responses"] if not status.startswith("2")}
+        assert refusals >= {"400", "503"}, (method, path)
+        assert refusals >= {"401", "403"} or not operation.get("security"), (method, path)
+        for status in refusals:
+            schema = operation["responses"][status]["content"]["application/json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Error"}, (method, path, status)
+
+
+def test_conflicts_are_described_where_they_occur(root: Caller) -> None:
+    described = {path for path, _, operation in operations(root) if "409" in operation["responses"]}
+    assert described >= {
+        "/api/v1/policy/{key}",
+        "/api/v1/storage/config/{key}",
+        "/api/v1/oauth/client/{client_id}",
+    }
+
+
+def test_the_description_is_the_same_each_time(root: Caller) -> None:
+    assert root("GET", "/openapi.json").json() == root("GET", "/openapi.json").json()

@@ -1,0 +1,58 @@
+"""What a server may be on an address that others reach."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from habeas.cli.exposure import check_exposure, is_loopback
+from habeas.cli.serve import listening
+from habeas.domain.errors import InputError
+from habeas.settings import SecuritySettings
+
+KEY = "canary:key"
+
+
+@contextmanager
+def anywhere() -> Iterator[socket.socket]:
+    with listening("0.0.0.0", 0) as listener:
+        yield listener
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
+def test_what_only_this_machine_reaches(address: str) -> None:
+    assert is_loopback(address)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "192.168.1.2", "fe80::1%eth0", "::ffff:10.0.0.1"])
+def test_what_others_reach(address: str) -> None:
+    assert not is_loopback(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
+def test_on_loopback_everything_goes(host: str) -> None:
+    with listening(host, 0) as listener:
+        check_exposure(listener, SecuritySettings(), accept_open_create=False)
+
+
+def test_elsewhere_the_development_key_is_refused_whatever_is_accepted() -> None:
+    with anywhere() as listener, pytest.raises(InputError, match=r"development key.*0\.0\.0\.0.*habeas key new"):
+        check_exposure(listener, SecuritySettings(require_auth_to_create=True), accept_open_create=True)
+
+
+def test_elsewhere_an_open_create_route_is_refused_unless_it_is_accepted() -> None:
+    with anywhere() as listener:
+        with pytest.raises(InputError, match=r"require_auth_to_create.*--accept-open-create") as refused:
+            check_exposure(listener, SecuritySettings(encryption_keys=KEY), accept_open_create=False)
+        assert "canary" not in str(refused.value)
+        check_exposure(listener, SecuritySettings(encryption_keys=KEY), accept_open_create=True)
+        closed = SecuritySettings(encryption_keys=KEY, require_auth_to_create=True)
+        check_exposure(listener, closed, accept_open_create=False)
+
+
+def test_a_name_is_what_it_resolves_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: resolve("0.0.0.0", *rest, **more))
+    with listening("looks-local.localhost", 0) as listener, pytest.raises(InputError, match="development key"):
+        check_exposure(listener, SecuritySettings(), accept_open_create=True)
