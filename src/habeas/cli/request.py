@@ -245,7 +245,9 @@ def _print_request(request: Json, packages: Sequence[str]) -> None:
     console.print(Text.assemble((request["id"], "bold"), f"  {request['status']}  policy {request['policy']['key']}"))
     if request["failure"]:
         details = request["action_required_details"]
-        console.print(f"stopped at {details['step']} {details['collection'] or ''}: {request['failure']}", markup=False)
+        place = f"{details['collection'] or ''}: "
+        stopped = f"stopped at {details['step']} {place}{request['failure'].removeprefix(place)}"
+        console.print(stopped, highlight=False, soft_wrap=True, markup=False)
     for package in packages:
         console.print(f"package: {package}", highlight=False, soft_wrap=True, markup=False)
 
@@ -258,4 +260,4 @@ def _print_report(report: Json) -> None:
         table.add_row(Text(place["address"]), *counts, {True: "yes", False: "no", None: ""}[place["verified"]])
     console.print(table)
     for exception in report["exceptions"]:
-        console.print(f"- {exception}", highlight=False, markup=False)
+        console.print(f"- {exception}", highlight=False, soft_wrap=True, markup=False)
