@@ -240,6 +240,11 @@ class DuckdbHarness:
             def __getattr__(self, name: str) -> Any:
                 return getattr(self.session, name)
 
+            def cursor(self) -> "Intruded":
+                other = object.__new__(Intruded)
+                other.session = self.session.cursor()
+                return other
+
             def execute(self, statement: str, *parameters: Any) -> "Intruded":
                 if statement.startswith(verb):
                     act(self.session, statement, *parameters)

@@ -16,13 +16,14 @@ from wide_shop import FORGOTTEN, WideShop
 
 from habeas.domain.ports import Effect, Erasure
 from habeas.domain.request import RequestStatus
-from habeas.execution.report import COUNTS
 from habeas.store import tables
 from servers.postgres import PostgresServer
 from servers.process import wait_for
 
 RETRYING = ("orders", "erasure", "retrying")
 FORGET = {"null_rewrite": FORGOTTEN}
+
+COUNTS = ("found", "changed", "drifted", "already", "absent", "refused", "shared")
 
 
 class _Held:

@@ -8,7 +8,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +16,6 @@ import duckdb
 import psycopg
 import pymysql
 
-from servers.duckdb_files import open_duckdb
 from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
@@ -240,8 +239,15 @@ class Lake:
         shutil.copyfile(self._first, self._file)
 
     def rows(self) -> Rows:
-        with closing(open_duckdb(self._file)) as connection:
-            return {"parcels": connection.execute("SELECT * FROM parcels ORDER BY id").fetchall()}
+        """Read from a copy: a process that is frozen may still have the file open."""
+        copy = self._file.with_suffix(".copy")
+        for suffix in ("", ".wal"):
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{self._file}{suffix}", f"{copy}{suffix}")
+        with closing(duckdb.connect(copy)) as connection:
+            found = connection.execute("SELECT * FROM parcels ORDER BY id").fetchall()
+        _forget(copy)
+        return {"parcels": found}
 
 
 _ATTIC = f"""

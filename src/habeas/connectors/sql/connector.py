@@ -130,8 +130,9 @@ class SqlConnector:
 
     def close(self) -> None:
         """Close pooled connections; a later call simply connects again."""
-        self._engines.write.dispose()
-        self._engines.read.dispose()
+        for engine in (self._engines.write, self._engines.read, self._engines.stream):
+            if engine is not None:
+                engine.dispose()
 
     def _search(self, lookup: Lookup, columns: Sequence[str]) -> _Search:
         """What to look for, and by what its rows are told apart."""
