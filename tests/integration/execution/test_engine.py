@@ -18,6 +18,7 @@ from habeas.domain.request import RequestStatus
 from habeas.execution.dispatcher import form_runs
 from habeas.execution.runner import carry
 from habeas.services import connections, requests
+from habeas.services.request_views import ActionRequired
 from habeas.store import runs, tables
 
 Start = Callable[..., Engine]
@@ -116,7 +117,7 @@ def test_retry_visits_only_what_was_not_visited(start: Start) -> None:
     engine.run()
     view = engine.view(request_id)
     assert view.status is RequestStatus.ERROR
-    assert view.action_required_details == {"step": "access", "collection": "shop:orders", "action_needed": None}
+    assert view.action_required_details == ActionRequired("access", "shop:orders", None)
     assert "read items" not in flaky.calls
     flaky.calls.clear()
     shop.people.records.clear()  # the rows that were read before are what the package must hold
@@ -168,7 +169,7 @@ def test_a_connector_that_breaks_the_contract_is_a_named_fault(start: Start, mis
     view = engine.view(request_id)
     assert view.status is RequestStatus.ERROR
     assert view.failure and DRIVER_TEXT not in view.failure
-    assert view.action_required_details and view.action_required_details["collection"]
+    assert view.action_required_details and view.action_required_details.collection
     if misbehaviour is not Misbehaviour.ONE_ROW_TOO_FEW:
         assert shop.people.records[0]["mail"] == "p0@example.com"
 
