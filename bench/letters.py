@@ -81,7 +81,7 @@ def _against_hand(
 
 
 def _compare(series: Series, client: Client, store: Store, emails: Sequence[str], folder: Path) -> None:
-    compare(series, client, emails, lambda: _give(store, emails, folder))
+    compare(series, client, emails, lambda: _give(store, emails, folder), store.rest)
 
 
 def _give(store: Store, emails: Sequence[str], folder: Path) -> list[Path]:

@@ -60,14 +60,15 @@ class Counter:
 
     def give(self, series: Series, size: int) -> None:
         """The same people by hand and by the engine, taking turns in who begins; both give the same rows."""
-        emails = [email_of(number) for number in self._shop.people(size)]
-        compare(series, self.client, emails, lambda: by_hand.give(self._shop.store, emails, self._folder))
+        store, emails = self._shop.store, [email_of(number) for number in self._shop.people(size)]
+        compare(series, self.client, emails, lambda: by_hand.give(store, emails, self._folder), store.rest)
 
     def forget(self, series: Series, size: int) -> None:
         """Different people by hand and by the engine, since nobody is erased twice."""
         mine, theirs = self._shop.people(size), self._shop.people(size)
         timed(series.by_hand, lambda: by_hand.forget(self._shop.store, [email_of(n) for n in mine]))
         timed(series.engine, lambda: carry_out(self.client, "forget", [email_of(n) for n in theirs]))
+        self._shop.store.rest()
         assert left_unmasked(self._shop.store, mine + theirs) == 0, "somebody is not masked"
 
 

@@ -6,7 +6,6 @@ A store is one database that is filled with goods. Servers start when they are f
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -20,6 +19,7 @@ import pymysql
 from goods import Goods
 from tables import Column, Table, creation, indexes
 
+from servers.duckdb_files import open_duckdb
 from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
@@ -51,6 +51,10 @@ class Store(Protocol):
         """The statement that sets columns of the rows with the `id`s of a relation."""
         ...
 
+    def rest(self) -> None:
+        """Wait until the engine has let go of it."""
+        ...
+
 
 class Postgres:
     """A database of a PostgreSQL server; the script keeps its session."""
@@ -79,6 +83,9 @@ class Postgres:
     def update(self, table: str, sets: Mapping[str, str], relation: str) -> str:
         assignments = ", ".join(f"{column} = {value}" for column, value in sets.items())
         return f"UPDATE {table} t SET {assignments} FROM {relation} WHERE t.id = k.id"
+
+    def rest(self) -> None:
+        """Nobody has it alone."""
 
     def _execute(self, statement: str, parameters: Sequence[Any]) -> Sequence[tuple[Any, ...]]:
         cursor = self._connection.execute(statement.encode(), parameters)
@@ -133,6 +140,9 @@ class MariaDb:
         assignments = ", ".join(f"t.{column} = {value}" for column, value in sets.items())
         return f"UPDATE {relation} STRAIGHT_JOIN {table} t ON t.id = k.id SET {assignments}"
 
+    def rest(self) -> None:
+        """Nobody has it alone."""
+
     def _execute(self, statement: str, parameters: Sequence[Any] = ()) -> Sequence[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, parameters)
@@ -152,10 +162,9 @@ class MariaDb:
 
 
 class Duckdb:
-    """A DuckDB file. One process may write it at a time, so the script opens it for each piece of work, as we do."""
+    """A DuckDB file. One process may write it at a time, so the script opens it for each piece of work."""
 
     kind, mark, join = "duckdb", "?", "JOIN"
-    _patience = 10.0
 
     def __init__(self, file: Path, stock: Goods) -> None:
         self._file = shutil.copy(stock.file, file)
@@ -163,7 +172,7 @@ class Duckdb:
 
     @contextmanager
     def session(self, *, write: bool = False) -> Iterator[Execute]:
-        with self._open(write=write) as connection:
+        with open_duckdb(self._file, write=write) as connection:
             connection.begin()
             yield lambda statement, parameters: connection.execute(statement, parameters).fetchall()
             connection.commit()
@@ -176,16 +185,8 @@ class Duckdb:
         assignments = ", ".join(f"{column} = {value}" for column, value in sets.items())
         return f"UPDATE {table} t SET {assignments} FROM {relation} WHERE t.id = k.id"
 
-    def _open(self, *, write: bool) -> duckdb.DuckDBPyConnection:
-        """Opened; a little later where the server has not closed it yet."""
-        until = time.monotonic() + self._patience
-        while True:
-            try:
-                return duckdb.connect(self._file, read_only=not write)
-            except duckdb.IOException:
-                if time.monotonic() > until:
-                    raise
-            time.sleep(0.001)
+    def rest(self) -> None:
+        open_duckdb(self._file, write=True).close()
 
 
 class Stores:

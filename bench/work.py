@@ -53,12 +53,22 @@ def timed(times: list[float], work: Callable[[], Result]) -> Result:
     return result
 
 
-def compare(series: Series, client: Client, emails: Sequence[str], write_files: Callable[[], list[Path]]) -> None:
-    """Accesses by hand and by the engine, taking turns in who begins; both must give the same rows."""
+def compare(
+    series: Series,
+    client: Client,
+    emails: Sequence[str],
+    write_files: Callable[[], list[Path]],
+    rest: Callable[[], None],
+) -> None:
+    """Accesses by hand and by the engine, taking turns in who begins; both must give the same rows.
+
+    `rest` waits, untimed, until the engine has let go of the store.
+    """
     files: list[Path] = []
     if len(series.engine) % 2:
         files = timed(series.by_hand, write_files)
     ids = timed(series.engine, lambda: carry_out(client, "give", emails))
+    rest()
     if not files:
         files = timed(series.by_hand, write_files)
     for file, request in zip(files, ids, strict=True):

@@ -1,30 +1,34 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
-from servers.mariadb import MariaDbServer, MissingServer
-from servers.postgres import MissingBinaries, PostgresServer
+from servers.database import DatabaseServer, MissingServer
+from servers.mariadb import MariaDbServer
+from servers.postgres import PostgresServer
 from servers.s3 import S3Server
+
+Server = TypeVar("Server", bound=DatabaseServer)
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """A private PostgreSQL for the session; a missing installation is a failure, never a skip."""
-    try:
-        server = PostgresServer()
-    except MissingBinaries as error:
-        pytest.fail(str(error))
-    yield server
-    server.remove()
+    """A private PostgreSQL for the session."""
+    yield from _serve(PostgresServer)
 
 
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[MariaDbServer]:
-    """A private MariaDB for the session; a missing installation is a failure, never a skip."""
+    """A private MariaDB for the session."""
+    yield from _serve(MariaDbServer)
+
+
+def _serve(start: Callable[[], Server]) -> Iterator[Server]:
+    """A missing installation is a failure, never a skip."""
     try:
-        server = MariaDbServer()
+        server = start()
     except MissingServer as error:
         pytest.fail(str(error))
     yield server

@@ -110,6 +110,7 @@ class Engine:
             with self.context.ledger.read() as connection:
                 due = runs.due_runs(connection, self.context.ledger, 100, [], lease)
             if not due:
+                self.context.connectors.close()  # for tests that open the same files
                 return
             for run in due:
                 carry(self.context, run.id, "test", self.stopping)

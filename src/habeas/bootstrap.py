@@ -149,6 +149,7 @@ def _limits(settings: Settings) -> Limits:
         connect_timeout=min(10.0, max(1.0, lease * 0.3)),
         pool_size=settings.execution.visits,
         batch_rows=settings.execution.batch_rows,
+        linger=0.1,
     )
 
 

@@ -1,6 +1,7 @@
 """DuckDB's own traps: types that round, one user of a file at a time, rows that cannot change while referred to."""
 
 import datetime as dt
+import os
 import subprocess
 import sys
 import threading
@@ -445,7 +446,9 @@ def test_readers_share_the_file_and_a_writer_comes_after_them(run: Run, path: Pa
     assert changed == [Outcome.CHANGED]
 
 
-def test_many_threads_read_and_erase_one_file(run: Run, connector: Connector) -> None:
+@pytest.mark.parametrize("linger", [0.0, 0.005, 10.0])
+def test_many_threads_read_and_erase_one_file(run: Run, path: Path, linger: float) -> None:
+    connector = connect_duckdb({"path": str(path)}, Limits(lock_timeout=5.0, linger=linger))
     run("CREATE TABLE t (id int PRIMARY KEY, name varchar)", "INSERT INTO t SELECT i, 'a' FROM range(400) r(i)")
     found: list[Outcome | Exception] = []
 
@@ -463,7 +466,54 @@ def test_many_threads_read_and_erase_one_file(run: Run, connector: Connector) ->
         thread.start()
     for thread in threads:
         thread.join()
+    connector.close()
     assert sorted(map(str, found)) == ["already"] * 100 + ["changed"] * 400
+    assert run("SELECT count(*) FROM t WHERE name = 'm'") == [(400,)]
+
+
+@pytest.mark.usefixtures("one_row")
+def test_a_file_that_lingers_is_soon_let_go(path: Path, run: Run) -> None:
+    connector = connect_duckdb({"path": str(path)}, Limits(linger=0.05))
+    assert outcomes(connector, BATCH) == [Outcome.CHANGED]
+    assert is_opened_elsewhere(path, patience=5.0)
+    assert not list(path.parent.glob("*.wal"))
+    patient = connect_duckdb({"path": str(path)}, Limits(linger=60.0))
+    assert outcomes(patient, BATCH) == [Outcome.ALREADY]
+    assert not is_opened_elsewhere(path, patience=0.0)
+    patient.close()
+    assert run("SELECT count(*) FROM t WHERE name = 'm'") == [(1,)]
+
+
+@pytest.mark.usefixtures("one_row")
+def test_a_file_put_in_the_place_of_one_that_lingers_is_the_one_that_counts(path: Path, run: Run) -> None:
+    connector = connect_duckdb({"path": str(path)}, Limits(linger=60.0))
+    for name in ("new", "newer"):
+        assert read_all(connector, lookup(ONE.table(), "id", (0, 1)))
+        fresh = path.with_name(name)
+        with duckdb.connect(fresh) as session:
+            session.execute("CREATE TABLE t (id int PRIMARY KEY, name varchar)")
+            session.execute("INSERT INTO t VALUES (1, ?)", [name])
+        fresh.replace(path)
+        assert owned(read_all(connector, lookup(ONE.table(), "id", (0, 1)))) == [(0, (1, name))]
+    assert outcomes(connector, BATCH) == [Outcome.DRIFTED]
+    connector.close()
+    assert run("SELECT name FROM t") == [("m",)]
+
+
+def is_opened_elsewhere(path: Path, patience: float) -> bool:
+    """Whether another process can write the file within so many seconds."""
+    code = (
+        "import sys; from servers.duckdb_files import open_duckdb; "
+        "open_duckdb(sys.argv[1], write=True, patience=float(sys.argv[2]))"
+    )
+    tests = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(patience)],
+        env={**os.environ, "PYTHONPATH": tests},
+        capture_output=True,
+        check=False,
+    )
+    return done.returncode == 0
 
 
 def test_opening_creates_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """PostgreSQL's own traps: types, collations, partitions, constraints that speak late, sessions that end."""
 
+import gc
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -298,6 +299,25 @@ def test_a_lost_session_is_worth_another_try(run: Run, connector: Connector) -> 
     with expect(SystemUnavailable):
         connector.erase(batch, end_all)
     assert [effect.outcome for effect in connector.erase(batch, permit)] == [Outcome.CHANGED]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the driver cannot close a cursor of a session that is gone
+def test_a_session_the_store_ends_while_we_look_at_rows_is_no_unknown_error(connector: Connector, run: Run) -> None:
+    run("CREATE TABLE t (id int PRIMARY KEY, name text)")
+    run("INSERT INTO t SELECT i, 'a' FROM generate_series(1, 200000) i")
+    found = lookup(place("t", "id name", "id"), "name", (0, "a"))
+    for go_on in (list, lambda batches: batches.close()):
+        batches = connector.read(found)
+        assert next(batches)
+        run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'habeas'")
+        if go_on is list:
+            with expect(SystemUnavailable):
+                go_on(batches)
+        else:
+            go_on(batches)
+    del batches
+    gc.collect()
+    assert sum(map(len, connector.read(found))) == 200_000
 
 
 def test_two_batches_over_the_same_rows_wait_for_each_other(run: Run, connector: Connector) -> None:

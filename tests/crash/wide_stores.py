@@ -16,6 +16,7 @@ import duckdb
 import psycopg
 import pymysql
 
+from servers.duckdb_files import open_duckdb
 from servers.mariadb import MariaDbServer
 from servers.postgres import PostgresServer
 
@@ -239,7 +240,7 @@ class Lake:
         shutil.copyfile(self._first, self._file)
 
     def rows(self) -> Rows:
-        with closing(duckdb.connect(self._file, read_only=True)) as connection:
+        with closing(open_duckdb(self._file)) as connection:
             return {"parcels": connection.execute("SELECT * FROM parcels ORDER BY id").fetchall()}
 
 

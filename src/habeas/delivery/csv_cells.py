@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from habeas.delivery.encoding import encode_value, to_json
 
-_SPECIAL = re.compile(r'\A[=@\t\r+-]|[",\r\n]')
-_FORMULA = ("=", "@", "\t", "\r")
+_SPECIAL = re.compile(r'\A[=@＝＠＋－\t\r+-]|[",\r\n]')
+_FORMULA = ("=", "@", "＝", "＠", "＋", "－", "\t", "\r")  # some spreadsheets take full-width signs for the others
 _SIGNS = ("+", "-")
 _NUMBER = re.compile(r"[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _PHONE = re.compile(r"\+[0-9(][0-9 ().\-]*")

@@ -222,6 +222,8 @@ class Limits:
     connect_timeout: float = 10.0
     pool_size: int = 4
     batch_rows: int = 2000
+    linger: float = 0.0
+    """How long what is costly to open, and closed to others meanwhile, may stay open after its last use."""
 
 
 class Connector(Protocol):

@@ -46,6 +46,7 @@ class LogStatus(StrEnum):
     COMPLETE = "complete"
     ERROR = "error"
     RETRYING = "retrying"
+    PAUSED = "paused"
     SKIPPED = "skipped"
 
 

@@ -15,9 +15,9 @@ from habeas.domain.dataset import Address
 from habeas.domain.errors import DataFault, HabeasError, LeaseLost
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
-from habeas.execution.connector_pool import hindrance_of
+from habeas.execution.connector_pool import hindrance_of, is_paused
 from habeas.execution.links import LinkValues
-from habeas.execution.run import Done, Failed, Run, place_of
+from habeas.execution.run import Done, Failed, Paused, Run, Wait, place_of
 from habeas.execution.spooled import read_rows
 from habeas.execution.visit import Attempts, GroupVisit
 from habeas.planning.plan import Group, Node
@@ -29,8 +29,10 @@ _MOMENT = 0.05
 """Seconds in which visits may end together."""
 
 
-def perform(run: Run) -> Done | Failed:
-    """Visit what is not yet visited for each member. Branches that do not depend on a failure still go on."""
+def perform(run: Run) -> Done | Failed | Wait:
+    """Visit what is not yet visited for each member. Branches that do not depend on a failure still go on, and so do
+    those that need no paused connection.
+    """
     return _Access(run).perform()
 
 
@@ -46,6 +48,8 @@ class _Underway:
     records: Mapping[str, Record]
     visits: list[GroupVisit] = field(default_factory=list)
     error: HabeasError | None = None
+    paused: str | None = None
+    """The connection that was paused meanwhile."""
 
     def unread(self) -> set[int]:
         return self.pending.difference(*(visit.ordinals for visit in self.visits))
@@ -68,8 +72,10 @@ class _Access:
         self._waiting = {index: group for index, group in enumerate(run.plan.groups) if self._pending(group)}
         self._finished = set(range(len(run.plan.groups))) - set(self._waiting)
         self._failures: dict[int, HabeasError] = {}
+        self._paused: dict[int, str] = {}
+        """Groups that wait for a paused connection."""
 
-    def perform(self) -> Done | Failed:
+    def perform(self) -> Done | Failed | Wait:
         ended: list[_Underway] = []
         running: set[Future[_Underway]] = set()
         places = self._run.context.settings.execution.visits
@@ -83,16 +89,18 @@ class _Access:
                     if done:
                         continue
                 elif not ready:
-                    break  # all is visited, or what is left stands behind a failure
+                    break  # all is visited, or what is left stands behind a failure or a paused connection
                 begun = self._commit(ended, ready)
                 ended = []
                 if len(begun) == 1 and not running:
                     ended = [self._settle(self._visit(begun[0]))]
                 else:
                     running.update(pool.submit(self._visit, group) for group in begun)
-        if not self._failures:
+        if not (self._failures or self._paused):
             return Done(lambda connection: self._record(connection, ended, self._run.living(connection)))
         self._commit(ended, [])
+        if not self._failures:
+            return Wait(self._paused[min(self._paused)])
         first = min(self._failures)
         return Failed(self._failures[first], str(self._run.plan.groups[first].nodes[0]))
 
@@ -102,18 +110,21 @@ class _Access:
 
     def _ready(self, limit: int) -> list[int]:
         """Groups that can be visited now."""
-        ready = (index for index, group in self._waiting.items() if self._finished.issuperset(group.upstream))
+        free = ((index, group) for index, group in self._waiting.items() if index not in self._paused)
+        ready = (index for index, group in free if self._finished.issuperset(group.upstream))
         return [index for index, _ in zip(ready, range(limit), strict=False)]
 
     def _settle(self, group: _Underway) -> _Underway:
-        if group.error is None:
+        if group.paused is not None:
+            self._paused[group.index] = group.paused
+        elif group.error is None:
             self._finished.add(group.index)
         else:
             self._failures[group.index] = group.error
         return group
 
     def _commit(self, ended: Sequence[_Underway], ready: Sequence[int]) -> list[_Underway]:
-        """End what is over and begin what is ready, unless its connection must not be used."""
+        """End what is over and begin what is ready, unless its connection must not be used or is paused."""
         with self._run.commit(progress=any(group.visits for group in ended)) as connection:
             self._living = self._run.living(connection)
             self._record(connection, ended, self._living)
@@ -126,6 +137,12 @@ class _Access:
                 if reason := _hindrance(own, records):
                     self._finished.add(index)
                     self._pass_over(connection, own, reason, pending[index])
+                elif paused := next((n.connection for n in own if is_paused(records[n.connection])), None):
+                    self._paused[index] = paused
+                    entries = (
+                        Entry(place_of(n), ActionType.ACCESS, LogStatus.PAUSED, str(Paused(paused))) for n in own
+                    )
+                    self._run.log(connection, pending[index], *entries)
                 else:
                     free.append(index)
             attempts = self._open(connection, [node for index in free for node in nodes[index]])
@@ -165,11 +182,15 @@ class _Access:
         try:
             try_again(
                 self._run,
+                {node.connection for node in group.nodes},
                 lambda: self._read(group, group.unread()),
                 lambda number, error: self._report(group, LogStatus.RETRYING, f"try {number} again: {error}"),
             )
         except LeaseLost:
             raise
+        except Paused as pause:
+            group.paused = pause.connection
+            self._report(group, LogStatus.PAUSED, str(pause))
         except Exception as problem:
             group.error = name_fault(problem, f"reading {group.nodes[0].address}")
             self._report(group, LogStatus.ERROR, str(group.error))

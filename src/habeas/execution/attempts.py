@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from itertools import count
 from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,21 +16,27 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def try_again(run: Run, attempt: Callable[[], T], report: Callable[[int, TryAgain], None]) -> T:
+def try_again(
+    run: Run, connections: Collection[str], attempt: Callable[[], T], report: Callable[[int, TryAgain], None]
+) -> T:
     """Call `attempt` until it succeeds, at most `task_retry_count` further times; the last failure passes through.
 
-    `report(n, error)` is called before the n-th further try; the pause grows by `task_retry_backoff`.
+    `report(n, error)` is called before the n-th further try; the rest between grows by `task_retry_backoff`.
+    Raises Paused instead when one of the connections it uses has been paused meanwhile: nothing counts then.
     """
     settings = run.context.settings.execution
-    pause = settings.task_retry_delay
-    for number in range(1, settings.task_retry_count + 1):
+    rest = settings.task_retry_delay
+    for number in count(1):
         try:
             return attempt()
         except TryAgain as error:
+            run.heed_pause(connections)
+            if number > settings.task_retry_count:
+                raise
             report(number, error)
-        run.pause(pause)
-        pause *= settings.task_retry_backoff
-    return attempt()
+        run.rest(rest)
+        rest *= settings.task_retry_backoff
+    raise AssertionError("counting does not end")
 
 
 def name_fault(error: Exception, doing: str) -> HabeasError:

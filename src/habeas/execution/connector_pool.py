@@ -18,6 +18,11 @@ def hindrance_of(record: Record | None) -> str:
     return "the connection is disabled" if record.disabled else ""
 
 
+def is_paused(record: Record | None) -> bool:
+    """Whether what needs this connection has to wait. One that is disabled too is passed over instead."""
+    return record is not None and record.paused_at is not None and not record.disabled
+
+
 class ConnectorPool:
     """Hands out connectors by connection key; thread-safe."""
 

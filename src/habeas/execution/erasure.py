@@ -19,10 +19,10 @@ from habeas.domain.policy import SharedRows
 from habeas.domain.ports import Change, Connector, Effect, Erasure, Outcome, Row
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
-from habeas.execution.connector_pool import hindrance_of
+from habeas.execution.connector_pool import hindrance_of, is_paused
 from habeas.execution.masks import Masks, RequestSecrets, alters
 from habeas.execution.owned import Owned, owned_rows
-from habeas.execution.run import Done, Failed, Run, place_of
+from habeas.execution.run import Done, Failed, Paused, Run, Wait, place_of
 from habeas.execution.sharing import Sharing
 from habeas.execution.spooled import Spools, read_rows
 from habeas.planning.plan import Node, NodeErasure
@@ -32,8 +32,8 @@ from habeas.store.journal import Entry
 from habeas.store.runs import Begun
 
 
-def perform(run: Run) -> Done | Failed:
-    """Mask what is not yet masked for each member; stops at the first collection that cannot be served.
+def perform(run: Run) -> Done | Failed | Wait:
+    """Mask what is not yet masked for each member; stops at the first collection that cannot be served now.
 
     One ledger transaction ends a collection and begins the next.
     """
@@ -53,17 +53,27 @@ def perform(run: Run) -> Done | Failed:
                 over = collection
         except LeaseLost:
             raise
+        except Paused as pause:
+            _break_off(run, node, over, collection, LogStatus.PAUSED, str(pause))
+            return Wait(pause.connection)
         except Exception as problem:
             error = name_fault(problem, f"erasing in {node.address}")
-            with run.commit() as connection:
-                if over is not None:
-                    over.complete(connection)
-                if collection is not None:
-                    collection.record_so_far(connection)
-                entry = Entry(place_of(node), ActionType.ERASURE, LogStatus.ERROR, str(error))
-                run.log(connection, run.living(connection), entry)
+            _break_off(run, node, over, collection, LogStatus.ERROR, str(error))
             return Failed(error, str(node.address))
     return Done() if over is None else Done(over.complete)
+
+
+def _break_off(
+    run: Run, node: Node, over: "_Collection | None", now: "_Collection | None", status: LogStatus, message: str
+) -> None:
+    """Record the collection that is over, what was done in the one after it, and why the step stops there."""
+    with run.commit() as connection:
+        if over is not None:
+            over.complete(connection)
+        if now is not None:
+            now.record_so_far(connection)
+        entry = Entry(place_of(node), ActionType.ERASURE, status, message)
+        run.log(connection, run.living(connection), entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,8 @@ class _Collection:
         if reason := hindrance_of(self._record):
             run.pass_over(connection, self._node, ActionType.ERASURE, reason, self._tallies)
             return False
+        if is_paused(self._record):
+            raise Paused(self._node.connection)
         if not self._announced:
             runs.open_tasks(connection, run.id, ActionType.ERASURE, [self._address])
             started = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.IN_PROCESSING, "starting")
@@ -159,6 +171,7 @@ class _Collection:
         rows = owned_rows(self._node.table, self._rows, self._tallies)
         while batch := list(islice(rows, self._run.context.settings.execution.batch_rows)):
             living = self._run.read_living()
+            self._run.heed_pause([self._node.connection])
             batch = [owned for owned in batch if not living.isdisjoint(owned.ordinals)]
             self._erase_batch(connector, self._settle_shared(batch))
 
@@ -191,7 +204,12 @@ class _Collection:
         """Count the rows that others own too; with `skip` they are left out of the batch."""
         if self._sharing is None or not batch:
             return batch
-        others = try_again(self._run, partial(self._sharing.count, batch), partial(self._report_retry, batch))
+        others = try_again(
+            self._run,
+            self._sharing.connections,
+            partial(self._sharing.count, batch),
+            partial(self._report_retry, batch),
+        )
         skip = self._run.plan.shared_rows is SharedRows.SKIP
         for owned in (batch[place] for place in others):
             for tally in (self._tallies[ordinal] for ordinal in owned.ordinals if ordinal in self._tallies):
@@ -213,7 +231,8 @@ class _Collection:
         try:
             with self._run.context.connectors.slot(self._node.connection):
                 erase = partial(connector.erase, erasure, self._run.guard)
-                effects = self._check(try_again(self._run, erase, partial(self._report_retry, batch)), changes)
+                used, report = [self._node.connection], partial(self._report_retry, batch)
+                effects = self._check(try_again(self._run, used, erase, report), changes)
         except DataFault as fault:
             effects = [[Effect(one.key, Outcome.REFUSED, str(fault), one.copies)] for one in changes]
         if len(batch) > 1 and any(effect.outcome is Outcome.REFUSED for own in effects for effect in own):

@@ -10,14 +10,24 @@ import sqlalchemy as sa
 from habeas.domain.errors import HabeasError, LeaseLost
 from habeas.domain.identity import Identity
 from habeas.domain.request import ActionType, LogStatus, RequestStatus
+from habeas.execution.connector_pool import is_paused
 from habeas.execution.context import Context
 from habeas.planning.plan import Node, Plan
 from habeas.store import journal, requests, runs
+from habeas.store.configurations import find_connections
 from habeas.store.journal import Entry
 
 
 class Stopped(LeaseLost):
     """This process is shutting down: give the run back. Nothing is lost."""
+
+
+class Paused(Exception):
+    """Somebody has paused a connection that is needed now: what is done is kept, the rest waits."""
+
+    def __init__(self, connection: str) -> None:
+        super().__init__(f"connection {connection} is paused")
+        self.connection = connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,13 @@ class Failed:
 
     error: HabeasError
     collection: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The step goes on from where it is once this connection is paused no more."""
+
+    connection: str
 
 
 def place_of(node: Node) -> tuple[str, str, str]:
@@ -134,7 +151,15 @@ class Run:
         )
         runs.leave(connection, self.id, failed)
 
-    def pause(self, seconds: float) -> None:
+    def heed_pause(self, connections: Collection[str]) -> None:
+        """Raises Paused when one of these connections is."""
+        with self.context.ledger.read() as connection:
+            found = find_connections(connection, connections)
+        for key in sorted(found):
+            if is_paused(found[key]):
+                raise Paused(key)
+
+    def rest(self, seconds: float) -> None:
         """Wait before another try, waking early when this worker must not go on."""
         if self.stopping.wait(seconds) or self.lost.is_set():
             self.check()

@@ -15,8 +15,8 @@ from habeas.domain.errors import Fault, HabeasError, LeaseLost, SystemUnavailabl
 from habeas.domain.request import SYSTEM_ACTOR, AuditAction, RequestStatus
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
-from habeas.execution.run import Done, Failed, Member, Run, Stopped
-from habeas.execution.steps import steps_from
+from habeas.execution.run import Done, Failed, Member, Run, Stopped, Wait
+from habeas.execution.steps import Step, steps_from
 from habeas.store import journal, requests, runs
 from habeas.store.configurations import Record
 from habeas.store.ledger import name_failure
@@ -103,18 +103,28 @@ def _perform_steps(run: Run) -> None:
     steps = steps_from(run.next_step, run.plan)
     for step, following in zip_longest(steps, steps[1:]):
         run.next_step = step.name
-        try:
-            result = step.perform(run)
-        except LeaseLost:
-            raise
-        except Exception as problem:
-            result = Failed(name_fault(problem, f"performing step {step.name}"))
+        performed = _try_step(run, step)
+        if isinstance(performed, Wait):
+            with run.commit() as connection:
+                runs.wait_for(connection, run.id, performed.connection)
+            _log.info("run %s waits at step %s: connection %s is paused", run.id, step.name, performed.connection)
+            return
+        result = performed
         if isinstance(result, Failed) or following is None:
             break
         with run.commit() as connection:
             result.conclude(connection)
             runs.advance(connection, run.id, following.name, run.context.clock.now())
     _close(run, result)
+
+
+def _try_step(run: Run, step: Step) -> Done | Failed | Wait:
+    try:
+        return step.perform(run)
+    except LeaseLost:
+        raise
+    except Exception as problem:
+        return Failed(name_fault(problem, f"performing step {step.name}"))
 
 
 def _close(run: Run, result: Done | Failed) -> None:

@@ -8,10 +8,10 @@ from habeas.domain.documents import collect, mark
 from habeas.domain.errors import NeedsHuman
 from habeas.domain.ports import Entry, Lookup, Row, Table, Value
 from habeas.execution import links
-from habeas.execution.connector_pool import hindrance_of
+from habeas.execution.connector_pool import hindrance_of, is_paused
 from habeas.execution.masks import Masks, RequestSecrets
 from habeas.execution.owned import Owned, identify, owned_rows
-from habeas.execution.run import Run
+from habeas.execution.run import Paused, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.planning.plan import Link, Node
 from habeas.store.configurations import find_connections
@@ -29,6 +29,11 @@ class Sharing:
         self._secrets = secrets
         self._links = [link for link in node.links if link.source is not None]
         self._own: dict[Address, set[Hashable]] = {}
+
+    @property
+    def connections(self) -> set[str]:
+        """Where other owners are looked for."""
+        return {self._run.plan.node(link.source).connection for link in self._links if link.source is not None}
 
     def count(self, batch: Sequence[Owned]) -> Counter[int]:
         """Other owners by the place of each row in the batch. Raises what connectors raise."""
@@ -59,6 +64,8 @@ class Sharing:
                 f"who else owns rows of {self._node.address} cannot be counted in {source}: {reason}",
                 hint="enable the connection, or let the policy's shared_rows be mask",
             )
+        if is_paused(record):
+            raise Paused(node.connection)
         column, *inside = field.split(".")
         table = Table(node.address, node.table.key or node.table.columns, node.table.key, node.table.schema)
         lookup = Lookup(table, (Entry(column, pairs, inside=tuple(inside)),))

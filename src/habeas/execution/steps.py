@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import dropwhile
 
 from habeas.execution import access, erasure, upload
-from habeas.execution.run import Done, Failed, Run
+from habeas.execution.run import Done, Failed, Run, Wait
 from habeas.planning.plan import Plan
 
 
@@ -14,7 +14,7 @@ class Step:
     """A named step; the name is the checkpoint that a request remembers. `concerns`: it has something to do."""
 
     name: str
-    perform: Callable[[Run], Done | Failed]
+    perform: Callable[[Run], Done | Failed | Wait]
     concerns: Callable[[Plan], bool]
 
 

@@ -73,7 +73,7 @@ def _upload_rule(run: Run, rule: AccessRule) -> None:
         keys, spools = _open_bucket(run, ordinals)
         upload = partial(_upload, run, rule, place, keys, spools)
         if keys:
-            try_again(run, upload, partial(_report_retry, run, sorted(keys)))
+            try_again(run, (), upload, partial(_report_retry, run, sorted(keys)))
 
     buckets = _buckets(_lacking(run, rule))
     if len(buckets) == 1:

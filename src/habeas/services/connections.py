@@ -50,6 +50,7 @@ class ConnectionView:
     updated_at: datetime
     last_test_timestamp: datetime | None
     last_test_succeeded: bool | None
+    paused_at: datetime | None
 
 
 class Verdict(StrEnum):
@@ -144,6 +145,21 @@ def delete_connection(context: Context, key: str) -> None:
     with context.ledger.write() as connection:
         if not configurations.delete(connection, connections, key):
             raise unknown_connection(key)
+
+
+def pause_connection(context: Context, key: str) -> ConnectionView:
+    """Ask nothing more of a connection: what needs it waits, and nothing counts as a try. Raises NotFound.
+
+    Nothing happens when it is paused already. A question under way is let finish.
+    """
+    return _set_paused(context, key, context.clock.now())
+
+
+def resume_connection(context: Context, key: str) -> ConnectionView:
+    """Let what waits for a paused connection go on. Raises NotFound."""
+    view = _set_paused(context, key, None)
+    context.wake()
+    return view
 
 
 def save_secrets(
@@ -251,6 +267,12 @@ def unknown_connection(key: str) -> NotFound:
     return NotFound(f"there is no connection {key!r}", hint="PATCH /api/v1/connection makes one")
 
 
+def _set_paused(context: Context, key: str, since: datetime | None) -> ConnectionView:
+    with context.ledger.write() as connection:
+        configurations.set_paused(connection, key, since)
+        return _show(get_record(connection, key))
+
+
 def _keep_test(context: Context, key: str, succeeded: bool, sketch: Sketch | None) -> None:
     now = context.clock.now()
     values: dict[str, object] = {"last_test_at": now, "last_test_succeeded": succeeded}
@@ -296,4 +318,5 @@ def _show(record: Record) -> ConnectionView:
         updated_at=record.updated_at,
         last_test_timestamp=record.last_test_at,
         last_test_succeeded=record.last_test_succeeded,
+        paused_at=record.paused_at,
     )

@@ -75,6 +75,14 @@ def save(
     return record
 
 
+def set_paused(connection: sa.Connection, key: str, since: datetime | None) -> None:
+    """Pause a connection that is not paused, or (None) end its pause. No plan depends on it: the version stays."""
+    query = connections.update().where(connections.c.key == key)
+    if since is not None:
+        query = query.where(connections.c.paused_at.is_(None))
+    connection.execute(query.values(paused_at=since))
+
+
 def delete(connection: sa.Connection, table: sa.Table, key: str) -> bool:
     """False when there is no such record. Bumps the version."""
     bump_version(connection)

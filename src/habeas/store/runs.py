@@ -17,7 +17,7 @@ from habeas.domain.errors import LeaseLost
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.store.configurations import Record
 from habeas.store.ledger import Ledger
-from habeas.store.tables import chunks, members, outcomes, requests, runs, tasks
+from habeas.store.tables import chunks, connections, members, outcomes, requests, runs, tasks
 
 READY, DONE = "ready", "done"
 
@@ -121,6 +121,16 @@ def form_run(
     return len(taken)
 
 
+_PAUSED = sa.select(connections.c.key).where(
+    connections.c.key == runs.c.waits_for, connections.c.paused_at.is_not(None), ~connections.c.disabled
+)
+_WAITS = sa.and_(runs.c.waits_for.is_not(None), sa.exists(_PAUSED))
+
+
+def _is_due(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
+    return sa.and_(runs.c.status == READY, _is_free(ledger, lease), ~_WAITS)
+
+
 def _is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
     """Nobody's lease holds: none was taken, or it is over, or it ends so late that it was taken by a clock that has
     been moved back since. A worker that is alive renews such a lease soon; a dead one must not hold it that long."""
@@ -138,7 +148,7 @@ def due_runs(
     largest: int | None = None,
 ) -> list[Record]:
     """Runs of at most `largest` members that are ready and under nobody's lease (of `lease` seconds), by deadline."""
-    query = sa.select(runs.c.id).where(runs.c.status == READY, _is_free(ledger, lease))
+    query = sa.select(runs.c.id).where(_is_due(ledger, lease))
     if largest is not None:
         query = query.where(runs.c.size <= largest)
     if without:
@@ -151,12 +161,13 @@ def claim(connection: sa.Connection, ledger: Ledger, run_id: str, worker: str, l
     return (
         connection.execute(
             runs.update()
-            .where(runs.c.id == run_id, runs.c.status == READY, _is_free(ledger, lease))
+            .where(runs.c.id == run_id, _is_due(ledger, lease))
             .values(
                 worker=worker,
                 fence=runs.c.fence + 1,
                 claims=runs.c.claims + 1,
                 lease_until=ledger.epoch() + lease,
+                waits_for=None,
                 updated_at=ledger.clock.now(),
             )
             .returning(*runs.c)
@@ -205,6 +216,12 @@ def release(connection: sa.Connection, run_id: str, fence: int) -> None:
     connection.execute(
         runs.update().where(runs.c.id == run_id, runs.c.fence == fence).values(lease_until=None, claims=_ONE_LESS)
     )
+
+
+def wait_for(connection: sa.Connection, run_id: str, connection_key: str) -> None:
+    """Give a held run back until this connection is not paused; the claim was no attempt."""
+    waiting = {"waits_for": connection_key, "lease_until": None, "claims": _ONE_LESS}
+    connection.execute(runs.update().where(runs.c.id == run_id).values(waiting))
 
 
 def excuse(connection: sa.Connection, run_id: str, fence: int) -> None:

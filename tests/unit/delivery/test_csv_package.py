@@ -54,6 +54,8 @@ def members(content: bytes) -> dict[str, str]:
         ("@SUM(A1)", "'@SUM(A1)"),
         ("\tx", "'\tx"),
         ("\rx", '"\'\rx"'),
+        ("＝1+1", "'＝1+1"),
+        ("＋1", "'＋1"),
         ("+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"),
         ("-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"),
         ("-", "'-"),

@@ -4,11 +4,12 @@ Knows no store by name. Of the rows it streams it keeps only what tells them apa
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from habeas.connectors.sql import erasing, explaining
 from habeas.connectors.sql.comparing import readable, readers_of
@@ -273,9 +274,19 @@ class SqlConnector:
             self._tables[place] = known
         return known
 
-    def _connect(self, engine: Engine, where: str) -> Connection:
+    @contextmanager
+    def _connect(self, engine: Engine, where: str) -> Iterator[Connection]:
+        """A session. That it cannot be opened, or was ended by the store while nothing was asked, is a failure too."""
         with self._scrubbed(where):
-            return engine.connect()
+            connection = engine.connect()
+        try:
+            yield connection
+        except BaseException:
+            with suppress(DBAPIError):
+                connection.close()
+            raise
+        with self._scrubbed(where):
+            connection.close()
 
     @contextmanager
     def _scrubbed(self, where: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""DuckDB: a file opened for each piece of work, relations from lists, no row locks.
+"""DuckDB: a file opened for a while, relations from lists, no row locks.
 
 Every value travels as text and is cast to the column's own type. Rows are told apart by `rowid` while they are read.
 Two writers of one row do not wait for each other: the later one fails and tries again.

@@ -1,4 +1,4 @@
-"""Opening a DuckDB file: for each piece of work, by itself, and closed when it is done so that others may open it.
+"""Opening a DuckDB file: for a piece of work, and closed soon after it is done so that others may open it.
 
 One process may write a file, or several may read it; inside of one process a file is open in one way at a time.
 So readers of a connection share the file, a writer has it alone, and whoever finds it taken waits a while.
@@ -7,12 +7,14 @@ So readers of a connection share the file, a writer has it alone, and whoever fi
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from sqlalchemy import Engine, NullPool, create_engine
+from sqlalchemy.event import listen
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from habeas.connectors.sql.dialect import Engines
@@ -70,9 +72,9 @@ _CLASSES = (
 
 def open_engines(path: str, limits: Limits) -> Engines:
     """Engines over one file. It is never created; a reader opens it so that it cannot write."""
-    gate = Gate(limits.lock_timeout)
-    file = Path(path).absolute()  # a path with a root is never taken for a URL or for memory
-    return Engines(_engine(file, gate, reads=True), _engine(file, gate, reads=False))
+    # a path with a root is never taken for a URL or for memory
+    file = _File(Path(path).absolute(), limits.lock_timeout, limits.linger)
+    return Engines(_engine(file, reads=True), _engine(file, reads=False))
 
 
 def diagnose(error: BaseException) -> Diagnosis:
@@ -83,22 +85,60 @@ def diagnose(error: BaseException) -> Diagnosis:
     return Diagnosis(found or known, type(error).__name__)
 
 
-class Gate:
-    """Lets in readers together or one writer alone; a writer who waits goes before readers who come later."""
+class _File:
+    """Lets in readers together or one writer alone; a writer who waits goes before readers who come later.
 
-    def __init__(self, patience: float) -> None:
-        self.patience = patience
+    The file is opened for the first who enters and closed `linger` seconds after the last has left: opening takes
+    longer than what is mostly asked. `patience`: seconds to wait for one's turn, and for other processes.
+    """
+
+    def __init__(self, path: Path, patience: float, linger: float) -> None:
+        self._path = path
+        self._patience = patience
+        self._linger = linger
         self._turn = threading.Condition()
         self._readers = 0
         self._writing = False
         self._waiting = 0
+        self._opening = threading.Lock()
+        self._opened: _Opened | None = None
+        self._left_at = 0.0
+        self._timer: threading.Timer | None = None
 
-    def enter(self, *, reads: bool) -> None:
-        """Wait for the turn; raises SQLAlchemy's TimeoutError after `patience` seconds."""
+    def enter(self, *, reads: bool) -> duckdb.DuckDBPyConnection:
+        """A connection of one's own, once it is one's turn; `leave` has to follow.
+
+        Raises SQLAlchemy's TimeoutError when it does not come, and what DuckDB raises.
+        """
+        until = time.monotonic() + self._patience
+        self._take_turn(reads=reads)
+        try:
+            with self._opening:
+                return self._connect(until, reads=reads)
+        except BaseException:
+            self.leave(reads=reads)
+            raise
+
+    def leave(self, *, reads: bool) -> None:
+        """Give the turn to others."""
+        with self._turn:
+            self._readers -= reads
+            self._writing = self._writing and reads
+            self._left_at = time.monotonic()
+            self._close_later()
+            self._turn.notify_all()
+
+    def close(self) -> None:
+        """Close the file now if nobody is in."""
+        with self._turn:
+            if self._is_free():
+                self._close()
+
+    def _take_turn(self, *, reads: bool) -> None:
         with self._turn:
             self._waiting += not reads
             try:
-                if not self._turn.wait_for(self._is_open_to_reader if reads else self._is_free, self.patience):
+                if not self._turn.wait_for(self._is_open_to_reader if reads else self._is_free, self._patience):
                     raise PoolTimeout
             finally:
                 self._waiting -= not reads
@@ -106,18 +146,70 @@ class Gate:
             self._readers += reads
             self._writing = not reads
 
-    def leave(self, *, reads: bool) -> None:
-        """Give the turn to others."""
-        with self._turn:
-            self._readers -= reads
-            self._writing = self._writing and reads
-            self._turn.notify_all()
-
     def _is_open_to_reader(self) -> bool:
-        return not self._writing and not self._waiting
+        """A file that was put in the place of the one that is open is opened when all have left that."""
+        joins = not self._readers or self._opened is None or self._opened.identity == _identify(self._path)
+        return joins and not self._writing and not self._waiting
 
     def _is_free(self) -> bool:
         return not self._writing and not self._readers
+
+    def _connect(self, until: float, *, reads: bool) -> duckdb.DuckDBPyConnection:
+        opened = self._open(until, reads=reads)
+        try:
+            return opened.cursor().execute(_SESSION)
+        except duckdb.Error:
+            self._close()  # what cannot be used any more is not to be used again
+            raise
+
+    def _open(self, until: float, *, reads: bool) -> duckdb.DuckDBPyConnection:
+        """The file, opened in this way; who opens it anew is the first who is in."""
+        identity = _identify(self._path)
+        if self._opened is not None and (self._opened.reads, self._opened.identity) != (reads, identity):
+            self._close()
+        if self._opened is None:
+            self._opened = _Opened(_open(self._path, until, reads=reads), reads, identity)
+        return self._opened.connection
+
+    def _close(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.connection.close()
+
+    def _close_later(self) -> None:
+        """Close the file when it has been left alone long enough."""
+        if not self._is_free():
+            return
+        left = self._left_at + self._linger - time.monotonic()
+        if left <= 0:
+            self._close()
+        elif self._timer is None:
+            self._timer = threading.Timer(left, self._look_again)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _look_again(self) -> None:
+        with self._turn:
+            self._timer = None
+            self._close_later()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file that is open, in which way, and which file it was."""
+
+    connection: duckdb.DuckDBPyConnection
+    reads: bool
+    identity: tuple[int, int] | None
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    """What tells the file apart from another that is put in its place; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _Session:
@@ -178,27 +270,22 @@ class _Cursor:
         """The connection holds the result."""
 
 
-def _engine(file: Path, gate: Gate, *, reads: bool) -> Engine:
+def _engine(file: _File, *, reads: bool) -> Engine:
     def connect() -> _Session:
-        gate.enter(reads=reads)
-        leave = partial(gate.leave, reads=reads)
-        try:
-            return _Session(_open(file, gate.patience, reads=reads), leave)
-        except BaseException:
-            leave()
-            raise
+        return _Session(file.enter(reads=reads), partial(file.leave, reads=reads))
 
-    return create_engine("duckdb://", creator=connect, poolclass=NullPool)
+    engine = create_engine("duckdb://", creator=connect, poolclass=NullPool)
+    listen(engine, "engine_disposed", lambda _: file.close())
+    return engine
 
 
-def _open(file: Path, patience: float, *, reads: bool) -> duckdb.DuckDBPyConnection:
+def _open(file: Path, until: float, *, reads: bool) -> duckdb.DuckDBPyConnection:
     """The file opened; while another process holds it, or other work in this one, tried again for a while."""
-    until = time.monotonic() + patience
     while True:
         if not file.is_file():
             raise duckdb.IOException("the file does not exist")
         try:
-            return duckdb.connect(str(file), read_only=reads, config=_SETTINGS).execute(_SESSION)
+            return duckdb.connect(str(file), read_only=reads, config=_SETTINGS)
         except duckdb.Error as error:
             if time.monotonic() >= until or not any(words in str(error) for words in _TAKEN):
                 raise

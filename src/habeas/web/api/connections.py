@@ -116,6 +116,18 @@ def change_secrets(
     return connections.save_secrets(context, key, secrets, verify=verify, partial=True)
 
 
+@router.post(
+    "/connection/{key}/pause", summary="Ask nothing more of a connection; what needs it waits", dependencies=_WRITE
+)
+def pause_connection(context: Wired, key: str) -> ConnectionView:
+    return connections.pause_connection(context, key)
+
+
+@router.post("/connection/{key}/resume", summary="Let what waits for a paused connection go on", dependencies=_WRITE)
+def resume_connection(context: Wired, key: str) -> ConnectionView:
+    return connections.resume_connection(context, key)
+
+
 @router.get("/connection/{key}/test", summary="Test a connection", dependencies=_READ)
 def try_connection(context: Wired, key: str) -> SystemTest:
     return connections.try_connection(context, key)
