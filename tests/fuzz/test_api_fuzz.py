@@ -69,7 +69,7 @@ Case = Any
 
 @dataclass(frozen=True)
 class Stage:
-    """A server that carries nothing out, with something of everything; `known` are values of path parameters."""
+    """A server with something of everything; `known` are values of path parameters."""
 
     server: HabeasServer
     operations: Mapping[str, Operation]
@@ -91,7 +91,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
         shop.execute("CREATE TABLE members (member_no INTEGER PRIMARY KEY, mail TEXT)")
     environment = {"HABEAS__DATABASE__URL": postgres_server.create_database("fuzz")}
     with (
-        HabeasServer(folder / "data", environment=environment, executor=False) as server,
+        HabeasServer(folder / "data", environment=environment) as server,
         server.client() as http,
         requests.Session() as session,
     ):

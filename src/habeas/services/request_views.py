@@ -29,14 +29,16 @@ _TITLES = {
     AuditAction.FINISHED: "Request finished",
 }
 
-_WORST_FIRST = (
+WORST_FIRST = (
     LogStatus.ERROR,
+    LogStatus.PAUSED,
     LogStatus.RETRYING,
     LogStatus.PAUSED,
     LogStatus.SKIPPED,
     LogStatus.IN_PROCESSING,
     LogStatus.COMPLETE,
 )
+"""Every status of a log entry, in the order in which one of them stands for a whole dataset."""
 
 
 class IdentityShape(StrEnum):
@@ -205,7 +207,7 @@ def _add_logs(context: Context, connection: sa.Connection, record: Record, view:
             results[dataset].append(entry)
     worst: dict[str, LogStatus] = {}
     for (dataset, _, _), status in latest.items():
-        worst[dataset] = min(status, worst.get(dataset, status), key=_WORST_FIRST.index)
+        worst[dataset] = min(status, worst.get(dataset, status), key=WORST_FIRST.index)
     shown = {item.name: getattr(view, item.name) for item in fields(view)}
     return VerboseRequestView(**shown, results=results, task_status_by_dataset=worst)
 

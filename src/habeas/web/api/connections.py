@@ -104,18 +104,6 @@ def save_secrets(
     return connections.save_secrets(context, key, secrets, verify=verify)
 
 
-@router.post(
-    "/connection/{key}/pause", summary="Ask nothing more of a connection; what needs it waits", dependencies=_WRITE
-)
-def pause_connection(context: Wired, key: str) -> ConnectionView:
-    return connections.pause_connection(context, key)
-
-
-@router.post("/connection/{key}/resume", summary="Let what waits for a paused connection go on", dependencies=_WRITE)
-def resume_connection(context: Wired, key: str) -> ConnectionView:
-    return connections.resume_connection(context, key)
-
-
 @router.patch(
     "/connection/{key}/secret", summary="Change some of a connection's secrets and test it", dependencies=_WRITE
 )
@@ -126,6 +114,18 @@ def change_secrets(
     verify: bool = True,
 ) -> SystemTest:
     return connections.save_secrets(context, key, secrets, verify=verify, partial=True)
+
+
+@router.post(
+    "/connection/{key}/pause", summary="Ask nothing more of a connection; what needs it waits", dependencies=_WRITE
+)
+def pause_connection(context: Wired, key: str) -> ConnectionView:
+    return connections.pause_connection(context, key)
+
+
+@router.post("/connection/{key}/resume", summary="Let what waits for a paused connection go on", dependencies=_WRITE)
+def resume_connection(context: Wired, key: str) -> ConnectionView:
+    return connections.resume_connection(context, key)
 
 
 @router.get("/connection/{key}/test", summary="Test a connection", dependencies=_READ)
