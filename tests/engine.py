@@ -131,8 +131,7 @@ class Engine:
         return self.package_bytes(request_id, rule).decode()
 
     def package_bytes(self, request_id: str, rule: str) -> bytes:
-        _, stream = packages.open_package(self.context, request_id, rule, "test")
-        with stream as file:
+        with packages.open_package(self.context, request_id, rule, "test").stream as file:
             return file.read()
 
 

@@ -1,6 +1,7 @@
 """Packages of a request: where they are, and their bytes. No storage is talked to inside a ledger transaction."""
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import BinaryIO
 
@@ -28,12 +29,19 @@ def access_results(context: Context, request_id: str) -> list[str]:
     return [_find_link(context, package) or package.location for package in found]
 
 
-def open_package(
-    context: Context, request_id: str, rule_key: str, actor: str
-) -> tuple[str, AbstractContextManager[BinaryIO]]:
-    """File name and stream of a package; the download is audited. Raises NotFound."""
+@dataclass(frozen=True, slots=True)
+class OpenPackage:
+    """A package's file name, its bytes, and whether these (or what they hold) are encrypted with the caller's key."""
+
+    name: str
+    stream: AbstractContextManager[BinaryIO]
+    encrypted: bool
+
+
+def open_package(context: Context, request_id: str, rule_key: str, actor: str) -> OpenPackage:
+    """A package to read; the download is audited. Raises NotFound."""
     with context.ledger.read() as connection:
-        get_record(connection, request_id)
+        record = get_record(connection, request_id)
         found = [package for package in store.packages_of(connection, [request_id]) if package.rule_key == rule_key]
         storage = _find_storage(connection, found[0]) if found else None
     if storage is None:
@@ -45,7 +53,7 @@ def open_package(
     except BaseException:
         with stream:
             raise
-    return found[0].name, stream
+    return OpenPackage(found[0].name, stream, record.encrypted)
 
 
 def _find_link(context: Context, package: Record) -> str | None:

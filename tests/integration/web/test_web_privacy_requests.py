@@ -1,13 +1,16 @@
 """Privacy requests through HTTP: submitting, finding, what fails alone and what refuses the call."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import BinaryIO
 
 import pytest
 from tests.integration.web.conftest import Caller, sign_in
 from tests.unit.services.wiring import FakeStore, MovableClock, dataset_body, make_context
 
 from habeas.domain.errors import NotFound
+from habeas.services.packages import OpenPackage
 from habeas.web.app import create_app
 
 PATH = "/api/v1/privacy-request"
@@ -169,30 +172,45 @@ def test_an_unknown_request_is_404(configured: Caller, method: str, rest: str) -
     assert configured(method, f"{PATH}/pri_nope{rest}").status_code == 404
 
 
-def test_a_package_is_a_download(configured: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "encrypted", "media_type"),
+    [
+        ("pri_1-give.json", False, "application/json"),
+        ("pri_1-give.json", True, "application/octet-stream"),
+        ("pri_1-give.zip", True, "application/zip"),
+    ],
+)
+def test_a_package_is_a_download(
+    configured: Caller, monkeypatch: pytest.MonkeyPatch, name: str, encrypted: bool, media_type: str
+) -> None:
     closed = []
 
     @contextmanager
-    def opening():  # type: ignore[no-untyped-def]
+    def opening() -> Iterator[BinaryIO]:
         yield BytesIO(b"{}" * 100_000)
         closed.append(True)
 
-    monkeypatch.setattr("habeas.services.packages.open_package", lambda *given: ("pri_1-give.json", opening()))
+    give(monkeypatch, OpenPackage(name, opening(), encrypted))
     answer = configured("GET", f"{PATH}/pri_1/package/give")
     assert answer.content == b"{}" * 100_000
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="pri_1-give.json"'
+    assert answer.headers["Content-Type"] == media_type
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
     assert closed
 
 
 def test_a_package_that_is_gone_is_404(configured: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def opening():  # type: ignore[no-untyped-def]
+    def opening() -> Iterator[BinaryIO]:
         raise NotFound("gone")
         yield
 
-    monkeypatch.setattr("habeas.services.packages.open_package", lambda *given: ("pri_1.json", opening()))
+    give(monkeypatch, OpenPackage("pri_1.json", opening(), encrypted=False))
     assert configured("GET", f"{PATH}/pri_1/package/give").status_code == 404
+
+
+def give(monkeypatch: pytest.MonkeyPatch, package: OpenPackage) -> None:
+    """Let every request have this package."""
+    monkeypatch.setattr("habeas.services.packages.open_package", lambda *given: package)
 
 
 def test_a_plan_is_previewed(configured: Caller) -> None:

@@ -34,8 +34,7 @@ from habeas.web.security import Wired, identify_if_required, needs
 router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_class=StrictRoute)
 
 _READ = [needs("privacy-request:read")]
-_MEDIA_TYPES = {"json": "application/json", "zip": "application/zip"}
-_OTHER = "application/octet-stream"
+_JSON, _ZIP, _OTHER = "application/json", "application/zip", "application/octet-stream"
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 Shown: TypeAlias = VerboseRequestView | RequestView
@@ -121,7 +120,7 @@ def access_results(context: Wired, request_id: str) -> AccessResults:
     "/{request_id}/package/{rule_key}",
     summary="Download the package of an access rule",
     response_class=StreamingResponse,
-    responses={200: {"content": dict.fromkeys((*_MEDIA_TYPES.values(), _OTHER), _FILE)}},
+    responses={200: {"content": {_JSON: {"schema": {"type": "object"}}, _ZIP: _FILE, _OTHER: _FILE}}},
 )
 def download(
     context: Wired,
@@ -129,12 +128,18 @@ def download(
     request_id: str,
     rule_key: str,
 ) -> StreamingResponse:
-    name, opening = packages.open_package(context, request_id, rule_key, caller.client_id)
+    package = packages.open_package(context, request_id, rule_key, caller.client_id)
     opened = ExitStack()
-    stream = opened.enter_context(opening)
-    media_type = _MEDIA_TYPES.get(name.rpartition(".")[2], _OTHER)
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}  # ids and keys have no character to escape
-    return StreamingResponse(_read(stream, opened), media_type=media_type, headers=headers)
+    stream = opened.enter_context(package.stream)
+    headers = {"Content-Disposition": f'attachment; filename="{package.name}"'}  # nothing in it has to be escaped
+    return StreamingResponse(_read(stream, opened), media_type=_media_type(package), headers=headers)
+
+
+def _media_type(package: packages.OpenPackage) -> str:
+    """An encrypted JSON package is base64 text; in a zip it is the members that are encrypted."""
+    if package.name.endswith(".zip"):
+        return _ZIP
+    return _JSON if package.name.endswith(".json") and not package.encrypted else _OTHER
 
 
 def _submit(context: Wired, items: list[RequestItem], caller: Caller | None) -> BulkResult[RequestView]:
