@@ -102,8 +102,8 @@ class Engine:
                 raise view
         return [view.id for view in views if isinstance(view, RequestView)]
 
-    def run(self) -> None:
-        """Form runs and carry them until nothing is due."""
+    def run(self, *, once: bool = False) -> None:
+        """Form runs and carry them until nothing is due; `once`: those that are due now, until `stopping` is set."""
         lease = self.context.settings.execution.lease_seconds
         while True:
             form_runs(self.context)
@@ -114,6 +114,8 @@ class Engine:
                 return
             for run in due:
                 carry(self.context, run.id, "test", self.stopping)
+            if once:
+                return
 
     def view(self, request_id: str) -> RequestView:
         return requests.find_request(self.context, request_id, verbose=True)

@@ -9,7 +9,21 @@ from rich.console import Console
 from rich.text import Text
 
 from habeas import __version__
-from habeas.cli import connection, dataset, db, decrypt, demo, key, plan, policy, request, serve, storage, worker
+from habeas.cli import (
+    connection,
+    dataset,
+    db,
+    decrypt,
+    demo,
+    key,
+    plan,
+    policy,
+    request,
+    serve,
+    storage,
+    sweep,
+    worker,
+)
 from habeas.domain.errors import HabeasError
 
 EXIT_CODES = (
@@ -30,6 +44,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
+app.command("sweep")(sweep.sweep)
 app.command("decrypt")(decrypt.decrypt)
 app.add_typer(connection.app, name="connection")
 app.add_typer(dataset.app, name="dataset")

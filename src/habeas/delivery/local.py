@@ -5,11 +5,13 @@ A package appears whole or not at all. Knows nothing of what a package holds.
 
 import contextlib
 import errno
+import math
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,6 +58,15 @@ class LocalFolder:
         except OSError as error:
             raise self._unavailable(error) from error
 
+    def discard_unfinished(self, before: datetime, is_abandoned: Callable[[str], bool]) -> int:
+        """See `Destination`."""
+        with self._naming_the_mend():
+            old = [part for part in self._list_parts() if _written_at(part) < before.timestamp()]
+        abandoned = [part for part in old if is_abandoned(part.name.rpartition(".")[0])]
+        for part in abandoned:
+            _remove(part)
+        return len(abandoned)
+
     def location(self, name: str) -> str:
         """The absolute path."""
         return str(self._path(name))
@@ -91,6 +102,12 @@ class LocalFolder:
                 _remove(parts / other)
         return parts
 
+    def _list_parts(self) -> list[Path]:
+        try:
+            return list((self._folder / _PARTS).iterdir())
+        except FileNotFoundError:
+            return []
+
     def _make_folder(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -116,6 +133,14 @@ class LocalFolder:
     def _unavailable(self, error: OSError) -> SystemUnavailable:
         reason, mend = _MENDS.get(error.errno or 0, (os.strerror(error.errno or errno.EIO), _DEFAULT_MEND))
         return SystemUnavailable(f"packages cannot be kept in {self._folder}: {reason}", hint=mend)
+
+
+def _written_at(part: Path) -> float:
+    """When it was last written to, in epoch seconds; in the future when it is gone."""
+    try:
+        return part.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _remove(part: Path) -> None:

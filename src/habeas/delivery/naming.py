@@ -8,6 +8,7 @@ from habeas.domain.errors import InputError
 FORMATS = ("json", "csv")
 
 _NAME = re.compile(r"[A-Za-z0-9_<>\-][A-Za-z0-9_.<>\-]*")
+_OF_REQUEST = re.compile(r"(pri_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-.+)?\.(?:json|zip)")
 _EXTENSIONS = {"json": "json", "csv": "zip"}
 
 
@@ -19,6 +20,12 @@ def package_name(request_id: str, rule_key: str | None, package_format: str) -> 
         raise InputError(f"there is no package format {package_format!r}", hint=f"use {', '.join(FORMATS)}")
     stem = request_id if rule_key is None else f"{request_id}-{rule_key}"
     return f"{stem}.{_EXTENSIONS[package_format]}"
+
+
+def request_of(name: str) -> str | None:
+    """The id of the request whose package has this name; None for names that are none of ours."""
+    found = _OF_REQUEST.fullmatch(name)
+    return found[1] if found else None
 
 
 def check_name(name: str) -> str:

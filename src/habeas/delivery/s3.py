@@ -8,9 +8,10 @@ import contextlib
 import importlib.util
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
@@ -89,6 +90,18 @@ class S3Bucket:
             except FileNotFoundError:
                 raise NotFound(f"package {name} is gone", hint="it was removed from its bucket") from None
 
+    def discard_unfinished(self, before: datetime, is_abandoned: Callable[[str], bool]) -> int:
+        """See `Destination`; an upload counts from when it began."""
+        bucket, discarded = self._bucket, 0
+        with self._telling():
+            files = self._connect()
+            for upload in self._list_uploads(files, bucket.prefix):
+                name = upload["Key"].removeprefix(bucket.prefix)
+                if upload["Initiated"] < before and is_abandoned(name):
+                    files.abort_mpu(bucket.name, upload["Key"], upload["UploadId"])
+                    discarded += 1
+        return discarded
+
     def location(self, name: str) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self._bucket.path(name)}"
@@ -125,12 +138,21 @@ class S3Bucket:
         """Parts of this package that a killed process left behind are gone."""
         key = self._bucket.key(name)
         try:
-            found = files.call_s3("list_multipart_uploads", Bucket=self._bucket.name, Prefix=key)
-            for upload in found.get("Uploads", ()):
+            for upload in self._list_uploads(files, key):
                 if upload["Key"] == key:
                     files.abort_mpu(self._bucket.name, key, upload["UploadId"])
         except Exception as error:  # the package is there; not every store lets us list
             _log.warning("unfinished uploads could not be looked for: %s", type(error).__name__)
+
+    def _list_uploads(self, files: Any, prefix: str) -> Iterator[Mapping[str, Any]]:
+        """Unfinished uploads whose keys begin so; the store tells at most a thousand at a time."""
+        place: dict[str, str] = {"Bucket": self._bucket.name, "Prefix": prefix}
+        while True:
+            found = files.call_s3("list_multipart_uploads", **place)
+            yield from found.get("Uploads", ())
+            if not found.get("IsTruncated"):
+                return
+            place |= {"KeyMarker": found["NextKeyMarker"], "UploadIdMarker": found["NextUploadIdMarker"]}
 
     def _connect(self) -> Any:
         bucket = self._bucket

@@ -15,6 +15,7 @@ Which error a connector raises, and what follows:
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import BinaryIO, ClassVar, Protocol, TypeAlias
 
@@ -362,6 +363,13 @@ class Destination(Protocol):
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
         """The package's bytes; raises NotFound when it is gone."""
+        ...
+
+    def discard_unfinished(self, before: datetime, is_abandoned: Callable[[str], bool]) -> int:
+        """Remove what writing left behind that ended with its process; how many.
+
+        Only what was last written to before, and whose package's name `is_abandoned`. Safe to repeat.
+        """
         ...
 
     def location(self, name: str) -> str:

@@ -1,41 +1,52 @@
 """Jobs that come due by the clock: rows of the ledger, claimed by moving their due time. Safe to kill.
 
-`forget` ends what is kept longer than needed: rows of finished requests after the grace, of abandoned ones
-after the TTL (design §3 *Retention*).
+Each does portion after portion, every portion a transaction or a file of its own; what a killed process has left undone
+the next round finds (design §3 *Retention*, control-plane §2.4 and §2.12).
 """
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from habeas.delivery.naming import request_of
+from habeas.domain.errors import HabeasError
 from habeas.execution.context import Context
+from habeas.execution.destinations import connect_storage
 from habeas.execution.presence import forget_dead_processes
-from habeas.store import grants, retention, runs
-from habeas.store.tables import schedules
+from habeas.store import configurations, grants, requests, retention, schedules
+from habeas.store.configurations import Record
+from habeas.store.schedules import Job
+from habeas.store.tables import storages
 
 _log = logging.getLogger(__name__)
 
 INTERVAL = 60.0
-"""Seconds between two rounds of a job."""
+"""Seconds between two rounds of a job, unless `INTERVALS` says otherwise; and before another process takes it over."""
+
+DAY = timedelta(days=1)
+
+_PORTION = 200
+_RUNS = 20
+"""Runs with up to a thousand members each."""
 
 
 def forget(context: Context) -> int:
-    """Let go of rows that are not needed any more and delete the chunks nobody needs; how many chunks."""
+    """Let go of rows that are not needed any more and delete the chunks nobody needs; how many chunks.
+
+    Rows of finished requests go after the grace, of abandoned ones after the time to live, with their package keys.
+    """
     settings, now = context.settings.execution, context.clock.now()
-    with context.ledger.write() as connection:
-        retention.release_finished(connection, now - timedelta(seconds=settings.grace_seconds))
-        retention.release_abandoned(connection, now - timedelta(seconds=settings.temporary_ttl_seconds))
-    deleted = 0
-    while True:
-        with context.ledger.write() as connection:
-            count = runs.delete_stale_chunks(connection, limit=200)
-        deleted += count
-        if not count:
-            return deleted
+    finished = now - timedelta(seconds=settings.grace_seconds)
+    abandoned = now - timedelta(seconds=settings.temporary_ttl_seconds)
+    _repeat(context, lambda connection: retention.release_finished(connection, finished, _PORTION))
+    _repeat(context, lambda connection: retention.release_abandoned(connection, abandoned, _PORTION))
+    return _repeat(context, lambda connection: retention.delete_stale_chunks(connection, _PORTION))
 
 
 def drop_expired_tokens(context: Context) -> int:
@@ -44,45 +55,132 @@ def drop_expired_tokens(context: Context) -> int:
         return grants.delete_expired_tokens(connection, context.clock.now())
 
 
+def drop_ended_runs(context: Context) -> int:
+    """Delete runs that ended before the grace and whose rows nobody needs, with members and attempts; how many runs."""
+    before = context.clock.now() - timedelta(seconds=context.settings.execution.grace_seconds)
+    return _repeat(context, lambda connection: retention.delete_ended_runs(connection, before, _RUNS))
+
+
+def drop_unused_plans(context: Context) -> int:
+    """Delete plans of yesterday and before that nothing refers to; how many."""
+    with context.ledger.read() as connection:
+        unused = retention.unused_plans(connection, context.clock.now() - DAY)
+    done = 0
+    for digest in unused:
+        with contextlib.suppress(IntegrityError):  # a request has come to need it meanwhile
+            with context.ledger.write() as connection:
+                retention.delete_plan(connection, digest)
+            done += 1
+    return done
+
+
+def drop_unfinished_packages(context: Context) -> int:
+    """Remove what uploads left behind that died a day ago or earlier, from every storage; how many.
+
+    Left alone is what belongs to a request that a run carries, or to none of this ledger. A storage that does not
+    answer is logged and comes next time.
+    """
+    before = context.clock.now() - DAY
+    with context.ledger.read() as connection:
+        records = configurations.list_all(connection, storages)
+    return sum(_tidy(context, record, before) for record in records)
+
+
 JOBS: Mapping[str, Callable[[Context], int]] = {
     "forget": forget,
     "drop_expired_tokens": drop_expired_tokens,
+    "drop_ended_runs": drop_ended_runs,
+    "drop_unused_plans": drop_unused_plans,
+    "drop_unfinished_packages": drop_unfinished_packages,
     "forget_dead_processes": forget_dead_processes,
 }
+
+INTERVALS: Mapping[str, float] = {"drop_unused_plans": 24 * 3600, "drop_unfinished_packages": 3600}
+"""Seconds between two rounds of jobs that look at much for little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a job did when it was run, and when it had come to its end before; None: never."""
+
+    job: str
+    done: int
+    seconds: float
+    ran_before: datetime | None
 
 
 def run_due_jobs(context: Context) -> None:
     """Run the jobs that are due and that no other process has taken."""
     now = context.clock.now().timestamp()
-    with context.ledger.read() as connection:
-        due = {row.job: row.due_at for row in connection.execute(sa.select(schedules))}
-    for name, job in JOBS.items():
-        if name in due and _is_due(due[name], now) and _take(context, name, due[name], now):
-            count = job(context)
-            if count:
-                _log.info("housekeeping %s: %d", name, count)
+    for job in _known(context).values():
+        if job.name in JOBS and _is_due(job, now) and _take(context, job, now):
+            done = _run(context, job.name)
+            if done:
+                _log.info("housekeeping %s: %d", job.name, done)
 
 
-def _is_due(due_at: float, now: float) -> bool:
-    """Also when it lies so far ahead that the clock must have been moved back since."""
-    return due_at <= now or due_at > now + 2 * INTERVAL
+def sweep(context: Context, name: str) -> Round:
+    """Run a job now, whenever it is due."""
+    enter_jobs(context)
+    ran_before = _known(context)[name].ran_at
+    began = time.monotonic()
+    done = _run(context, name)
+    return Round(name, done, time.monotonic() - began, ran_before)
 
 
 def enter_jobs(context: Context) -> None:
     """Make the ledger know every job; nothing happens for those it knows."""
-    for name in JOBS:
-        with contextlib.suppress(IntegrityError), context.ledger.write() as connection:
-            known = sa.select(schedules.c.job).where(schedules.c.job == name)
-            if connection.execute(known).first() is None:
-                connection.execute(schedules.insert().values(job=name, due_at=0.0))
+    schedules.enter(context.ledger, JOBS)
 
 
-def _take(context: Context, name: str, due_at: float, now: float) -> bool:
-    """Move the due time on; False when another process did so first."""
+def _known(context: Context) -> dict[str, Job]:
+    with context.ledger.read() as connection:
+        return {job.name: job for job in schedules.jobs_of(connection)}
+
+
+def _is_due(job: Job, now: float) -> bool:
+    """Also when it lies so far ahead that the clock must have been moved back since."""
+    return job.due_at <= now or job.due_at > now + 2 * _interval(job.name)
+
+
+def _interval(name: str) -> float:
+    return INTERVALS.get(name, INTERVAL)
+
+
+def _take(context: Context, job: Job, now: float) -> bool:
     with context.ledger.write() as connection:
-        moved = connection.execute(
-            schedules.update()
-            .where(schedules.c.job == name, schedules.c.due_at == due_at)
-            .values(due_at=now + INTERVAL)
-        )
-        return bool(moved.rowcount)
+        return schedules.take(connection, job, now + INTERVAL)
+
+
+def _run(context: Context, name: str) -> int:
+    """Run a job to its end and remember that. One that is killed or fails is due again a minute after it was taken."""
+    done = JOBS[name](context)
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        schedules.conclude(connection, name, now.timestamp() + _interval(name), now, done)
+    return done
+
+
+def _repeat(context: Context, portion: Callable[[sa.Connection], int]) -> int:
+    """Do portions, each in a transaction of its own, until there is nothing left to do; how much was done."""
+    done = 0
+    while True:
+        with context.ledger.write() as connection:
+            count = portion(connection)
+        done += count
+        if not count:
+            return done
+
+
+def _tidy(context: Context, storage: Record, before: datetime) -> int:
+    def is_abandoned(name: str) -> bool:
+        request_id = request_of(name)
+        with context.ledger.read() as connection:
+            request = requests.find_request(connection, request_id) if request_id else None
+        return request is not None and request.run_id is None
+
+    try:
+        return connect_storage(context, storage).discard_unfinished(before, is_abandoned)
+    except (HabeasError, SQLAlchemyError) as error:
+        _log.warning("storage %s could not be tidied: %s", storage.key, type(error).__name__)
+    return 0

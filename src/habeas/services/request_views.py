@@ -209,7 +209,7 @@ def _add_logs(context: Context, connection: sa.Connection, record: Record, view:
     for (dataset, _, _), status in latest.items():
         worst[dataset] = min(status, worst.get(dataset, status), key=WORST_FIRST.index)
     shown = {item.name: getattr(view, item.name) for item in fields(view)}
-    return VerboseRequestView(**shown, results=results, task_status_by_dataset=worst)
+    return VerboseRequestView(**shown, results=dict(results), task_status_by_dataset=worst)
 
 
 Affected = Mapping[tuple[str, str], Sequence[AffectedField]]

@@ -5,27 +5,17 @@ Every query is an aggregate over an index, or over rows that are few or go again
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import sqlalchemy as sa
 
 from habeas.domain.request import TERMINAL, RequestStatus
 from habeas.store.ledger import Ledger
 from habeas.store.runs import READY
-from habeas.store.tables import chunks, connections, packages, requests, runs, schedules, workers
+from habeas.store.schedules import Job, jobs_of
+from habeas.store.tables import chunks, connections, packages, requests, runs, workers
 
 SILENT = 60.0
 """Seconds without a sign of life after which a process is not counted any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job of housekeeping: when it is due (epoch seconds), when it last came to its end, how much it did then."""
-
-    name: str
-    due_at: float
-    ran_at: datetime | None
-    done: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +66,6 @@ def take_census(connection: sa.Connection, ledger: Ledger) -> Census:
     )
 
 
-def jobs_of(connection: sa.Connection) -> list[Job]:
-    """The jobs that the ledger knows, by name."""
-    rows = connection.execute(sa.select(schedules).order_by(schedules.c.job))
-    return [Job(row.job, row.due_at, row.ran_at, row.done) for row in rows]
-
-
 def _count(connection: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar_one()
 
@@ -99,8 +83,9 @@ def _count_overdue(connection: sa.Connection, ledger: Ledger) -> int:
 
 def _longest_wait(connection: sa.Connection, ledger: Ledger) -> float:
     waiting = (RequestStatus.PENDING, RequestStatus.IN_PROCESSING)
+    nobodys = sa.func.coalesce(requests.c.run_id, "") == ""  # SQLite would look at all that no run carries any more
     since = connection.execute(
-        sa.select(sa.func.min(requests.c.updated_at)).where(requests.c.status.in_(waiting), requests.c.run_id.is_(None))
+        sa.select(sa.func.min(requests.c.updated_at)).where(requests.c.status.in_(waiting), nobodys)
     ).scalar()
     return 0.0 if since is None else max(0.0, (ledger.clock.now() - since).total_seconds())
 

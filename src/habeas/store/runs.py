@@ -17,7 +17,7 @@ from habeas.domain.errors import LeaseLost
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.store.configurations import Record
 from habeas.store.ledger import Ledger
-from habeas.store.tables import chunks, connections, members, outcomes, requests, runs, tasks
+from habeas.store.tables import connections, members, outcomes, requests, runs, tasks
 
 READY, DONE = "ready", "done"
 
@@ -400,16 +400,3 @@ def erasures_of(connection: sa.Connection, run_id: str) -> dict[str, dict[int, B
     for ordinal, collection, complete, found in connection.execute(_ERASURES, {"wanted_run": run_id}):
         begun.setdefault(collection, {})[ordinal] = Begun(complete, found)
     return begun
-
-
-def delete_stale_chunks(connection: sa.Connection, limit: int) -> int:
-    """Delete chunks of attempts that no outcome names, in runs that are done; how many."""
-    named = sa.exists().where(outcomes.c.task_id == chunks.c.task_id, outcomes.c.attempt == chunks.c.attempt)
-    stale = (
-        sa.select(chunks.c.id)
-        .join(tasks, tasks.c.id == chunks.c.task_id)
-        .join(runs, runs.c.id == tasks.c.run_id)
-        .where(runs.c.status == DONE, ~named)
-        .limit(limit)
-    )
-    return connection.execute(chunks.delete().where(chunks.c.id.in_(stale))).rowcount

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -318,3 +319,20 @@ def test_a_bucket_does_not_show_its_secrets() -> None:
     shown = s3_storage().connect({"bucket": "packages", "auth_method": "secret_keys"}, KEYS)
     assert isinstance(shown, S3Bucket)
     assert KEYS["aws_secret_access_key"] not in f"{shown!r} {shown._bucket!r}"
+
+
+def test_uploads_of_killed_processes_are_given_up_when_they_are_old_and_nobody_writes_the_package(
+    s3_server: S3Server, bucket: str
+) -> None:
+    destination = connect(s3_server, bucket, prefix="privacy/")
+    put(destination, b"{}", name="pri_3.json")
+    for key in ("privacy/pri_1.json", "privacy/pri_2.json", "privacy/pri_3.json", "others/pri_2.json"):
+        s3_server.begin_upload(bucket, key)
+    now = datetime.now(UTC)
+    is_abandoned = {"pri_2.json", "pri_3.json", "others/pri_2.json"}.__contains__
+    long_ago = datetime(2000, 1, 1, tzinfo=UTC)
+    assert destination.discard_unfinished(long_ago, is_abandoned) == 0
+    assert destination.discard_unfinished(now + timedelta(seconds=1), is_abandoned) == 2
+    assert sorted(s3_server.unfinished(bucket)) == ["others/pri_2.json", "privacy/pri_1.json"]
+    assert s3_server.objects(bucket) == {"privacy/pri_3.json": b"{}"}
+    assert destination.discard_unfinished(now + timedelta(seconds=1), is_abandoned) == 0

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -159,3 +160,31 @@ def test_no_link_opens_a_package_on_a_disk(folder: Path) -> None:
 def test_wrong_details_are_refused(tmp_path: Path, details: dict[str, object]) -> None:
     with pytest.raises(InputError):
         local_storage(tmp_path).connect(details, {})
+
+
+OLD, YOUNG = "pri_2.json", "pri_3.json"
+
+
+def leave_part(folder: Path, name: str, written_at: datetime) -> None:
+    """What a killed process leaves of a package."""
+    parts = folder / ".parts"
+    parts.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = parts / f"{name}.0123456789abcdef"
+    part.write_bytes(b"half")
+    os.utime(part, (written_at.timestamp(), written_at.timestamp()))
+
+
+def test_parts_of_killed_uploads_are_removed_when_they_are_old_and_nobody_writes_the_package(folder: Path) -> None:
+    now = datetime.now(UTC)
+    put(folder, b"whole", OLD)
+    for name, age in ((OLD, 25), (NAME, 25), (YOUNG, 23)):
+        leave_part(folder, name, now - timedelta(hours=age))
+    before = now - timedelta(days=1)
+    assert LocalFolder(folder).discard_unfinished(before, lambda name: name != NAME) == 1
+    assert names(folder) == [f"{NAME}.0123456789abcdef", OLD, f"{YOUNG}.0123456789abcdef"]
+    assert LocalFolder(folder).discard_unfinished(before, lambda name: name != NAME) == 0
+
+
+def test_there_is_nothing_to_remove_where_nothing_was_written(folder: Path) -> None:
+    assert LocalFolder(folder).discard_unfinished(datetime.now(UTC), lambda name: True) == 0
+    assert not folder.exists()
