@@ -1,12 +1,13 @@
 """`habeas db check`, `habeas db backup`, and starts that are refused for the ledger's or the address's sake."""
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
-from test_commands import refused, run, run_here
+from commands import refused, run, run_here
 
 from servers.dask import DaskScheduler, HabeasWorker
 from servers.habeas import HabeasServer
@@ -152,3 +153,18 @@ def test_a_worker_of_a_cluster_is_known_until_it_ends(tmp_path: Path, postgres_s
                 assert [(seen["kind"], seen["threads"]) for seen in health.json()["processes"]] == [("worker", 2)]
                 worker.stop()
             assert httpx.get(f"{server.url}/health/workers").status_code == 503
+
+
+def test_housekeeping_is_done_on_demand_and_says_what_it_did(tmp_path: Path) -> None:
+    refused(run(tmp_path, "sweep"), "no ledger")
+    assert run(tmp_path, "db", "upgrade").returncode == 0
+    first = run(tmp_path, "sweep", "--json")
+    assert first.returncode == 0, first.stderr
+    jobs = [one["job"] for one in json.loads(first.stdout)]
+    assert {"forget", "drop_expired_tokens", "drop_ended_runs", "drop_unfinished_packages"} <= set(jobs)
+    assert {(one["done"], one["ran_before"]) for one in json.loads(first.stdout)} == {(0, None)}
+    (again,) = json.loads(run(tmp_path, "sweep", "--job", "forget", "--json").stdout)
+    assert again["job"] == "forget" and again["ran_before"] is not None
+    shown = run(tmp_path, "sweep").stdout
+    assert all(job in shown for job in jobs) and "never" not in shown
+    refused(run(tmp_path, "sweep", "--job", "tidy"), "tidy", *jobs)

@@ -1,16 +1,18 @@
-"""No value of a person, no identity, key or password is to be found where it does not belong (control-plane §9, A28).
+"""No value of a person, no identity, key, token or password is found where it does not belong (control-plane §9, A28).
 
-One server of each ledger goes through a success and every kind of failure; then all that it has written is searched.
+One server of each ledger goes through a whole life: success, every kind of failure and of bad input, housekeeping, a
+rotation of keys. Then all that it has written and answered is searched.
 """
 
 import base64
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from commands import run
 from fleet import start_server
 from landscape import Landscape
 from targets import MARK, PostgresTarget, SqliteTarget, Target, dataset, field, key, link
@@ -39,16 +41,17 @@ def forms(secret: str) -> Iterator[bytes]:
             yield inner
 
 
-def search(where: str, content: bytes) -> None:
-    for secret in HIDDEN:
+def search(where: str, content: bytes, secrets: Iterable[str] = HIDDEN) -> None:
+    for secret in secrets:
         for form in forms(secret):
             assert form not in content, f"{secret!r} is in {where}"
 
 
 class Canary(Landscape):
-    """A landscape that keeps every answer for the search."""
+    """A landscape that keeps every answer for the search, and the secrets that the server made."""
 
     answers: list[httpx.Response]
+    made: set[str]
 
     def call(self, method: str, path: str, **content: object) -> httpx.Response:
         answer = super().call(method, path, **content)
@@ -58,7 +61,8 @@ class Canary(Landscape):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def canary(request: pytest.FixtureRequest, tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Canary]:
-    server, ledger_url = start_server(tmp_path / f"fleet_{request.param}", request.param, postgres_server)
+    form = {"HABEAS__LOGGING__FORMAT": "json" if request.param == "postgresql" else "console"}
+    server, ledger_url = start_server(tmp_path / f"fleet_{request.param}", request.param, postgres_server, **form)
 
     def new_target(name: str) -> Target:
         if request.param == "sqlite":
@@ -66,7 +70,10 @@ def canary(request: pytest.FixtureRequest, tmp_path: Path, postgres_server: Post
         return PostgresTarget(postgres_server, f"canary_{name}")
 
     Canary.answers = []
+    root, ring = (server.data_dir / "root-client").read_text(), (server.data_dir / "development-key").read_text()
     with server, server.client() as http:
+        token = http.headers["Authorization"].removeprefix("Bearer ")
+        Canary.made = {token, *(kept.strip().partition(":")[2] for kept in (root, ring))}
         yield Canary(server, http, ledger_url, new_target, tmp_path)
 
 
@@ -146,29 +153,84 @@ def provoke(canary: Canary) -> None:
     form = {"grant_type": "client_credentials", "client_id": "root", "client_secret": WRONG_PASSWORD}
     assert canary.call("POST", "/oauth/token", data=form).status_code == 401
     raw = f'[{{"policy_key": "{MARK}", "identity": {{"email": "{PERSON}"'.encode()
-    canary.call("POST", "/privacy-request", content=raw, headers={"Content-Type": "application/json"})
+    json_type = {"Content-Type": "application/json"}
+    for content in (raw, b"\xff" + raw, raw + b"\\ud800", raw[:-1] + b"\\u0000"):
+        assert canary.call("POST", "/privacy-request", content=content, headers=json_type).status_code in (400, 422)
     canary.call("POST", "/privacy-request", content=b"\xff" + raw)
+    yaml = f"dataset:\n  - fides_key: x\n    collections: [{{name: 1, {STREET}: [{PERSON}"
+    for kind in ("application/x-yaml", f"text/{MARK}"):
+        path = f"/yml/connection/{canary.tag}-people/dataset"
+        assert canary.call("PATCH", path, content=yaml, headers={"Content-Type": kind}).status_code in (400, 415, 422)
+
+
+def be_refused(canary: Canary, ended: str) -> None:
+    """Calls at the wrong moment, for what there is not, with too little in hand."""
+    for method, path, status in (
+        ("POST", f"/privacy-request/{ended}/retry", 400),
+        ("GET", f"/privacy-request/{MARK}", 404),
+        ("GET", f"/privacy-request/{ended}/package/{MARK}", 404),
+        ("DELETE", f"/policy/{MARK}", 404),
+    ):
+        assert canary.call(method, path).status_code == status, path
+    canary.answers[-3:] = []  # who asks for a key that there is not, is told which
+    program = canary.ask("POST", "/oauth/client", json={"name": "canary", "scopes": ["policy:read"]})
+    form = {"grant_type": "client_credentials", **program}
+    token = canary.ask("POST", "/oauth/token", data=form)["access_token"]
+    canary.answers[-2:] = []  # the one time that they are shown
+    canary.made |= {program["client_secret"], token}
+    bearer = {"Authorization": f"Bearer {token}"}
+    assert canary.call("GET", "/privacy-request", headers=bearer).status_code == 403
+    canary.call("POST", "/oauth/revoke", data={"token": token})
+    assert canary.call("GET", "/policy", headers=bearer).status_code == 401
+    assert canary.call("GET", "/policy", headers={"Authorization": f"Bearer {WRONG_PASSWORD}"}).status_code == 401
+
+
+def keep_house(canary: Canary) -> None:
+    """What operators do beside a running server."""
+    environment = {"HABEAS__LOGGING__LEVEL": "DEBUG"}
+    if canary.ledger.dialect.name == "postgresql":
+        url = canary.ledger.url.render_as_string(hide_password=False)
+        environment["HABEAS__DATABASE__URL"] = url.replace("+psycopg", "")
+    for command in (["sweep"], ["sweep", "--json"], ["db", "check"], ["key", "rotate"]):
+        done = run(canary.folder, *command, "--data-dir", canary.server.data_dir, **environment)
+        assert done.returncode == 0, done.stderr
+        search(f"what habeas {command} says", (done.stdout + done.stderr).encode(), {*HIDDEN, *canary.made})
+
+
+def read_all_settings(canary: Canary) -> None:
+    """Every page that shows what is configured, and the numbers."""
+    pages = ("connection", "storage/config", "policy", "oauth/client", "connection_type", "oauth/scope")
+    for page in pages:
+        canary.ask("GET", f"/{page}")
+    canary.ask("GET", f"/connection/{canary.tag}-people")
+    canary.ask("GET", f"/connection/{canary.tag}-people/dataset")
+    for path in ("/metrics", "/health", "/health/database", "/health/workers", "/openapi.json"):
+        canary.answers.append(canary.http.get(path))
 
 
 def test_values_stay_where_they_belong(canary: Canary) -> None:
     requests = live_through_everything(canary)
     provoke(canary)
+    be_refused(canary, requests[0])
+    read_all_settings(canary)
+    keep_house(canary)
     for request in requests:
         for path in ("", "/log", "/report", "/access-results"):
             canary.call("GET", f"/privacy-request/{request}{path}", params={"verbose": "true"})
     canary.call("GET", "/privacy-request", params={"size": 100, "verbose": "true"})
     for answer in canary.answers:
-        search(f"the answer to {answer.request.method} {answer.request.url.path}", answer.content)
+        asked = f"{answer.request.method} {answer.request.url.path}"
+        search(f"the answer to {asked}", answer.content, {*HIDDEN, *canary.made})
     shown = canary.show(requests[0], include_identities="true")["identity"]
     assert shown == {"email": PERSON, "phone_number": PHONE}  # only who asks for it gets it
-    search("the server's log", canary.server.log_text().encode())
     canary.server.stop()
-    search("the server's log", canary.server.log_text().encode())
-    for path in sorted(canary.server.data_dir.rglob("*")):
+    assert canary.server.log_text().startswith("{") == (canary.ledger.dialect.name == "postgresql")
+    for path in sorted(canary.server.data_dir.rglob("*")):  # the ledger, logs, temporary files
         if path.is_file():
-            search(str(path), path.read_bytes())
+            kept = path.name in ("root-client", "development-key")  # files for what they hold
+            search(str(path), path.read_bytes(), HIDDEN if kept else {*HIDDEN, *canary.made})
     for statement, content in dump(canary):
-        search(statement, content)
+        search(statement, content, {*HIDDEN, *canary.made})
 
 
 def dump(canary: Canary) -> Iterator[tuple[str, bytes]]:
