@@ -64,11 +64,30 @@ def test_metrics_agree_with_the_api(watched: Landscape) -> None:
     assert metrics["habeas_packages"] == {"": len(watched.packages(requests[0])) + len(watched.packages(requests[1]))}
     ended = metrics["habeas_runs_ended_total"]
     assert (ended["complete"], ended["failed"], ended["taken_over"]) == (2, 1, 0)
-    assert metrics["habeas_runs"] == {"ready": 0, "leased": 0} and metrics["habeas_longest_wait_seconds"] == {"": 0}
+    assert metrics["habeas_runs"] == {"ready": 0, "leased": 0, "paused": 0}
+    assert metrics["habeas_processes"] == {"server": 1, "worker": 0}
+    assert metrics["habeas_longest_wait_seconds"] == {"": 0}
     assert metrics["habeas_ledger_up"] == {"": 1}
     [(rows, size)] = watched.read_ledger("SELECT sum(size), sum(length(sealed_rows)) FROM chunk")
     assert metrics["habeas_kept_rows"] == {"": rows} and metrics["habeas_kept_bytes"] == {"": size}
     assert rows >= 6  # two people with their orders, and what the failed one had found
+
+
+def test_metrics_tell_work_that_waits_for_a_person_from_work_that_stands(watched: Landscape) -> None:
+    watched.members()
+    connection, give = f"{watched.tag}-first", watched.policy(access={"give": ["user"]})
+    watched.ask("POST", f"/connection/{connection}/pause")
+    [request] = watched.submit(give, {"email": ANN})
+
+    def waiting() -> bool:
+        return read_metrics(watched)["habeas_runs"] == {"ready": 0, "leased": 0, "paused": 1}
+
+    wait_for("the run to wait", waiting, say=lambda: str(read_metrics(watched)["habeas_runs"]))
+    assert read_metrics(watched)["habeas_connections_paused"] == {"": 1}
+    watched.ask("POST", f"/connection/{connection}/resume")
+    watched.wait(request)
+    assert read_metrics(watched)["habeas_connections_paused"] == {"": 0}
+    wait_for("the run to end", lambda: read_metrics(watched)["habeas_runs"]["paused"] == 0)
 
 
 def test_every_line_is_an_object_and_tells_which_call_or_run_it_is_of(watched: Landscape) -> None:

@@ -124,12 +124,13 @@ def form_run(
 _PAUSED = sa.select(connections.c.key).where(
     connections.c.key == runs.c.waits_for, connections.c.paused_at.is_not(None), ~connections.c.disabled
 )
-_WAITS = sa.and_(runs.c.waits_for.is_not(None), sa.exists(_PAUSED))
+WAITS = sa.and_(runs.c.waits_for.is_not(None), sa.exists(_PAUSED))
+"""A run that waits for a connection that is paused."""
 
 
 def is_due(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
     """Ready, under nobody's lease, and not waiting for a connection that is paused."""
-    return sa.and_(runs.c.status == READY, is_free(ledger, lease), ~_WAITS)
+    return sa.and_(runs.c.status == READY, is_free(ledger, lease), ~WAITS)
 
 
 def is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
