@@ -74,20 +74,21 @@ def test_metrics_agree_with_the_api(watched: Landscape) -> None:
 
 
 def test_metrics_tell_work_that_waits_for_a_person_from_work_that_stands(watched: Landscape) -> None:
+    """A census stands for a moment: what has changed is there soon."""
     watched.members()
     connection, give = f"{watched.tag}-first", watched.policy(access={"give": ["user"]})
+
+    def tells(paused_connections: int, paused_runs: int) -> bool:
+        metrics = read_metrics(watched)
+        runs = {"ready": 0, "leased": 0, "paused": paused_runs}
+        return metrics["habeas_runs"] == runs and metrics["habeas_connections_paused"] == {"": paused_connections}
+
     watched.ask("POST", f"/connection/{connection}/pause")
     [request] = watched.submit(give, {"email": ANN})
-
-    def waiting() -> bool:
-        return read_metrics(watched)["habeas_runs"] == {"ready": 0, "leased": 0, "paused": 1}
-
-    wait_for("the run to wait", waiting, say=lambda: str(read_metrics(watched)["habeas_runs"]))
-    assert read_metrics(watched)["habeas_connections_paused"] == {"": 1}
+    wait_for("the run to wait", lambda: tells(1, 1), say=lambda: str(read_metrics(watched)))
     watched.ask("POST", f"/connection/{connection}/resume")
     watched.wait(request)
-    assert read_metrics(watched)["habeas_connections_paused"] == {"": 0}
-    wait_for("the run to end", lambda: read_metrics(watched)["habeas_runs"]["paused"] == 0)
+    wait_for("nothing to wait any more", lambda: tells(0, 0), say=lambda: str(read_metrics(watched)))
 
 
 def test_every_line_is_an_object_and_tells_which_call_or_run_it_is_of(watched: Landscape) -> None:
