@@ -49,7 +49,7 @@ class ExecutionSettings(Section):
     temporary_ttl_seconds: int = Field(604800, ge=1, description="Life of rows kept for an unfinished request.")
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
     subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
-    require_manual_request_approval: Literal[False] = Field(False, description="Not in this version.")
+    require_manual_request_approval: bool = Field(False, description="A request waits until somebody approves it.")
 
 
 class StorageSettings(Section):

@@ -25,6 +25,8 @@ from habeas.domain.request import ActionType, RequestStatus
 app = typer.Typer(help="Privacy requests.", no_args_is_help=True)
 
 RequestId: TypeAlias = Annotated[str, typer.Argument(help="Id of the request.")]
+RequestIds: TypeAlias = Annotated[list[str], typer.Argument(help="Ids of the requests, at most 50.")]
+Reason: TypeAlias = Annotated[str, typer.Option(help="Why; it is kept with the request. No personal data, please.")]
 Watch: TypeAlias = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
 _MISSING = "`habeas request list` shows the latest"
 
@@ -147,6 +149,40 @@ def retry(
 
 
 @app.command()
+def approve(
+    context: typer.Context, request_ids: RequestIds, as_json: AsJson = False, url: Url = LOCAL, data_dir: DataDir = None
+) -> None:
+    """Let requests that await review be carried out."""
+    _decide(context, "approve", request_ids, "", as_json, url, data_dir)
+
+
+@app.command()
+def deny(
+    context: typer.Context,
+    request_ids: RequestIds,
+    reason: Reason = "",
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """End requests that await review."""
+    _decide(context, "deny", request_ids, reason, as_json, url, data_dir)
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    request_ids: RequestIds,
+    reason: Reason = "",
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """End requests that are not over yet; what was masked stays masked."""
+    _decide(context, "cancel", request_ids, reason, as_json, url, data_dir)
+
+
+@app.command()
 def download(
     context: typer.Context,
     request_id: RequestId,
@@ -197,6 +233,27 @@ def _write_out(blocks: Iterator[bytes]) -> None:
             raise InputError("a zip is nothing for a terminal", hint="name a file with --output")
         typer.echo(block, nl=False)
     typer.echo("", nl=to_terminal)
+
+
+def _decide(
+    context: typer.Context, verb: str, request_ids: list[str], reason: str, as_json: bool, url: str, data_dir: DataDir
+) -> None:
+    """Ask for a decision; what could not be decided ends the command with exit code 1, after what could."""
+    body = {"request_ids": request_ids, **({"reason": reason} if reason else {})}
+    with connect(context, url, data_dir) as client:
+        decided = client.call("PATCH", f"/privacy-request/administrate/{verb}", json=body)
+    if as_json:
+        print_json(decided)
+    else:
+        for request in decided["succeeded"]:
+            typer.echo(f"{request['id']}  {request['status']}")
+    if decided["failed"]:
+        told = (f"{_id_of(failure['data'])}: {failure['message']}" for failure in decided["failed"])
+        raise InputError("; ".join(told), hint=_MISSING)
+
+
+def _id_of(data: Json) -> str:
+    return str(data.get("id") or data["privacy_request_id"])
 
 
 def _tell_on(client: Client, request_id: str, *, watch: bool, as_json: bool) -> None:

@@ -24,6 +24,8 @@ RESULTS_CAP = 1000
 _TITLES = {
     AuditAction.CREATED: "Request created",
     AuditAction.APPROVED: "Request approved",
+    AuditAction.DENIED: "Request denied",
+    AuditAction.CANCELED: "Request canceled",
     AuditAction.RETRIED: "Request retried",
     AuditAction.DOWNLOADED: "Package downloaded",
     AuditAction.FINISHED: "Request finished",
@@ -117,6 +119,7 @@ class RequestView:
     resume_endpoint: str | None
     days_left: int | None
     failure: str | None
+    cancel_reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +167,7 @@ def show_requests(
             resume_endpoint=f"/privacy-request/{record.id}/retry" if record.status == RequestStatus.ERROR else None,
             days_left=None if record.due_at is None else (record.due_at.date() - today).days,
             failure=record.failure,
+            cancel_reason=record.cancel_reason,
         )
         for record in records
     }

@@ -25,7 +25,7 @@ from habeas.planning.plan import Node, NodeErasure, Plan
 from habeas.planning.planner import plan_look_ups
 from habeas.planning.preview import Preview
 from habeas.planning.preview import preview_plan as show_plan
-from habeas.services.bulk import Listing, make_id
+from habeas.services.bulk import BulkResult, Failure, Listing, make_id
 from habeas.services.request_views import (
     IdentityShape,
     LogEntry,
@@ -118,7 +118,7 @@ def _store(
     client_id: str | None,
     now: datetime,
 ) -> None:
-    sealer = context.ledger.sealer
+    sealer, waits = context.ledger.sealer, context.settings.execution.require_manual_request_approval
     store.add_requests(
         connection,
         [
@@ -132,8 +132,8 @@ def _store(
                 "client_id": client_id,
                 "requested_at": item.requested_at or now,
                 "due_at": needs.due_at,
-                "reviewed_at": now,
-                "reviewed_by": SYSTEM_ACTOR,
+                "reviewed_at": None if waits else now,
+                "reviewed_by": None if waits else SYSTEM_ACTOR,
                 "encrypted": item.encryption_key is not None,
                 "sealed_encryption_key": None
                 if item.encryption_key is None
@@ -149,7 +149,8 @@ def _store(
     store.add_secrets(connection, sealer, {request_id: needs.secrets for request_id, _, needs in fresh})
     ids = [request_id for request_id, _, _ in fresh]
     journal.audit(connection, ids, client_id or "anonymous", AuditAction.CREATED, now)
-    journal.audit(connection, ids, SYSTEM_ACTOR, AuditAction.APPROVED, now)
+    if not waits:
+        journal.audit(connection, ids, SYSTEM_ACTOR, AuditAction.APPROVED, now)
 
 
 def find_request(
@@ -175,6 +176,18 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view
+
+
+def retry_all(context: Context, request_ids: Sequence[str], actor: str) -> BulkResult[RequestView]:
+    """Retry each of these requests, each once; what cannot be retried is a failure."""
+    retried: list[RequestView] = []
+    failures: list[Failure] = []
+    for request_id in dict.fromkeys(request_ids):
+        try:
+            retried.append(retry(context, request_id, actor))
+        except InputError as error:
+            failures.append(Failure(str(error), {"privacy_request_id": request_id}))
+    return BulkResult(retried, failures)
 
 
 def read_log(context: Context, request_id: str, page: int, size: int) -> Listing[LogEntry]:

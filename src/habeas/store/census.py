@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from habeas.domain.request import TERMINAL, RequestStatus
 from habeas.store.ledger import Ledger
-from habeas.store.runs import READY, WAITS
+from habeas.store.runs import MAY_RUN, READY, WAITS
 from habeas.store.schedules import Job, jobs_of
 from habeas.store.tables import chunks, connections, packages, requests, runs
 from habeas.store.workers import Kind, living
@@ -78,11 +78,7 @@ def _count_overdue(connection: sa.Connection, ledger: Ledger) -> int:
 
 
 def _longest_wait(connection: sa.Connection, ledger: Ledger) -> float:
-    waiting = (RequestStatus.PENDING, RequestStatus.IN_PROCESSING)
-    nobodys = sa.func.coalesce(requests.c.run_id, "") == ""  # SQLite would look at all that no run carries any more
-    since = connection.execute(
-        sa.select(sa.func.min(requests.c.updated_at)).where(requests.c.status.in_(waiting), nobodys)
-    ).scalar()
+    since = connection.execute(sa.select(sa.func.min(requests.c.updated_at)).where(MAY_RUN)).scalar()
     return 0.0 if since is None else max(0.0, (ledger.clock.now() - since).total_seconds())
 
 

@@ -206,6 +206,7 @@ requests = sa.Table(
     sa.Column("run_id", sa.String(64), index=True),  # the one run that carries it now
     *_stamps(),
     sa.Column("submitted_together", sa.Integer, nullable=False, server_default="1"),  # requests in its submission
+    sa.Column("cancel_reason", sa.Text),
 )
 
 identities = sa.Table(

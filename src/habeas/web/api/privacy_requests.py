@@ -12,21 +12,27 @@ from habeas.delivery.encryption import check_package_key
 from habeas.domain.errors import HabeasError, InputError
 from habeas.execution.report import Report
 from habeas.planning.preview import Preview
-from habeas.services import packages, request_search, requests
+from habeas.services import packages, request_search, requests, review
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.clients import Caller
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_views import LogEntry, RequestView, VerboseRequestView
 from habeas.services.requests import LookUp, NewRequest
+from habeas.services.review import Decisions
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
 from habeas.web.api.request_bodies import (
     PREVIEW,
     SUBMISSION,
+    CancelChoice,
+    Choice,
+    DenialChoice,
     PreviewBody,
     PreviewQuestion,
+    RequestIds,
     RequestItem,
     RequestQuery,
     ShownParts,
+    choice,
 )
 from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, identify_if_required, needs
@@ -34,6 +40,7 @@ from habeas.web.security import Wired, identify_if_required, needs
 router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_class=StrictRoute)
 
 _READ = [needs("privacy-request:read")]
+_Reviewer: TypeAlias = Annotated[Caller, needs("privacy-request:review")]
 _JSON, _ZIP, _OTHER = "application/json", "application/zip", "application/octet-stream"
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
@@ -84,6 +91,34 @@ def preview(context: Wired, question: Annotated[PreviewBody, PREVIEW] = None) ->
         kinds, keys = question.identity_kinds, question.dataset_keys
         return requests.preview_plan(context, question.policy_key, kinds, keys)
     return requests.preview_look_ups(context, question or None)
+
+
+@router.patch("/administrate/approve", summary="Let requests that await review be carried out")
+def approve(context: Wired, caller: _Reviewer, chosen: Annotated[Choice | RequestIds, choice()]) -> Decisions:
+    return review.approve(context, _ids(chosen), caller.client_id)
+
+
+@router.patch("/administrate/deny", summary="End requests that await review")
+def deny(
+    context: Wired, caller: _Reviewer, chosen: Annotated[DenialChoice | RequestIds, choice(reason="not a customer")]
+) -> Decisions:
+    return review.deny(context, _ids(chosen), caller.client_id, _reason(chosen))
+
+
+@router.patch("/administrate/cancel", summary="End requests that are not over yet; what was masked stays masked")
+def cancel(
+    context: Wired, caller: _Reviewer, chosen: Annotated[CancelChoice | RequestIds, choice(reason="withdrawn")]
+) -> Decisions:
+    return review.cancel(context, _ids(chosen), caller.client_id, _reason(chosen))
+
+
+@router.post("/bulk/retry", summary="Go on with several requests in `error`, each where it stopped")
+def retry_all(
+    context: Wired,
+    caller: Annotated[Caller, needs("privacy-request:resume")],
+    chosen: Annotated[Choice | RequestIds, choice()],
+) -> BulkResult[RequestView]:
+    return requests.retry_all(context, _ids(chosen), caller.client_id)
 
 
 @router.get("/{request_id}", summary="Show a privacy request", dependencies=_READ)
@@ -140,6 +175,14 @@ def _media_type(package: packages.OpenPackage) -> str:
     if package.name.endswith(".zip"):
         return _ZIP
     return _JSON if package.name.endswith(".json") and not package.encrypted else _OTHER
+
+
+def _ids(chosen: Choice | list[str]) -> list[str]:
+    return chosen if isinstance(chosen, list) else chosen.request_ids
+
+
+def _reason(chosen: DenialChoice | CancelChoice | list[str]) -> str:
+    return "" if isinstance(chosen, list) else chosen.reason
 
 
 def _submit(context: Wired, items: list[RequestItem], caller: Caller | None) -> BulkResult[RequestView]:

@@ -91,6 +91,34 @@ SUBMISSION = Body(
 )
 
 
+RequestId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=64)]
+RequestIds = Annotated[list[RequestId], Field(min_length=1, max_length=BULK_LIMIT)]
+
+
+class Choice(BaseModel):
+    """Requests that something is decided about."""
+
+    request_ids: RequestIds
+
+
+class DenialChoice(Choice):
+    """Requests that are denied, and why."""
+
+    reason: str = Field("", max_length=32_000, pattern=r"^[^\x00]*$", description="Kept in the audit log.")
+
+
+class CancelChoice(Choice):
+    """Requests that are cancelled, and why."""
+
+    reason: str = Field("", max_length=200, pattern=r"^[^\x00]*$", description="Shown with the request.")
+
+
+def choice(**more: str) -> Any:
+    """The body of a decision, with an example."""
+    ids = ["pri_5f1c3b52-0c68-4f5d-8a0e-9f6a7c1b2d3e"]
+    return Body(openapi_examples={"example": Example(value={"request_ids": ids, **more})})
+
+
 class PreviewQuestion(BaseModel):
     """What a plan is asked for."""
 
