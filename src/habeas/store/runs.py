@@ -28,8 +28,8 @@ MAY_RUN = sa.and_(
     ),
     sa.func.coalesce(requests.c.run_id, "") == "",  # for IS NULL SQLite would look at all that no run carries any more
 )
-"""What requests are like that wait for a run: nobody carries them, and somebody, or the system, has approved them. Every
-run is formed under this condition."""
+"""What requests are like that wait for a run: nobody carries them, and they are approved, by somebody or the system.
+Every run is formed under this condition."""
 
 
 @dataclass(frozen=True, slots=True)
