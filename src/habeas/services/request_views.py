@@ -35,7 +35,6 @@ WORST_FIRST = (
     LogStatus.ERROR,
     LogStatus.PAUSED,
     LogStatus.RETRYING,
-    LogStatus.PAUSED,
     LogStatus.SKIPPED,
     LogStatus.IN_PROCESSING,
     LogStatus.COMPLETE,
