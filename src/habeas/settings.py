@@ -48,12 +48,25 @@ class ExecutionSettings(Section):
     task_retry_backoff: float = Field(2.0, ge=1, description="Factor of the delay from try to try.")
     temporary_ttl_seconds: int = Field(604800, ge=1, description="Life of rows kept for an unfinished request.")
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
-    subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
-    require_manual_request_approval: Literal[False] = Field(False, description="Not in this version.")
+    subject_identity_verification_required: bool = Field(
+        False, description="A request waits until the person has sent back a code."
+    )
+    identity_verification_code_ttl_seconds: int = Field(600, ge=1, description="Life of such a code.")
+    identity_verification_attempt_limit: int = Field(3, ge=1, description="Wrong codes until it can succeed no more.")
+    identity_verification_send_limit: int = Field(3, ge=1, description="Codes sent for one request.")
+    require_manual_request_approval: bool = Field(False, description="A request waits until somebody approves it.")
 
 
 class StorageSettings(Section):
     default_key: str = Field("", description="Storage of access rules that name none.")
+
+
+class NotificationSettings(Section):
+    send_request_receipt_notification: bool | None = Field(
+        None, description="Tell the person that the request has come; not set: where messages can be sent."
+    )
+    send_request_review_notification: bool | None = Field(None, description="The same of approval and denial.")
+    send_request_completion_notification: bool | None = Field(None, description="The same when it is complete.")
 
 
 class LoggingSettings(Section):
@@ -77,6 +90,7 @@ class Settings(BaseSettings):
     security: SecuritySettings = SecuritySettings()
     execution: ExecutionSettings = ExecutionSettings()
     storage: StorageSettings = StorageSettings()
+    notifications: NotificationSettings = NotificationSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @classmethod
@@ -98,6 +112,15 @@ _OLD_NAMES = {
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
     _LINK_LIFE: _LINK_LIFE,
     ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
+    ("redis", "identity_verification_code_ttl_seconds"): ("execution", "identity_verification_code_ttl_seconds"),
+    **{
+        ("notifications", name): ("notifications", name)
+        for name in (
+            "send_request_receipt_notification",
+            "send_request_review_notification",
+            "send_request_completion_notification",
+        )
+    },
 }
 
 

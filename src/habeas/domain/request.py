@@ -9,21 +9,32 @@ from enum import StrEnum
 class RequestStatus(StrEnum):
     """What the API shows of a request's life. Later issues add the waiting states they build."""
 
+    IDENTITY_UNVERIFIED = "identity_unverified"
     PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
     IN_PROCESSING = "in_processing"
     COMPLETE = "complete"
     ERROR = "error"
     CANCELED = "canceled"
 
 
-TERMINAL = frozenset({RequestStatus.COMPLETE, RequestStatus.CANCELED})
+TERMINAL = frozenset({RequestStatus.COMPLETE, RequestStatus.CANCELED, RequestStatus.DENIED})
 
 TRANSITIONS: dict[RequestStatus, frozenset[RequestStatus]] = {
-    RequestStatus.PENDING: frozenset({RequestStatus.IN_PROCESSING, RequestStatus.ERROR, RequestStatus.CANCELED}),
+    RequestStatus.IDENTITY_UNVERIFIED: frozenset({RequestStatus.PENDING, RequestStatus.CANCELED}),
+    RequestStatus.PENDING: frozenset(
+        {
+            *(RequestStatus.APPROVED, RequestStatus.DENIED, RequestStatus.CANCELED),
+            *(RequestStatus.IN_PROCESSING, RequestStatus.ERROR),
+        }
+    ),
+    RequestStatus.APPROVED: frozenset({RequestStatus.IN_PROCESSING, RequestStatus.ERROR, RequestStatus.CANCELED}),
     RequestStatus.IN_PROCESSING: frozenset({RequestStatus.COMPLETE, RequestStatus.ERROR, RequestStatus.CANCELED}),
-    RequestStatus.ERROR: frozenset({RequestStatus.IN_PROCESSING}),
+    RequestStatus.ERROR: frozenset({RequestStatus.IN_PROCESSING, RequestStatus.CANCELED}),
     RequestStatus.COMPLETE: frozenset(),
     RequestStatus.CANCELED: frozenset(),
+    RequestStatus.DENIED: frozenset(),
 }
 
 
@@ -54,7 +65,10 @@ class AuditAction(StrEnum):
     """What the audit log records; the actor is a client id or `system`."""
 
     CREATED = "created"
+    VERIFIED = "verified"
     APPROVED = "approved"
+    DENIED = "denied"
+    CANCELED = "canceled"
     RETRIED = "retried"
     DOWNLOADED = "downloaded"
     FINISHED = "finished"

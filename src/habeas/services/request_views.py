@@ -23,7 +23,10 @@ RESULTS_CAP = 1000
 
 _TITLES = {
     AuditAction.CREATED: "Request created",
+    AuditAction.VERIFIED: "Identity verified",
     AuditAction.APPROVED: "Request approved",
+    AuditAction.DENIED: "Request denied",
+    AuditAction.CANCELED: "Request canceled",
     AuditAction.RETRIED: "Request retried",
     AuditAction.DOWNLOADED: "Package downloaded",
     AuditAction.FINISHED: "Request finished",

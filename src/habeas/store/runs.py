@@ -21,6 +21,17 @@ from habeas.store.tables import chunks, connections, members, outcomes, requests
 
 READY, DONE = "ready", "done"
 
+MAY_RUN = sa.and_(
+    requests.c.run_id.is_(None),
+    sa.or_(
+        requests.c.status.in_([RequestStatus.APPROVED, RequestStatus.IN_PROCESSING]),
+        sa.and_(requests.c.status == RequestStatus.PENDING, requests.c.reviewed_at.is_not(None)),
+    ),
+    sa.or_(~requests.c.must_verify, requests.c.identity_verified_at.is_not(None)),
+)
+"""A request that no run carries and that may run: whoever it came from is proved where that is asked for, and it is
+approved. Every run is formed under this condition, so that no way around verification or review exists."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spool:
@@ -56,10 +67,7 @@ def ready_requests(connection: sa.Connection, limit: int, together: int | None =
             requests.c.created_at,
             requests.c.submitted_together,
         )
-        .where(
-            requests.c.run_id.is_(None),
-            requests.c.status.in_([RequestStatus.PENDING, RequestStatus.IN_PROCESSING]),
-        )
+        .where(MAY_RUN)
         .order_by(sa.func.coalesce(requests.c.due_at, requests.c.created_at), requests.c.created_at)
         .limit(limit)
     )
@@ -86,8 +94,7 @@ def form_run(
             requests.update()
             .where(
                 requests.c.id.in_(request_ids),
-                requests.c.run_id.is_(None),
-                requests.c.status.in_([RequestStatus.PENDING, RequestStatus.IN_PROCESSING]),
+                MAY_RUN,
             )
             .values(
                 run_id=run_id,

@@ -145,6 +145,7 @@ policies = sa.Table(
     sa.Column("on_unreachable", sa.String(16), nullable=False),
     sa.Column("shared_rows", sa.String(16), nullable=False),
     *_stamps(),
+    sa.Column("regulation", sa.String(64)),
 )
 
 rules = sa.Table(
@@ -206,6 +207,14 @@ requests = sa.Table(
     sa.Column("run_id", sa.String(64), index=True),  # the one run that carries it now
     *_stamps(),
     sa.Column("submitted_together", sa.Integer, nullable=False, server_default="1"),  # requests in its submission
+    sa.Column("must_verify", sa.Boolean, nullable=False, server_default=sa.false()),  # not carried out before that
+    sa.Column("identity_verified_at", Instant),
+    sa.Column("cancel_reason", sa.Text),
+    sa.Column("duplicate_of", sa.String(64), index=True),  # an earlier request of the same person under its policy
+    sa.Column("regulation", sa.String(64)),  # whose deadlines count
+    sa.Column("acknowledge_by", Instant),
+    sa.Column("extended_at", Instant),
+    sa.Column("clock_stopped_at", Instant),  # since when the person is asked for clarification
 )
 
 identities = sa.Table(
@@ -305,6 +314,7 @@ packages = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("sealed_link", sa.LargeBinary),  # opens the package for whoever has it
     sa.Column("link_expires_at", Instant),
+    sa.Column("deleted_at", Instant),  # from its storage, when its time was over
 )
 
 logs = sa.Table(
@@ -351,4 +361,68 @@ workers = sa.Table(
     sa.Column("keys", sa.JSON, nullable=False),  # of the encryption keys it has: name → fingerprint
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),  # epoch seconds by the ledger's clock
+)
+
+verifications = sa.Table(
+    "verification",
+    metadata,
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("hash", sa.LargeBinary),  # keyed, of the code; gone when it can succeed no more
+    sa.Column("expires_at", Instant, nullable=False),
+    _counter("tries"),
+    _counter("sent"),  # codes
+    sa.Column("sent_at", Instant, nullable=False),
+)
+
+notes = sa.Table(
+    "note",
+    metadata,
+    _serial(),
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("author", sa.String(256), nullable=False),
+    sa.Column("sealed_text", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+messages = sa.Table(
+    "message",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),  # also what tells the provider that it is the same one again
+    sa.Column("request_id", sa.String(64), index=True),
+    sa.Column("event", sa.String(64), nullable=False),
+    sa.Column("channel", sa.String(16), nullable=False),  # email | sms
+    sa.Column("sealed_recipient", sa.LargeBinary),  # gone when it is sent or given up, as are its variables
+    sa.Column("sealed_variables", sa.LargeBinary),
+    sa.Column("status", sa.String(16), nullable=False),  # due | sent | failed | skipped
+    _counter("attempts"),
+    sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
+    sa.Column("failure", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("sent_at", Instant),
+    sa.Index("ix_message_status_due_at", "status", "due_at"),
+)
+
+message_providers = sa.Table(
+    "message_provider",
+    metadata,
+    _key(),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("type", sa.String(64), nullable=False, unique=True),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("sealed_secrets", sa.LargeBinary),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("last_test_at", Instant),
+    sa.Column("last_test_succeeded", sa.Boolean),
+    *_stamps(),
+)
+
+message_templates = sa.Table(
+    "message_template",
+    metadata,
+    sa.Column("event", sa.String(64), primary_key=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    *_stamps(),
 )
