@@ -61,6 +61,12 @@ class StorageSettings(Section):
     default_key: str = Field("", description="Storage of access rules that name none.")
 
 
+class DeadlineSettings(Section):
+    regulations: Path | None = Field(
+        None, description="Folder of `KEY.toml` files with regulations of your own; they win over those shipped."
+    )
+
+
 class NotificationSettings(Section):
     send_request_receipt_notification: bool | None = Field(
         None, description="Tell the person that the request has come; not set: where messages can be sent."
@@ -90,6 +96,7 @@ class Settings(BaseSettings):
     security: SecuritySettings = SecuritySettings()
     execution: ExecutionSettings = ExecutionSettings()
     storage: StorageSettings = StorageSettings()
+    deadlines: DeadlineSettings = DeadlineSettings()
     notifications: NotificationSettings = NotificationSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -34,7 +34,8 @@ class RequestFilter:
     """What a listing asks for; None or empty means any.
 
     `request_id` and `external_id` match by case-insensitive prefix. `action_types`: the policy has a rule of one of
-    these now. `completed` and `errored` are when processing ended, and imply the status.
+    these now. `completed` and `errored` are when processing ended, and imply the status. Overdue: not ended, and due
+    before today (a request whose clock is stopped: before that). `has_duplicates`: later ones point to it.
     """
 
     id: str | None = None
@@ -47,6 +48,10 @@ class RequestFilter:
     started: Span = _ALWAYS
     completed: Span = _ALWAYS
     errored: Span = _ALWAYS
+    regulation: str | None = None
+    is_overdue: bool | None = None
+    duplicate_of: str | None = None
+    has_duplicates: bool | None = None
 
 
 class SortField(StrEnum):
@@ -61,7 +66,12 @@ class SortField(StrEnum):
     FINISHED_PROCESSING_AT = "finished_processing_at"
     REVIEWED_AT = "reviewed_at"
     REVIEWED_BY = "reviewed_by"
+    DUE_DATE = "due_date"
     DAYS_LEFT = "days_left"
+    REGULATION = "regulation"
+    ACKNOWLEDGE_BY = "acknowledge_by"
+    EXTENDED_AT = "extended_at"
+    CLOCK_STOPPED_AT = "clock_stopped_at"
     FAILURE = "failure"
 
 
@@ -75,7 +85,12 @@ _COLUMNS: Mapping[SortField, sa.Column[Any]] = {
     SortField.FINISHED_PROCESSING_AT: table.c.finished_at,
     SortField.REVIEWED_AT: table.c.reviewed_at,
     SortField.REVIEWED_BY: table.c.reviewed_by,
+    SortField.DUE_DATE: table.c.due_at,
     SortField.DAYS_LEFT: table.c.due_at,
+    SortField.REGULATION: table.c.regulation,
+    SortField.ACKNOWLEDGE_BY: table.c.acknowledge_by,
+    SortField.EXTENDED_AT: table.c.extended_at,
+    SortField.CLOCK_STOPPED_AT: table.c.clock_stopped_at,
     SortField.FAILURE: table.c.failure,
 }
 
@@ -135,6 +150,15 @@ def _conditions(context: Context, connection: sa.Connection, wanted: RequestFilt
         conditions.append(table.c.status.in_(wanted.status))
     if wanted.action_types:
         conditions.append(store.has_action(wanted.action_types))
+    for column, value in ((table.c.regulation, wanted.regulation), (table.c.duplicate_of, wanted.duplicate_of)):
+        if value is not None:
+            conditions.append(column == value)
+    for condition, asked in (
+        (store.is_overdue(context.clock.now()), wanted.is_overdue),
+        (store.has_duplicates(), wanted.has_duplicates),
+    ):
+        if asked is not None:
+            conditions.append(condition if asked else ~condition)
     if wanted.identity is not None:
         hashes = _hashes(context, store.known_kinds(connection), wanted.identity)
         conditions.append(store.has_identity(list(hashes)))

@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from habeas.domain.identity import Identity, Scalar, normalise
-from habeas.domain.request import ActionType, RequestStatus, sources_of
+from habeas.domain.request import TERMINAL, ActionType, RequestStatus, sources_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import identities, masking_secrets, plans, requests, rules
@@ -106,6 +106,17 @@ def find_request(connection: sa.Connection, request_id: str) -> Record | None:
     return connection.execute(sa.select(requests).where(requests.c.id == request_id)).mappings().first()
 
 
+def lock_request(connection: sa.Connection, request_id: str) -> Record | None:
+    """The request, unchanged by others until this write transaction ends."""
+    query = sa.select(requests).where(requests.c.id == request_id).with_for_update()
+    return connection.execute(query).mappings().first()
+
+
+def change_request(connection: sa.Connection, request_id: str, values: Mapping[str, Any], now: datetime) -> None:
+    """Set columns of a request other than its status."""
+    connection.execute(requests.update().where(requests.c.id == request_id).values(updated_at=now, **values))
+
+
 def find_requests(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
     """The requests with these ids; unknown ones are left out."""
     return list(connection.execute(sa.select(requests).where(requests.c.id.in_(request_ids))).mappings())
@@ -140,6 +151,20 @@ def has_action(actions: Sequence[ActionType]) -> sa.ColumnElement[bool]:
 def has_identity(digest: Sequence[bytes]) -> sa.ColumnElement[bool]:
     """Condition: the request has an identity with one of these keyed hashes."""
     return requests.c.id.in_(sa.select(identities.c.request_id).where(identities.c.hash.in_(digest)))
+
+
+def is_overdue(now: datetime) -> sa.ColumnElement[bool]:
+    """Condition: not ended, and due before the UTC day of `now`; of a stopped clock: before it was stopped."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    stopped = requests.c.clock_stopped_at
+    late = sa.and_(requests.c.due_at < today, sa.or_(stopped.is_(None), requests.c.due_at < stopped))
+    return sa.and_(requests.c.status.not_in(sorted(TERMINAL)), requests.c.due_at.is_not(None), late)
+
+
+def has_duplicates() -> sa.ColumnElement[bool]:
+    """Condition: other requests are duplicates of this one."""
+    later = requests.alias("later")
+    return sa.exists().where(later.c.duplicate_of == requests.c.id)
 
 
 def open_encryption_key(sealer: Sealer, record: Record) -> bytes | None:

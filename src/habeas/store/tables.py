@@ -215,6 +215,7 @@ requests = sa.Table(
     sa.Column("acknowledge_by", Instant),
     sa.Column("extended_at", Instant),
     sa.Column("clock_stopped_at", Instant),  # since when the person is asked for clarification
+    _counter("clock_stood"),  # seconds of earlier stops, already in `due_at`
 )
 
 identities = sa.Table(

@@ -12,7 +12,7 @@ from habeas.delivery.encryption import check_package_key
 from habeas.domain.errors import HabeasError, InputError
 from habeas.execution.report import Report
 from habeas.planning.preview import Preview
-from habeas.services import packages, request_search, requests
+from habeas.services import deadlines, packages, request_search, requests
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.clients import Caller
 from habeas.services.fields import InvalidFields, Problem
@@ -21,7 +21,9 @@ from habeas.services.requests import LookUp, NewRequest
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
 from habeas.web.api.request_bodies import (
     PREVIEW,
+    REASON,
     SUBMISSION,
+    DeadlineReason,
     PreviewBody,
     PreviewQuestion,
     RequestItem,
@@ -95,6 +97,33 @@ def find_request(context: Wired, request_id: str, query: Annotated[ShownParts, Q
 @router.post("/{request_id}/retry", summary="Go on where a request in `error` stopped")
 def retry(context: Wired, caller: Annotated[Caller, needs("privacy-request:resume")], request_id: str) -> RequestView:
     return requests.retry(context, request_id, caller.client_id)
+
+
+@router.post("/{request_id}/extend", summary="Extend the deadline, once, as the regulation allows", responses={409: {}})
+def extend(
+    context: Wired,
+    caller: Annotated[Caller, needs("privacy-request:review")],
+    request_id: str,
+    why: Annotated[DeadlineReason, REASON],
+) -> RequestView:
+    return deadlines.extend(context, request_id, why.reason, caller.client_id)
+
+
+@router.post("/{request_id}/clarify", summary="Stop the clock while the person is asked", responses={409: {}})
+def clarify(
+    context: Wired,
+    caller: Annotated[Caller, needs("privacy-request:review")],
+    request_id: str,
+    why: Annotated[DeadlineReason, REASON],
+) -> RequestView:
+    return deadlines.stop_clock(context, request_id, why.reason, caller.client_id)
+
+
+@router.post("/{request_id}/clarified", summary="Start the clock again: the person has answered", responses={409: {}})
+def clarified(
+    context: Wired, caller: Annotated[Caller, needs("privacy-request:review")], request_id: str
+) -> RequestView:
+    return deadlines.start_clock(context, request_id, caller.client_id)
 
 
 @router.get("/{request_id}/logs", include_in_schema=False, dependencies=_READ)

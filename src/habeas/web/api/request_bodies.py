@@ -99,6 +99,18 @@ class PreviewQuestion(BaseModel):
     dataset_keys: list[Text] | None = None
 
 
+class DeadlineReason(BaseModel):
+    """Why a deadline is moved or stands still. It is kept in the audit log: no personal data."""
+
+    reason: Annotated[
+        str, StringConstraints(pattern=r"^[^\x00]*$", strip_whitespace=True, min_length=1, max_length=1000)
+    ]
+
+
+REASON = Body(
+    openapi_examples={"reason": Example(value={"reason": "many systems to search; the person was told today"})}
+)
+
 PREVIEW = Body(
     description="A question, or (as in fidesops) a list of dataset keys; null and an empty list mean all datasets.",
     openapi_examples={
@@ -148,6 +160,10 @@ class RequestQuery(ShownParts):
     completed_lt: Moment | None = _moment("Complete, and ended earlier than this")
     errored_gt: Moment | None = _moment("In error, and ended later than this")
     errored_lt: Moment | None = _moment("In error, and ended earlier than this")
+    regulation: Text | None = Field(None, description="Key of the regulation whose deadlines count.")
+    is_overdue: bool | None = Field(None, description="Not ended, and due before today (UTC).")
+    duplicate_of: Text | None = Field(None, description="Later requests of the same person as the one of this id.")
+    has_duplicates: bool | None = Field(None, description="Later requests of the same person point to it.")
     sort_field: SortField = SortField.CREATED_AT
     sort_direction: Literal["asc", "desc"] = "desc"
     page: PageNumber = 1
@@ -166,6 +182,10 @@ class RequestQuery(ShownParts):
             started=Span(self.started_gt, self.started_lt),
             completed=Span(self.completed_gt, self.completed_lt),
             errored=Span(self.errored_gt, self.errored_lt),
+            regulation=self.regulation,
+            is_overdue=self.is_overdue,
+            duplicate_of=self.duplicate_of,
+            has_duplicates=self.has_duplicates,
         )
 
     @property

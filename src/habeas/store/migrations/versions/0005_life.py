@@ -20,6 +20,7 @@ def upgrade() -> None:
     op.add_column("request", sa.Column("acknowledge_by", _MOMENT))
     op.add_column("request", sa.Column("extended_at", _MOMENT))
     op.add_column("request", sa.Column("clock_stopped_at", _MOMENT))
+    op.add_column("request", sa.Column("clock_stood", sa.Integer(), server_default="0", nullable=False))
     op.create_index("ix_request_duplicate_of", "request", ["duplicate_of"])
     op.add_column("policy", sa.Column("regulation", sa.String(64)))
     op.add_column("package", sa.Column("deleted_at", _MOMENT))
