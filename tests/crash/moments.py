@@ -153,6 +153,7 @@ class _Watched:
         self._pass_moment = pass_moment
         self.check, self.read = destination.check, destination.read
         self.location, self.link = destination.location, destination.link
+        self.delete = destination.delete
 
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:

@@ -5,6 +5,7 @@ A package appears whole or not at all. Knows nothing of what a package holds.
 
 import contextlib
 import errno
+import glob
 import os
 import secrets
 import tempfile
@@ -55,6 +56,16 @@ class LocalFolder:
             raise NotFound(f"package {name} is gone", hint="it was removed from its folder") from error
         except OSError as error:
             raise self._unavailable(error) from error
+
+    def delete(self, name: str) -> None:
+        """See `Destination`."""
+        path = self._path(name)
+        with self._naming_the_mend():
+            if self._folder.exists():
+                for part in (self._folder / _PARTS).glob(f"{glob.escape(name)}.*"):
+                    part.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+                self._sync_folder()
 
     def location(self, name: str) -> str:
         """The absolute path."""

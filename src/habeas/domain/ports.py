@@ -364,6 +364,10 @@ class Destination(Protocol):
         """The package's bytes; raises NotFound when it is gone."""
         ...
 
+    def delete(self, name: str) -> None:
+        """Remove the package and all that is left of attempts to write it; nothing happens when it is gone."""
+        ...
+
     def location(self, name: str) -> str:
         """Where it is, for people: a path or an address. Grants nothing."""
         ...

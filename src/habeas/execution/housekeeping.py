@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from habeas.execution.context import Context
+from habeas.execution.expiry import expire_packages
 from habeas.execution.presence import forget_dead_processes
 from habeas.store import grants, retention, runs
 from habeas.store.tables import schedules
@@ -28,6 +29,7 @@ def forget(context: Context) -> int:
     settings, now = context.settings.execution, context.clock.now()
     with context.ledger.write() as connection:
         retention.release_finished(connection, now - timedelta(seconds=settings.grace_seconds))
+        retention.forget_keys(connection, now - timedelta(seconds=settings.grace_seconds))
         retention.release_abandoned(connection, now - timedelta(seconds=settings.temporary_ttl_seconds))
     deleted = 0
     while True:
@@ -48,6 +50,7 @@ JOBS: Mapping[str, Callable[[Context], int]] = {
     "forget": forget,
     "drop_expired_tokens": drop_expired_tokens,
     "forget_dead_processes": forget_dead_processes,
+    "expire_packages": expire_packages,
 }
 
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from habeas.domain.request import ActionType, RequestStatus
-from habeas.store.tables import outcomes, requests
+from habeas.domain.request import TERMINAL, ActionType, RequestStatus
+from habeas.store.tables import masking_secrets, outcomes, requests
 
 
 def release_finished(connection: sa.Connection, before: datetime) -> int:
@@ -18,6 +18,18 @@ def release_finished(connection: sa.Connection, before: datetime) -> int:
         .where(outcomes.c.request_id.in_(finished), outcomes.c.task_id.is_not(None))
         .values(task_id=None, attempt=None, ordinal=None)
     ).rowcount
+
+
+def forget_keys(connection: sa.Connection, before: datetime) -> None:
+    """Delete package keys and masking secrets of requests that ended, however they did."""
+    over = sa.and_(
+        requests.c.status.in_(sorted(TERMINAL)),
+        sa.func.coalesce(requests.c.finished_at, requests.c.updated_at) < before,
+    )
+    kept = sa.and_(over, requests.c.sealed_encryption_key.is_not(None))
+    connection.execute(requests.update().where(kept).values(sealed_encryption_key=None))
+    ended = sa.exists().where(requests.c.id == masking_secrets.c.request_id, over)
+    connection.execute(masking_secrets.delete().where(ended))
 
 
 def release_abandoned(connection: sa.Connection, before: datetime) -> int:
