@@ -27,6 +27,7 @@ from habeas.planning.preview import Preview
 from habeas.planning.preview import preview_plan as show_plan
 from habeas.services.bulk import Listing, make_id
 from habeas.services.deadlines import Deadlines, set_deadlines
+from habeas.services.duplicates import Fresh, find_duplicates
 from habeas.services.request_views import (
     IdentityShape,
     LogEntry,
@@ -121,6 +122,9 @@ def _store(
     now: datetime,
 ) -> None:
     sealer = context.ledger.sealer
+    people = [Fresh(request_id, item.policy_key, item.identities) for request_id, item, _ in fresh]
+    duplicates = find_duplicates(context, connection, people, now)
+    held = {request_id for request_id, duplicate in duplicates.items() if duplicate.held}
     store.add_requests(
         connection,
         [
@@ -136,8 +140,9 @@ def _store(
                 "due_at": needs.deadlines.due_at,
                 "regulation": needs.deadlines.regulation,
                 "acknowledge_by": needs.deadlines.acknowledge_by,
-                "reviewed_at": now,
-                "reviewed_by": SYSTEM_ACTOR,
+                "reviewed_at": None if request_id in held else now,
+                "reviewed_by": None if request_id in held else SYSTEM_ACTOR,
+                "duplicate_of": duplicates[request_id].of if request_id in duplicates else None,
                 "encrypted": item.encryption_key is not None,
                 "sealed_encryption_key": None
                 if item.encryption_key is None
@@ -153,7 +158,8 @@ def _store(
     store.add_secrets(connection, sealer, {request_id: needs.secrets for request_id, _, needs in fresh})
     ids = [request_id for request_id, _, _ in fresh]
     journal.audit(connection, ids, client_id or "anonymous", AuditAction.CREATED, now)
-    journal.audit(connection, ids, SYSTEM_ACTOR, AuditAction.APPROVED, now)
+    approved = [request_id for request_id in ids if request_id not in held]
+    journal.audit(connection, approved, SYSTEM_ACTOR, AuditAction.APPROVED, now)
 
 
 def find_request(
