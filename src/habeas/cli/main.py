@@ -9,7 +9,21 @@ from rich.console import Console
 from rich.text import Text
 
 from habeas import __version__
-from habeas.cli import connection, dataset, db, decrypt, demo, key, plan, policy, request, serve, storage, worker
+from habeas.cli import (
+    connection,
+    dataset,
+    db,
+    decrypt,
+    demo,
+    key,
+    plan,
+    policy,
+    request,
+    serve,
+    statistics,
+    storage,
+    worker,
+)
 from habeas.domain.errors import HabeasError
 
 app = typer.Typer(
@@ -24,6 +38,7 @@ app.command("worker")(worker.worker)
 app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("decrypt")(decrypt.decrypt)
+app.command("statistics")(statistics.statistics)
 app.add_typer(connection.app, name="connection")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(policy.app, name="policy")

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from habeas.domain.errors import InputError
-from habeas.domain.identity import normalise
+from habeas.domain.identity import Identity, normalise
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.execution.context import Context
 from habeas.services.bulk import Listing
@@ -36,6 +36,7 @@ class RequestFilter:
     `request_id` and `external_id` match by case-insensitive prefix. `action_types`: the policy has a rule of one of
     these now. `completed` and `errored` are when processing ended, and imply the status. Overdue: not ended, and due
     before today (a request whose clock is stopped: before that). `has_duplicates`: later ones point to it.
+    `identities`: any of these values, each of its own kind.
     """
 
     id: str | None = None
@@ -43,6 +44,7 @@ class RequestFilter:
     external_id: str | None = None
     status: tuple[RequestStatus, ...] = ()
     identity: str | None = None
+    identities: tuple[Identity, ...] = ()
     action_types: tuple[ActionType, ...] = ()
     created: Span = _ALWAYS
     started: Span = _ALWAYS
@@ -127,6 +129,13 @@ def list_requests(
         return Listing([views[request_id] for request_id in ids], total, page, size)
 
 
+def find_ids(context: Context, connection: sa.Connection, wanted: RequestFilter, order: Order, limit: int) -> list[str]:
+    """Ids of the requests that match, in order, at most `limit`. Raises InputError as `list_requests` does."""
+    _check(wanted)
+    conditions = _conditions(context, connection, wanted)
+    return store.list_ids(connection, conditions, _COLUMNS[order.field], order.ascending, limit)
+
+
 def _check(wanted: RequestFilter) -> None:
     for name in ("created", "started", "completed", "errored"):
         span: Span = getattr(wanted, name)
@@ -162,6 +171,10 @@ def _conditions(context: Context, connection: sa.Connection, wanted: RequestFilt
     if wanted.identity is not None:
         hashes = _hashes(context, store.known_kinds(connection), wanted.identity)
         conditions.append(store.has_identity(list(hashes)))
+    if wanted.identities:
+        index = context.ledger.sealer.index
+        values = [(identity.kind, value) for identity in wanted.identities for value in identity.values]
+        conditions.append(store.has_identity([index(kind, str(normalise(kind, value))) for kind, value in values]))
     return conditions
 
 

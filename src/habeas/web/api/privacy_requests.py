@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated, BinaryIO, TypeAlias
+from typing import Annotated, Any, BinaryIO, TypeAlias
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
@@ -12,23 +12,27 @@ from habeas.delivery.encryption import check_package_key
 from habeas.domain.errors import HabeasError, InputError
 from habeas.execution.report import Report
 from habeas.planning.preview import Preview
-from habeas.services import deadlines, packages, request_search, requests
+from habeas.services import deadlines, packages, request_csv, request_search, request_statistics, requests
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.clients import Caller
 from habeas.services.fields import InvalidFields, Problem
+from habeas.services.request_statistics import Statistics
 from habeas.services.request_views import LogEntry, RequestView, VerboseRequestView
 from habeas.services.requests import LookUp, NewRequest
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
 from habeas.web.api.request_bodies import (
     PREVIEW,
     REASON,
+    SEARCH,
     SUBMISSION,
     DeadlineReason,
     PreviewBody,
     PreviewQuestion,
     RequestItem,
     RequestQuery,
+    RequestSearch,
     ShownParts,
+    StatisticsQuery,
 )
 from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, identify_if_required, needs
@@ -38,6 +42,7 @@ router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_c
 _READ = [needs("privacy-request:read")]
 _MEDIA_TYPES = {"json": "application/json", "zip": "application/zip"}
 _OTHER = "application/octet-stream"
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 Shown: TypeAlias = VerboseRequestView | RequestView
@@ -68,12 +73,31 @@ def create_authenticated(
     return _submit(context, items, caller)
 
 
-@router.get("", summary="List privacy requests, newest first", dependencies=_READ)
-def list_requests(context: Wired, query: Annotated[RequestQuery, Query()]) -> PageBody[Shown]:
-    found = request_search.list_requests(
-        context, query.filter, query.order, query.page, query.size, query.identities, verbose=query.verbose
-    )
-    return show_page(found)
+@router.get(
+    "",
+    summary="List privacy requests, newest first, or give them as CSV",
+    dependencies=_READ,
+    response_model=PageBody[Shown],
+    responses=_CSV,
+)
+def list_requests(context: Wired, query: Annotated[RequestQuery, Query()]) -> PageBody[Shown] | StreamingResponse:
+    return _list(context, query)
+
+
+@router.post(
+    "/search",
+    summary="The same; what is looked for is the body",
+    dependencies=_READ,
+    response_model=PageBody[Shown],
+    responses=_CSV,
+)
+def search(context: Wired, query: Annotated[RequestSearch, SEARCH]) -> PageBody[Shown] | StreamingResponse:
+    return _list(context, query)
+
+
+@router.get("/statistics", summary="Counts and days of the requests received in a time", dependencies=_READ)
+def statistics(context: Wired, span: Annotated[StatisticsQuery, Query()]) -> Statistics:
+    return request_statistics.count_requests(context, span.begin, span.end)
 
 
 @router.put(
@@ -91,7 +115,7 @@ def preview(context: Wired, question: Annotated[PreviewBody, PREVIEW] = None) ->
 
 @router.get("/{request_id}", summary="Show a privacy request", dependencies=_READ)
 def find_request(context: Wired, request_id: str, query: Annotated[ShownParts, Query()]) -> Shown:
-    return requests.find_request(context, request_id, query.identities, verbose=query.verbose)
+    return requests.find_request(context, request_id, query.shape, verbose=query.verbose)
 
 
 @router.post("/{request_id}/retry", summary="Go on where a request in `error` stopped")
@@ -164,6 +188,18 @@ def download(
     media_type = _MEDIA_TYPES.get(name.rpartition(".")[2], _OTHER)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}  # ids and keys have no character to escape
     return StreamingResponse(_read(stream, opened), media_type=media_type, headers=headers)
+
+
+def _list(context: Wired, query: RequestQuery) -> PageBody[Shown] | StreamingResponse:
+    if query.download_csv:
+        lines = request_csv.write_requests(context, query.filter, query.order, with_identities=query.shape is not None)
+        name = f"privacy_requests_download_{context.clock.now().date()}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+    found = request_search.list_requests(
+        context, query.filter, query.order, query.page, query.size, query.shape, verbose=query.verbose
+    )
+    return show_page(found)
 
 
 def _submit(context: Wired, items: list[RequestItem], caller: Caller | None) -> BulkResult[RequestView]:

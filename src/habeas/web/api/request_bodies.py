@@ -1,15 +1,17 @@
 """What callers say of privacy requests: the items of a submission, what a plan is asked for, what a listing wants."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import Body
 from fastapi.openapi.models import Example
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from habeas.domain.errors import InputError
 from habeas.domain.identity import parse_identities
 from habeas.domain.request import ActionType, RequestStatus
+from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_search import Order, RequestFilter, SortField, Span
 from habeas.services.request_views import IdentityShape
 from habeas.services.requests import NewRequest
@@ -136,7 +138,7 @@ class ShownParts(BaseModel):
     )
 
     @property
-    def identities(self) -> IdentityShape | None:
+    def shape(self) -> IdentityShape | None:
         """The shape asked for; None when none is."""
         if self.include_identities == "false":
             return None
@@ -166,6 +168,7 @@ class RequestQuery(ShownParts):
     has_duplicates: bool | None = Field(None, description="Later requests of the same person point to it.")
     sort_field: SortField = SortField.CREATED_AT
     sort_direction: Literal["asc", "desc"] = "desc"
+    download_csv: bool = Field(False, description="All of them as CSV instead of a page.")
     page: PageNumber = 1
     size: PageSize = 50
 
@@ -192,5 +195,37 @@ class RequestQuery(ShownParts):
     def order(self) -> Order:
         return Order(self.sort_field, ascending=self.sort_direction == "asc")
 
+
+class StatisticsQuery(BaseModel):
+    """The time in which requests were received: days of UTC, the first included, the last not."""
+
+    begin: date = Field(alias="from", description="First day.")
+    end: date = Field(alias="to", description="The day after the last.")
+
+
+class RequestSearch(RequestQuery):
+    """The same as a body; a field that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identities: dict[str, Any] | None = Field(None, description="Any of these: `{kind: value}`, values exact.")
+
+    @property
+    def filter(self) -> RequestFilter:
+        """Raises InvalidFields for identities that are none."""
+        try:
+            given = parse_identities(self.identities) if self.identities else ()
+        except InputError as error:
+            raise InvalidFields([Problem(("identities",), str(error))]) from None
+        return replace(super().filter, identities=given)
+
+
+SEARCH = Body(
+    openapi_examples={
+        "overdue": Example(value={"is_overdue": True, "sort_field": "due_date", "sort_direction": "asc"}),
+        "of a person": Example(value={"identities": {"email": "ann@example.com", "phone_number": "+11234567891"}}),
+        "as CSV": Example(value={"status": ["complete"], "download_csv": True}),
+    }
+)
 
 PreviewBody: TypeAlias = PreviewQuestion | list[Text] | None
