@@ -99,7 +99,9 @@ def test_nothing_is_left_in_a_bucket(start: Start, s3_server: S3Server) -> None:
         name="bucket", key="bucket", type="s3", format="json", details=s3_server.details(bucket)
     )
     done(storages.save_storages(engine.context, [draft]))
-    storages.save_storage_secrets(engine.context, "bucket", s3_server.admit())
+    storages.save_storage_secrets(
+        engine.context, "bucket", {"aws_access_key_id": "any", "aws_secret_access_key": "any"}
+    )
     shop = Shop()
     set_up(engine, shop.connector())
     engine.policy("away", access=["user"], storage="bucket")
