@@ -67,6 +67,9 @@ class AuditAction(StrEnum):
     DENIED = "denied"
     CANCELED = "canceled"
     RETRIED = "retried"
+    EXTENDED = "extended"
+    CLOCK_STOPPED = "clock_stopped"
+    CLOCK_STARTED = "clock_started"
     DOWNLOADED = "downloaded"
     FINISHED = "finished"
 
