@@ -87,7 +87,10 @@ class DatabaseServer(ABC):
         self._process = None
 
     def _run(self, *command: str | Path) -> None:
-        subprocess.run(command, check=True, capture_output=True, **self._as_account())
+        """Raises RuntimeError with what a command said that failed."""
+        done = subprocess.run(command, capture_output=True, text=True, **self._as_account())
+        if done.returncode:
+            raise RuntimeError(f"{self.name} cannot be set up:\n{done.stdout}{done.stderr}")
 
     def _give(self, path: Path) -> None:
         if self._account:

@@ -93,5 +93,6 @@ class MariaDbServer(DatabaseServer):
         self._give(account)
         self._run(
             *(find_program("mariadb-install-db"), "--no-defaults", f"--datadir={self._folder / 'data'}"),
+            f"--tmpdir={self._folder}",
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
         )
