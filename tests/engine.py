@@ -25,14 +25,16 @@ from habeas.store import runs
 class Engine:
     """A wired application without threads of its own: `run` forms and carries runs until none is left."""
 
-    def __init__(self, folder: Path, ledger_url: str, **execution: Any) -> None:
+    def __init__(
+        self, folder: Path, ledger_url: str, sections: Mapping[str, Any] | None = None, **execution: Any
+    ) -> None:
         self.connectors: dict[str, Connector] = {}
         memory = ConnectionType(
             "memory", {"name": True}, lambda secrets, limits, sketch: self.connectors[secrets["name"]]
         )
         archive = replace(memory, name="archive", erases=False)
         given = {"lease_seconds": 5, "task_retry_delay": 0, **execution}
-        settings = Settings(data_dir=folder, database={"url": ledger_url}, execution=given)
+        settings = Settings(data_dir=folder, database={"url": ledger_url}, execution=given, **(sections or {}))
         self.application = bootstrap.build(settings, extra_types={"memory": memory, "archive": archive})
         self.context = self.application.context
         self.stopping = threading.Event()

@@ -21,6 +21,7 @@ from habeas.delivery.destinations import storage_types
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import InputError, SystemUnavailable
 from habeas.domain.ports import ConnectionType, Limits
+from habeas.domain.regulation import Regulation, parse_regulation, shipped_regulations
 from habeas.execution.connector_pool import ConnectorPool
 from habeas.execution.context import Context
 from habeas.execution.dispatcher import Dispatcher
@@ -191,8 +192,23 @@ def build(
         connectors=ConnectorPool(ledger, types, _limits(settings)),
         planner=Planner(ledger, strategies(), types),
         wake=awake.set,
+        regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
     )
     return Application(context, awake, notices)
+
+
+def _own_regulations(folder: Path | None) -> dict[str, Regulation]:
+    """Regulations of the TOML files in a folder; one of the key of a shipped one takes its place.
+
+    Raises InputError when the folder cannot be read or a file is wrong.
+    """
+    if folder is None:
+        return {}
+    try:
+        texts = {file.name: file.read_text("utf-8") for file in sorted(folder.iterdir()) if file.suffix == ".toml"}
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"regulations cannot be read from {folder}: {type(error).__name__}") from None
+    return {found.key: found for found in (parse_regulation(text, name) for name, text in texts.items())}
 
 
 def _limits(settings: Settings) -> Limits:

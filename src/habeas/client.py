@@ -52,9 +52,9 @@ class Client:
         """The content of `/api/v1{path}`, whatever it is."""
         return self._ask("GET", path).content
 
-    def stream(self, path: str) -> Iterator[bytes]:
+    def stream(self, path: str, **params: Json) -> Iterator[bytes]:
         """The same in blocks, as they arrive."""
-        with self._reporting("GET", path), self._http.stream("GET", f"/api/v1{path}") as answer:
+        with self._reporting("GET", path), self._http.stream("GET", f"/api/v1{path}", params=params) as answer:
             if answer.is_error:
                 answer.read()
             yield from answer.raise_for_status().iter_bytes()

@@ -49,11 +49,33 @@ class ExecutionSettings(Section):
     temporary_ttl_seconds: int = Field(604800, ge=1, description="Life of rows kept for an unfinished request.")
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
     subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
-    require_manual_request_approval: Literal[False] = Field(False, description="Not in this version.")
+    require_manual_request_approval: bool = Field(False, description="A request waits until somebody approves it.")
 
 
 class StorageSettings(Section):
     default_key: str = Field("", description="Storage of access rules that name none.")
+    package_ttl_seconds: int | None = Field(
+        None, ge=1, description="How long packages stay in their storage; not set: until you remove them."
+    )
+
+
+class DeadlineSettings(Section):
+    regulations: Path | None = Field(
+        None, description="Folder of `KEY.toml` files with regulations of your own; they win over those shipped."
+    )
+
+
+class DuplicateSettings(Section):
+    enabled: bool = Field(False, description="Say of a new request which earlier one of the same person it repeats.")
+    window_days: int = Field(365, ge=1, le=3650, description="How far back earlier requests count.")
+    identity_kinds: tuple[str, ...] = Field(
+        ("email",), min_length=1, description="What makes two people the same: a value of every kind is."
+    )
+    hold: bool = Field(False, description="The later request waits for a reviewer.")
+
+
+class ReportSettings(Section):
+    max_csv_rows: int = Field(100_000, ge=1, description="Most requests in one CSV file.")
 
 
 class LoggingSettings(Section):
@@ -77,6 +99,9 @@ class Settings(BaseSettings):
     security: SecuritySettings = SecuritySettings()
     execution: ExecutionSettings = ExecutionSettings()
     storage: StorageSettings = StorageSettings()
+    deadlines: DeadlineSettings = DeadlineSettings()
+    duplicates: DuplicateSettings = DuplicateSettings()
+    reports: ReportSettings = ReportSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @classmethod

@@ -224,6 +224,7 @@ def test_values_stay_where_they_belong(canary: Canary) -> None:
     shown = canary.show(requests[0], include_identities="true")["identity"]
     assert shown == {"email": PERSON, "phone_number": PHONE}  # only who asks for it gets it
     canary.server.stop()
+    assert "[redacted]" not in canary.server.log_text(), "the filter had to hide something: it must not get there"
     assert canary.server.log_text().startswith("{") == (canary.ledger.dialect.name == "postgresql")
     for path in sorted(canary.server.data_dir.rglob("*")):  # the ledger, logs, temporary files
         if path.is_file():

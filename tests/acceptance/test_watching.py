@@ -10,6 +10,7 @@ from landscape import Landscape
 from prometheus_client.parser import text_string_to_metric_families
 from targets import ANN, BOB, MARK, SqliteTarget, Target
 
+from habeas.domain.request import RequestStatus
 from servers.postgres import PostgresServer
 from servers.process import wait_for
 
@@ -58,17 +59,37 @@ def test_metrics_agree_with_the_api(watched: Landscape) -> None:
     metrics = read_metrics(watched)
     for status, number in metrics["habeas_requests"].items():
         assert watched.ask("GET", "/privacy-request", params={"status": status})["total"] == number, status
-    assert metrics["habeas_requests"] == {"complete": 2, "error": 1, "pending": 0, "in_processing": 0, "canceled": 0}
+    assert metrics["habeas_requests"] == {**dict.fromkeys(RequestStatus, 0), "complete": 2, "error": 1}
     assert metrics["habeas_requests_overdue"] == {"": 1}
     assert watched.show(requests[2])["days_left"] < 0
     assert metrics["habeas_packages"] == {"": len(watched.packages(requests[0])) + len(watched.packages(requests[1]))}
     ended = metrics["habeas_runs_ended_total"]
     assert (ended["complete"], ended["failed"], ended["taken_over"]) == (2, 1, 0)
-    assert metrics["habeas_runs"] == {"ready": 0, "leased": 0} and metrics["habeas_longest_wait_seconds"] == {"": 0}
+    assert metrics["habeas_runs"] == {"ready": 0, "leased": 0, "paused": 0}
+    assert metrics["habeas_processes"] == {"server": 1, "worker": 0}
+    assert metrics["habeas_longest_wait_seconds"] == {"": 0}
     assert metrics["habeas_ledger_up"] == {"": 1}
     [(rows, size)] = watched.read_ledger("SELECT sum(size), sum(length(sealed_rows)) FROM chunk")
     assert metrics["habeas_kept_rows"] == {"": rows} and metrics["habeas_kept_bytes"] == {"": size}
     assert rows >= 6  # two people with their orders, and what the failed one had found
+
+
+def test_metrics_tell_work_that_waits_for_a_person_from_work_that_stands(watched: Landscape) -> None:
+    """A census stands for a moment: what has changed is there soon."""
+    watched.members()
+    connection, give = f"{watched.tag}-first", watched.policy(access={"give": ["user"]})
+
+    def tells(paused_connections: int, paused_runs: int) -> bool:
+        metrics = read_metrics(watched)
+        runs = {"ready": 0, "leased": 0, "paused": paused_runs}
+        return metrics["habeas_runs"] == runs and metrics["habeas_connections_paused"] == {"": paused_connections}
+
+    watched.ask("POST", f"/connection/{connection}/pause")
+    [request] = watched.submit(give, {"email": ANN})
+    wait_for("the run to wait", lambda: tells(1, 1), say=lambda: str(read_metrics(watched)))
+    watched.ask("POST", f"/connection/{connection}/resume")
+    watched.wait(request)
+    wait_for("nothing to wait any more", lambda: tells(0, 0), say=lambda: str(read_metrics(watched)))
 
 
 def test_every_line_is_an_object_and_tells_which_call_or_run_it_is_of(watched: Landscape) -> None:

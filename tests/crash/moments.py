@@ -154,6 +154,7 @@ class _Watched:
         self.check, self.read = destination.check, destination.read
         self.location, self.link = destination.location, destination.link
         self.discard_unfinished = destination.discard_unfinished
+        self.delete = destination.delete
 
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:

@@ -32,7 +32,7 @@ _PRELUDE = f"""
 run_sql() {{ "{sys.executable}" -c "{_SQL}"; }}
 printf '\\036'
 """
-_SECONDS = 90
+_SECONDS = 240.0
 _PORTS = ("8080", "8081", "8786")
 _MAKE_WHEEL = f"(cd '{ROOT}' && {sys.executable} -m hatchling build -t wheel -d \"$OLDPWD/dist\" 2>/dev/null)"
 _SITE = ".site-packages"

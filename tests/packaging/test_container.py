@@ -114,24 +114,26 @@ def test_the_compose_file_names_what_exists_and_opens_the_server_alone() -> None
 
 
 @pytest.fixture
-def stand_ins(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Mapping[str, str]]:
-    """What stands for addresses, ports and the volume; the ledger's role and database, as its image makes them."""
+def stand_ins(tmp_path: Path) -> Iterator[Mapping[str, str]]:
+    """What stands for addresses, ports and the volume; the ledger's role and database, as its image makes them.
+
+    The server is one of its own: documents make roles of the same name in the session's.
+    """
     server, scheduler = free_ports(2)
-    password = VARIABLES["LEDGER_PASSWORD"]
-    drop = "DROP DATABASE IF EXISTS habeas WITH (FORCE); DROP ROLE IF EXISTS habeas"
-    with psycopg.connect(postgres_server.url(), autocommit=True) as owner:
-        for statement in (*drop.split(";"), f"CREATE ROLE habeas LOGIN PASSWORD '{password}'"):
-            owner.execute(statement.encode())
-        owner.execute("CREATE DATABASE habeas OWNER habeas")
+    ledger = PostgresServer()
+    try:
+        with psycopg.connect(ledger.url(), autocommit=True) as owner:
+            owner.execute(f"CREATE ROLE habeas LOGIN PASSWORD '{VARIABLES['LEDGER_PASSWORD']}'".encode())
+            owner.execute("CREATE DATABASE habeas OWNER habeas")
         yield {
-            "@ledger:5432": f"@127.0.0.1:{postgres_server.port}",
+            "@ledger:5432": f"@127.0.0.1:{ledger.port}",
             "//scheduler:": "//127.0.0.1:",
             "8080": server,
             "8786": scheduler,
             "/var/lib/habeas": str(tmp_path / "volume"),
         }
-        for statement in drop.split(";"):
-            owner.execute(statement.encode())
+    finally:
+        ledger.remove()
 
 
 def test_the_compose_file_carries_a_request_out(stand_ins: Mapping[str, str], tmp_path: Path) -> None:

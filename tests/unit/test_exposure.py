@@ -3,15 +3,21 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from habeas.cli.exposure import check_exposure, is_loopback
 from habeas.cli.serve import listening
 from habeas.domain.errors import InputError
-from habeas.settings import SecuritySettings
+from habeas.settings import ExecutionSettings, SecuritySettings, Settings
 
 KEY = "canary:key"
+
+
+def make(*, reviewed: bool = False, **security: Any) -> Settings:
+    execution = ExecutionSettings(require_manual_request_approval=reviewed)
+    return Settings(security=SecuritySettings(**security), execution=execution)
 
 
 @contextmanager
@@ -33,26 +39,29 @@ def test_what_others_reach(address: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
 def test_on_loopback_everything_goes(host: str) -> None:
     with listening(host, 0) as listener:
-        check_exposure(listener, SecuritySettings(), accept_open_create=False)
+        check_exposure(listener, make(), accept_open_create=False)
 
 
 def test_elsewhere_the_development_key_is_refused_whatever_is_accepted() -> None:
     with anywhere() as listener, pytest.raises(InputError, match=r"development key.*0\.0\.0\.0.*habeas key new"):
-        check_exposure(listener, SecuritySettings(require_auth_to_create=True), accept_open_create=True)
+        check_exposure(listener, make(require_auth_to_create=True), accept_open_create=True)
 
 
 def test_elsewhere_an_open_create_route_is_refused_unless_it_is_accepted() -> None:
     with anywhere() as listener:
         with pytest.raises(InputError, match=r"require_auth_to_create.*--accept-open-create") as refused:
-            check_exposure(listener, SecuritySettings(encryption_keys=KEY), accept_open_create=False)
+            check_exposure(listener, make(encryption_keys=KEY), accept_open_create=False)
         assert "canary" not in str(refused.value)
-        check_exposure(listener, SecuritySettings(encryption_keys=KEY), accept_open_create=True)
-        closed = SecuritySettings(encryption_keys=KEY, require_auth_to_create=True)
-        check_exposure(listener, closed, accept_open_create=False)
+        check_exposure(listener, make(encryption_keys=KEY), accept_open_create=True)
+        for closed in (
+            make(encryption_keys=KEY, require_auth_to_create=True),
+            make(encryption_keys=KEY, reviewed=True),
+        ):
+            check_exposure(listener, closed, accept_open_create=False)
 
 
 def test_a_name_is_what_it_resolves_to(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: resolve("0.0.0.0", *rest, **more))
     with listening("looks-local.localhost", 0) as listener, pytest.raises(InputError, match="development key"):
-        check_exposure(listener, SecuritySettings(), accept_open_create=True)
+        check_exposure(listener, make(), accept_open_create=True)

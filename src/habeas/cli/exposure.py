@@ -4,14 +4,15 @@ import ipaddress
 import socket
 
 from habeas.domain.errors import InputError
-from habeas.settings import SecuritySettings
+from habeas.settings import Settings
 
 
-def check_exposure(listener: socket.socket, security: SecuritySettings, *, accept_open_create: bool) -> None:
+def check_exposure(listener: socket.socket, settings: Settings, *, accept_open_create: bool) -> None:
     """Raises InputError when the bound address is not loopback and the settings are for trying out.
 
-    They are when no encryption key is given, or when anybody may submit requests, unless that is accepted.
+    They are when no encryption key is given, or when what anybody submits is carried out, unless that is accepted.
     """
+    security, reviewed = settings.security, settings.execution.require_manual_request_approval
     address = str(listener.getsockname()[0])
     if is_loopback(address):
         return
@@ -21,10 +22,11 @@ def check_exposure(listener: socket.socket, security: SecuritySettings, *, accep
             hint="give a key in security.encryption_keys (`habeas key new`); "
             "for a ledger that the development key has opened see docs/security.md, Keys",
         )
-    if not (security.require_auth_to_create or accept_open_create):
+    if not (security.require_auth_to_create or reviewed or accept_open_create):
         raise InputError(
             f"on {address}, which others may reach, anybody could have anybody erased: creating requests is open",
-            hint="set security.require_auth_to_create, or start with --accept-open-create",
+            hint="set security.require_auth_to_create or execution.require_manual_request_approval, "
+            "or start with --accept-open-create",
         )
 
 

@@ -20,6 +20,7 @@ from habeas.cli import (
     policy,
     request,
     serve,
+    statistics,
     storage,
     sweep,
     worker,
@@ -46,6 +47,7 @@ app.command("demo")(demo.demo)
 app.command("plan")(plan.plan)
 app.command("sweep")(sweep.sweep)
 app.command("decrypt")(decrypt.decrypt)
+app.command("statistics")(statistics.statistics)
 app.add_typer(connection.app, name="connection")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(policy.app, name="policy")

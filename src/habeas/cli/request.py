@@ -25,6 +25,8 @@ from habeas.domain.request import ActionType, RequestStatus
 app = typer.Typer(help="Privacy requests.", no_args_is_help=True)
 
 RequestId: TypeAlias = Annotated[str, typer.Argument(help="Id of the request.")]
+RequestIds: TypeAlias = Annotated[list[str], typer.Argument(help="Ids of the requests, at most 50.")]
+Reason: TypeAlias = Annotated[str, typer.Option(help="Why; it is kept with the request. No personal data, please.")]
 Watch: TypeAlias = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
 _MISSING = "`habeas request list` shows the latest"
 
@@ -61,6 +63,12 @@ def list_some(
     context: typer.Context,
     status: Annotated[list[RequestStatus] | None, typer.Option(help="Only of this status; may be repeated.")] = None,
     external_id: Annotated[str | None, typer.Option(help="Only external ids that begin so.")] = None,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only those not ended that were due before today.")
+    ] = False,
+    regulation: Annotated[str | None, typer.Option(help="Only of this regulation.")] = None,
+    duplicate_of: Annotated[str | None, typer.Option(help="Only duplicates of the request of this id.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write all of them into this file, for you alone.")] = None,
     page: Annotated[int, typer.Option(min=1, help="Page of the list.")] = 1,
     size: Annotated[int, typer.Option(min=1, max=100, help="Requests on a page.")] = 50,
     as_json: AsJson = False,
@@ -68,18 +76,35 @@ def list_some(
     data_dir: DataDir = None,
 ) -> None:
     """List requests, the newest first."""
-    wanted = {"status": status, "external_id": external_id, "page": page, "size": size}
+    wanted = {
+        "status": status,
+        "external_id": external_id,
+        "is_overdue": overdue,
+        "regulation": regulation,
+        "duplicate_of": duplicate_of,
+        "page": page,
+        "size": size,
+    }
+    params = {name: value for name, value in wanted.items() if value}
     with connect(context, url, data_dir) as client:
-        params = {name: value for name, value in wanted.items() if value}
+        if csv is not None:
+            blocks = client.stream("/privacy-request", **params, download_csv=True)
+            first = next(blocks, b"")  # nothing is written when it is refused
+            with writing(csv) as file:
+                file.writelines(itertools.chain([first], blocks))
+            return
         found = client.call("GET", "/privacy-request", params=params)
     if as_json:
         print_json(found["items"])
         return
     rows = (
-        (item["id"], item["status"], item["policy"]["key"], item["requested_at"], item["external_id"])
+        (
+            *(item["id"], item["status"], item["policy"]["key"], item["requested_at"]),
+            *(item["due_date"], item["external_id"]),
+        )
         for item in found["items"]
     )
-    print_columns(("id", "status", "policy", "requested", "external id"), rows)
+    print_columns(("id", "status", "policy", "requested", "due", "external id"), rows)
     if page < found["pages"]:
         say_next(f"--page {page + 1} shows more; there are {found['total']}")
 
@@ -147,6 +172,72 @@ def retry(
 
 
 @app.command()
+def approve(
+    context: typer.Context, request_ids: RequestIds, as_json: AsJson = False, url: Url = LOCAL, data_dir: DataDir = None
+) -> None:
+    """Let requests that await review be carried out."""
+    _decide(context, "approve", request_ids, "", as_json, url, data_dir)
+
+
+@app.command()
+def deny(
+    context: typer.Context,
+    request_ids: RequestIds,
+    reason: Reason = "",
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """End requests that await review."""
+    _decide(context, "deny", request_ids, reason, as_json, url, data_dir)
+
+
+@app.command()
+def cancel(
+    context: typer.Context,
+    request_ids: RequestIds,
+    reason: Reason = "",
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """End requests that are not over yet; what was masked stays masked."""
+    _decide(context, "cancel", request_ids, reason, as_json, url, data_dir)
+
+
+@app.command()
+def extend(
+    context: typer.Context,
+    request_id: RequestId,
+    reason: Annotated[str, typer.Option(help="Why, in general words: it is kept in the audit log.")],
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """Extend a deadline, once, as its regulation allows; tell the person."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        _move_deadline(client, request_id, "extend", {"reason": reason}, as_json=as_json)
+
+
+@app.command()
+def clarify(
+    context: typer.Context,
+    request_id: RequestId,
+    reason: Annotated[str | None, typer.Option(help="What the person is asked, in general words.")] = None,
+    answered: Annotated[bool, typer.Option("--answered", help="The person has answered: the clock goes on.")] = False,
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """Stop the clock while the person is asked, or start it again with --answered."""
+    if answered == (reason is not None):
+        raise InputError("give either --reason or --answered", hint="--reason stops the clock, --answered starts it")
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        act, body = ("clarified", {}) if answered else ("clarify", {"reason": reason})
+        _move_deadline(client, request_id, act, body, as_json=as_json)
+
+
+@app.command()
 def download(
     context: typer.Context,
     request_id: RequestId,
@@ -168,6 +259,17 @@ def download(
         first = next(blocks, b"")  # nothing is written when there is no package
         with writing(output) as file:
             file.writelines(itertools.chain([first], blocks))
+
+
+def _move_deadline(client: Client, request_id: str, act: str, body: Json, *, as_json: bool) -> None:
+    """Do it and tell when the request is due now."""
+    request = client.call("POST", path_of("privacy-request", request_id, act), json=body)
+    if as_json:
+        print_json(request)
+    elif request["clock_stopped_at"] is not None:
+        typer.echo(f"the clock stands still with {request['days_left']} days left")
+    else:
+        typer.echo(f"due on {request['due_date']}, in {request['days_left']} days")
 
 
 def _read_identities(pairs: Sequence[str]) -> dict[str, list[str]]:
@@ -197,6 +299,27 @@ def _write_out(blocks: Iterator[bytes]) -> None:
             raise InputError("a zip is nothing for a terminal", hint="name a file with --output")
         typer.echo(block, nl=False)
     typer.echo("", nl=to_terminal)
+
+
+def _decide(
+    context: typer.Context, verb: str, request_ids: list[str], reason: str, as_json: bool, url: str, data_dir: DataDir
+) -> None:
+    """Ask for a decision; what could not be decided ends the command with exit code 1, after what could."""
+    body = {"request_ids": request_ids, **({"reason": reason} if reason else {})}
+    with connect(context, url, data_dir) as client:
+        decided = client.call("PATCH", f"/privacy-request/administrate/{verb}", json=body)
+    if as_json:
+        print_json(decided)
+    else:
+        for request in decided["succeeded"]:
+            typer.echo(f"{request['id']}  {request['status']}")
+    if decided["failed"]:
+        told = (f"{_id_of(failure['data'])}: {failure['message']}" for failure in decided["failed"])
+        raise InputError("; ".join(told), hint=_MISSING)
+
+
+def _id_of(data: Json) -> str:
+    return str(data.get("id") or data["privacy_request_id"])
 
 
 def _tell_on(client: Client, request_id: str, *, watch: bool, as_json: bool) -> None:

@@ -35,7 +35,7 @@ def serve(
     set_up_logs(settings.logging.level, settings.logging.format)
     form = settings.logging.format
     with listening(host, port) as listener:
-        check_exposure(listener, settings.security, accept_open_create=accept_open_create)
+        check_exposure(listener, settings, accept_open_create=accept_open_create)
         application = bootstrap.build(settings)
         try:
             for notice in application.notices:

@@ -45,7 +45,7 @@ def _show(one: Round) -> dict[str, object]:
 
 
 def _table(rounds: Sequence[Round]) -> Table:
-    table = Table("job", "done", "seconds", "ran before", box=None, header_style="")
+    table = Table("job", "done", "seconds", "ran before", box=None, pad_edge=False, header_style="")
     for one in map(_show, rounds):
         table.add_row(str(one["job"]), f"{one['done']:,}", str(one["seconds"]), str(one["ran_before"] or "never"))
     return table

@@ -5,6 +5,7 @@ A package appears whole or not at all. Knows nothing of what a package holds.
 
 import contextlib
 import errno
+import glob
 import math
 import os
 import secrets
@@ -66,6 +67,16 @@ class LocalFolder:
         for part in abandoned:
             _remove(part)
         return len(abandoned)
+
+    def delete(self, name: str) -> None:
+        """See `Destination`."""
+        path = self._path(name)
+        with self._naming_the_mend():
+            if self._folder.exists():
+                for part in (self._folder / _PARTS).glob(f"{glob.escape(name)}.*"):
+                    part.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+                self._sync_folder()
 
     def location(self, name: str) -> str:
         """The absolute path."""

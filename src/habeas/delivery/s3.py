@@ -102,6 +102,13 @@ class S3Bucket:
                     discarded += 1
         return discarded
 
+    def delete(self, name: str) -> None:
+        """See `Destination`. In a bucket that keeps versions, the old ones stay: its own rules must expire them."""
+        with self._telling():
+            files = self._connect()
+            files.call_s3("delete_object", Bucket=self._bucket.name, Key=self._bucket.key(name))
+            self._forget_other_uploads(files, name)
+
     def location(self, name: str) -> str:
         """`s3://bucket/key`."""
         return f"s3://{self._bucket.path(name)}"

@@ -52,12 +52,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A named bundle of rules, in stored order."""
+    """A named bundle of rules, in stored order; `regulation` is the key of the one whose deadlines count."""
 
     key: str
     name: str
     rules: tuple[Rule, ...] = ()
     execution_timeframe: int | None = None
+    regulation: str | None = None
     on_unreachable: OnUnreachable = OnUnreachable.FAIL
     shared_rows: SharedRows = SharedRows.MASK
 

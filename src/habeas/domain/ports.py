@@ -372,6 +372,10 @@ class Destination(Protocol):
         """
         ...
 
+    def delete(self, name: str) -> None:
+        """Remove the package and all that is left of attempts to write it; nothing happens when it is gone."""
+        ...
+
     def location(self, name: str) -> str:
         """Where it is, for people: a path or an address. Grants nothing."""
         ...

@@ -10,20 +10,29 @@ class RequestStatus(StrEnum):
     """What the API shows of a request's life. Later issues add the waiting states they build."""
 
     PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
     IN_PROCESSING = "in_processing"
     COMPLETE = "complete"
     ERROR = "error"
     CANCELED = "canceled"
 
 
-TERMINAL = frozenset({RequestStatus.COMPLETE, RequestStatus.CANCELED})
+TERMINAL = frozenset({RequestStatus.COMPLETE, RequestStatus.CANCELED, RequestStatus.DENIED})
 
 TRANSITIONS: dict[RequestStatus, frozenset[RequestStatus]] = {
-    RequestStatus.PENDING: frozenset({RequestStatus.IN_PROCESSING, RequestStatus.ERROR, RequestStatus.CANCELED}),
+    RequestStatus.PENDING: frozenset(
+        {
+            *(RequestStatus.APPROVED, RequestStatus.DENIED, RequestStatus.CANCELED),
+            *(RequestStatus.IN_PROCESSING, RequestStatus.ERROR),
+        }
+    ),
+    RequestStatus.APPROVED: frozenset({RequestStatus.IN_PROCESSING, RequestStatus.ERROR, RequestStatus.CANCELED}),
     RequestStatus.IN_PROCESSING: frozenset({RequestStatus.COMPLETE, RequestStatus.ERROR, RequestStatus.CANCELED}),
-    RequestStatus.ERROR: frozenset({RequestStatus.IN_PROCESSING}),
+    RequestStatus.ERROR: frozenset({RequestStatus.IN_PROCESSING, RequestStatus.CANCELED}),
     RequestStatus.COMPLETE: frozenset(),
     RequestStatus.CANCELED: frozenset(),
+    RequestStatus.DENIED: frozenset(),
 }
 
 
@@ -55,7 +64,12 @@ class AuditAction(StrEnum):
 
     CREATED = "created"
     APPROVED = "approved"
+    DENIED = "denied"
+    CANCELED = "canceled"
     RETRIED = "retried"
+    EXTENDED = "extended"
+    CLOCK_STOPPED = "clock_stopped"
+    CLOCK_STARTED = "clock_started"
     DOWNLOADED = "downloaded"
     FINISHED = "finished"
 

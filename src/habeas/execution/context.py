@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from habeas.domain.clock import Clock
 from habeas.domain.ports import ConnectionType, StorageType, StrategyType
+from habeas.domain.regulation import Regulation, shipped_regulations
 from habeas.execution.connector_pool import ConnectorPool
 from habeas.execution.planning_input import Planner
 from habeas.execution.tally import Tally
@@ -29,3 +30,4 @@ class Context:
     planner: Planner
     wake: Callable[[], None] = field(default=lambda: None)
     tally: Tally = field(default_factory=Tally)
+    regulations: Mapping[str, Regulation] = field(default_factory=shipped_regulations)

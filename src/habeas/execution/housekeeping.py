@@ -18,6 +18,7 @@ from habeas.delivery.naming import request_of
 from habeas.domain.errors import HabeasError
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
+from habeas.execution.expiry import expire_packages
 from habeas.execution.presence import forget_dead_processes
 from habeas.store import configurations, grants, requests, retention, schedules
 from habeas.store.configurations import Record
@@ -93,6 +94,7 @@ JOBS: Mapping[str, Callable[[Context], int]] = {
     "drop_unused_plans": drop_unused_plans,
     "drop_unfinished_packages": drop_unfinished_packages,
     "forget_dead_processes": forget_dead_processes,
+    "expire_packages": expire_packages,
 }
 
 INTERVALS: Mapping[str, float] = {"drop_unused_plans": 24 * 3600, "drop_unfinished_packages": 3600}

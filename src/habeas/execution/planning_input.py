@@ -113,6 +113,7 @@ def load_policy(connection: sa.Connection, sealer: Sealer, key: str) -> Policy:
         key=record.key,
         name=record.name,
         execution_timeframe=record.execution_timeframe,
+        regulation=record.regulation,
         on_unreachable=OnUnreachable(record.on_unreachable),
         shared_rows=SharedRows(record.shared_rows),
         rules=tuple(

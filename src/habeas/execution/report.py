@@ -60,6 +60,11 @@ def make_report(request_id: str, plan: Plan, outcomes: Sequence[Record]) -> Repo
     }
 
 
+def has_exceptions(plan: Plan) -> bool:
+    """Whether every request of this plan has exceptions, whatever its rows were like."""
+    return bool(make_report("", plan, ())["exceptions"])
+
+
 def _report_node(
     address: Address, erasure: NodeErasure | None, by_place: Mapping[tuple[str, str], Record]
 ) -> CollectionReport:

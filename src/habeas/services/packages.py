@@ -26,7 +26,7 @@ def access_results(context: Context, request_id: str) -> list[str]:
     with context.ledger.read() as connection:
         get_record(connection, request_id)
         found = store.packages_of(connection, [request_id])
-    return [_find_link(context, package) or package.location for package in found]
+    return [_find_link(context, package) or package.location for package in found if package.deleted_at is None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ def open_package(context: Context, request_id: str, rule_key: str, actor: str) -
         record = get_record(connection, request_id)
         found = [package for package in store.packages_of(connection, [request_id]) if package.rule_key == rule_key]
         storage = _find_storage(connection, found[0]) if found else None
+    if found and found[0].deleted_at is not None:
+        raise NotFound(
+            f"the package was deleted on {found[0].deleted_at.date()}, when its time was over",
+            hint="submit a new request",
+        )
     if storage is None:
         raise NotFound(f"request {request_id} has no package of rule {rule_key!r}")
     stream = connect_storage(context, storage).read(found[0].name)

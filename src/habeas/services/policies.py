@@ -15,6 +15,7 @@ from habeas.domain.request import ActionType
 from habeas.execution.context import Context
 from habeas.masking.registry import make_strategy
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
+from habeas.services.regulations import find_regulation
 from habeas.services.storages import StorageView, show_storage
 from habeas.store import configurations
 from habeas.store.configurations import Record
@@ -25,12 +26,16 @@ DRP_ACTIONS = ("access", "deletion")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyDraft:
-    """A policy as submitted; `execution_timeframe` in days."""
+    """A policy as submitted; `execution_timeframe` in days.
+
+    With a `regulation` as well, the earlier of the two deadlines counts.
+    """
 
     name: str
     key: str | None = None
     drp_action: str | None = None
     execution_timeframe: int | None = None
+    regulation: str | None = None
     on_unreachable: OnUnreachable = OnUnreachable.FAIL
     shared_rows: SharedRows = SharedRows.MASK
 
@@ -110,6 +115,7 @@ class PolicySummary:
     key: str
     drp_action: str | None
     execution_timeframe: int | None
+    regulation: str | None
     rules: Sequence[RuleSummary]
 
 
@@ -121,6 +127,7 @@ class PolicyView:
     name: str
     drp_action: str | None
     execution_timeframe: int | None
+    regulation: str | None
     on_unreachable: OnUnreachable
     shared_rows: SharedRows
     rules: Sequence[RuleView]
@@ -134,10 +141,13 @@ def save_policies(context: Context, drafts: Sequence[PolicyDraft]) -> BulkResult
         _check_drp_action(connection, key, draft.drp_action)
         if draft.execution_timeframe is not None and not 1 <= draft.execution_timeframe <= 3650:
             raise InputError("execution_timeframe must be between 1 and 3650 days")
+        if draft.regulation is not None:
+            find_regulation(context, draft.regulation)
         values = {
             "name": draft.name,
             "drp_action": draft.drp_action,
             "execution_timeframe": draft.execution_timeframe,
+            "regulation": draft.regulation,
             "on_unreachable": draft.on_unreachable.value,
             "shared_rows": draft.shared_rows.value,
         }
@@ -369,7 +379,7 @@ def _summarise(view: PolicyView) -> PolicySummary:
         )
         for rule in view.rules
     ]
-    return PolicySummary(view.name, view.key, view.drp_action, view.execution_timeframe, rules)
+    return PolicySummary(view.name, view.key, view.drp_action, view.execution_timeframe, view.regulation, rules)
 
 
 def _show_policy(context: Context, connection: sa.Connection, record: Record) -> PolicyView:
@@ -378,6 +388,7 @@ def _show_policy(context: Context, connection: sa.Connection, record: Record) ->
         record.name,
         record.drp_action,
         record.execution_timeframe,
+        record.regulation,
         OnUnreachable(record.on_unreachable),
         SharedRows(record.shared_rows),
         [_show_rule(context, connection, rule) for rule in configurations.rules_of(connection, record.key)],

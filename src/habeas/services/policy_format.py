@@ -16,7 +16,7 @@ from habeas.services.policies import MaskingDraft, PolicyDraft, RuleDraft
 from habeas.services.yaml_text import read_yaml
 
 _FILE = ("policies",)
-_POLICY = ("key", "name", "drp_action", "execution_timeframe", "on_unreachable", "shared_rows", "rules")
+_POLICY = ("key", "name", "drp_action", "execution_timeframe", "regulation", "on_unreachable", "shared_rows", "rules")
 _RULE = ("key", "name", "action_type", "storage_destination_key", "masking_strategy", "targets")
 _MASKING = ("strategy", "configuration")
 
@@ -71,6 +71,7 @@ def _parse_policy(part: Part) -> WrittenPolicy:
         name=part.get("name").optional_name() or key,
         drp_action=part.get("drp_action").optional_name(),
         execution_timeframe=part.get("execution_timeframe").positive(),
+        regulation=part.get("regulation").optional_name(),
         on_unreachable=part.get("on_unreachable").choice(OnUnreachable) or OnUnreachable.FAIL,
         shared_rows=part.get("shared_rows").choice(SharedRows) or SharedRows.MASK,
     )

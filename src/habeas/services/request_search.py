@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from habeas.domain.errors import InputError
-from habeas.domain.identity import normalise
+from habeas.domain.identity import Identity, normalise
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.execution.context import Context
 from habeas.services.bulk import Listing
@@ -34,7 +34,9 @@ class RequestFilter:
     """What a listing asks for; None or empty means any.
 
     `request_id` and `external_id` match by case-insensitive prefix. `action_types`: the policy has a rule of one of
-    these now. `completed` and `errored` are when processing ended, and imply the status.
+    these now. `completed` and `errored` are when processing ended, and imply the status. Overdue: not ended, and due
+    before today (a request whose clock is stopped: before that). `has_duplicates`: later ones point to it.
+    `identities`: any of these values, each of its own kind.
     """
 
     id: str | None = None
@@ -42,11 +44,16 @@ class RequestFilter:
     external_id: str | None = None
     status: tuple[RequestStatus, ...] = ()
     identity: str | None = None
+    identities: tuple[Identity, ...] = ()
     action_types: tuple[ActionType, ...] = ()
     created: Span = _ALWAYS
     started: Span = _ALWAYS
     completed: Span = _ALWAYS
     errored: Span = _ALWAYS
+    regulation: str | None = None
+    is_overdue: bool | None = None
+    duplicate_of: str | None = None
+    has_duplicates: bool | None = None
 
 
 class SortField(StrEnum):
@@ -61,7 +68,12 @@ class SortField(StrEnum):
     FINISHED_PROCESSING_AT = "finished_processing_at"
     REVIEWED_AT = "reviewed_at"
     REVIEWED_BY = "reviewed_by"
+    DUE_DATE = "due_date"
     DAYS_LEFT = "days_left"
+    REGULATION = "regulation"
+    ACKNOWLEDGE_BY = "acknowledge_by"
+    EXTENDED_AT = "extended_at"
+    CLOCK_STOPPED_AT = "clock_stopped_at"
     FAILURE = "failure"
 
 
@@ -75,7 +87,12 @@ _COLUMNS: Mapping[SortField, sa.Column[Any]] = {
     SortField.FINISHED_PROCESSING_AT: table.c.finished_at,
     SortField.REVIEWED_AT: table.c.reviewed_at,
     SortField.REVIEWED_BY: table.c.reviewed_by,
+    SortField.DUE_DATE: table.c.due_at,
     SortField.DAYS_LEFT: table.c.due_at,
+    SortField.REGULATION: table.c.regulation,
+    SortField.ACKNOWLEDGE_BY: table.c.acknowledge_by,
+    SortField.EXTENDED_AT: table.c.extended_at,
+    SortField.CLOCK_STOPPED_AT: table.c.clock_stopped_at,
     SortField.FAILURE: table.c.failure,
 }
 
@@ -112,6 +129,13 @@ def list_requests(
         return Listing([views[request_id] for request_id in ids], total, page, size)
 
 
+def find_ids(context: Context, connection: sa.Connection, wanted: RequestFilter, order: Order, limit: int) -> list[str]:
+    """Ids of the requests that match, in order, at most `limit`. Raises InputError as `list_requests` does."""
+    _check(wanted)
+    conditions = _conditions(context, connection, wanted)
+    return store.list_ids(connection, conditions, _COLUMNS[order.field], order.ascending, limit)
+
+
 def _check(wanted: RequestFilter) -> None:
     for name in ("created", "started", "completed", "errored"):
         span: Span = getattr(wanted, name)
@@ -135,9 +159,22 @@ def _conditions(context: Context, connection: sa.Connection, wanted: RequestFilt
         conditions.append(table.c.status.in_(wanted.status))
     if wanted.action_types:
         conditions.append(store.has_action(wanted.action_types))
+    for column, value in ((table.c.regulation, wanted.regulation), (table.c.duplicate_of, wanted.duplicate_of)):
+        if value is not None:
+            conditions.append(column == value)
+    for condition, asked in (
+        (store.is_overdue(context.clock.now()), wanted.is_overdue),
+        (store.has_duplicates(), wanted.has_duplicates),
+    ):
+        if asked is not None:
+            conditions.append(condition if asked else ~condition)
     if wanted.identity is not None:
         hashes = _hashes(context, store.known_kinds(connection), wanted.identity)
         conditions.append(store.has_identity(list(hashes)))
+    if wanted.identities:
+        index = context.ledger.sealer.index
+        values = [(identity.kind, value) for identity in wanted.identities for value in identity.values]
+        conditions.append(store.has_identity([index(kind, str(normalise(kind, value))) for kind, value in values]))
     return conditions
 
 

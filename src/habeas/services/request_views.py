@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -24,7 +24,12 @@ RESULTS_CAP = 1000
 _TITLES = {
     AuditAction.CREATED: "Request created",
     AuditAction.APPROVED: "Request approved",
+    AuditAction.DENIED: "Request denied",
+    AuditAction.CANCELED: "Request canceled",
     AuditAction.RETRIED: "Request retried",
+    AuditAction.EXTENDED: "Deadline extended",
+    AuditAction.CLOCK_STOPPED: "Clarification asked for",
+    AuditAction.CLOCK_STARTED: "Clarification received",
     AuditAction.DOWNLOADED: "Package downloaded",
     AuditAction.FINISHED: "Request finished",
 }
@@ -114,8 +119,15 @@ class RequestView:
     policy: PolicySummary
     action_required_details: ActionRequired | None
     resume_endpoint: str | None
+    regulation: str | None
+    due_date: date | None
     days_left: int | None
+    acknowledge_by: date | None
+    extended_at: datetime | None
+    clock_stopped_at: datetime | None
+    duplicate_of: str | None
     failure: str | None
+    cancel_reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +154,7 @@ def show_requests(
     records = store.find_requests(connection, ids)
     policies = find_policies(context, connection, {record.policy_key for record in records})
     known = store.identities_of(connection, context.ledger.sealer, ids) if identities else {}
-    today = context.clock.now().date()
+    now = context.clock.now()
     views = {
         record.id: RequestView(
             id=record.id,
@@ -161,8 +173,15 @@ def show_requests(
             policy=policies[record.policy_key],
             action_required_details=_action_required(record),
             resume_endpoint=f"/privacy-request/{record.id}/retry" if record.status == RequestStatus.ERROR else None,
-            days_left=None if record.due_at is None else (record.due_at.date() - today).days,
+            regulation=record.regulation,
+            due_date=_day(record.due_at),
+            days_left=_count_days_left(record, now),
+            acknowledge_by=_day(record.acknowledge_by),
+            extended_at=record.extended_at,
+            clock_stopped_at=record.clock_stopped_at,
+            duplicate_of=record.duplicate_of,
             failure=record.failure,
+            cancel_reason=record.cancel_reason,
         )
         for record in records
     }
@@ -171,6 +190,18 @@ def show_requests(
         if verbose
         else views
     )
+
+
+def _count_days_left(record: Record, now: datetime) -> int | None:
+    """Days from today to the day when a request is due, by UTC dates; they stand still while the clock is stopped."""
+    if record.due_at is None:
+        return None
+    days: int = (record.due_at.date() - (record.clock_stopped_at or now).date()).days
+    return days
+
+
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()
 
 
 def _action_required(record: Record) -> ActionRequired | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
@@ -25,7 +25,9 @@ from habeas.planning.plan import Node, NodeErasure, Plan
 from habeas.planning.planner import plan_look_ups
 from habeas.planning.preview import Preview
 from habeas.planning.preview import preview_plan as show_plan
-from habeas.services.bulk import Listing, make_id
+from habeas.services.bulk import BulkResult, Failure, Listing, make_id
+from habeas.services.deadlines import Deadlines, set_deadlines
+from habeas.services.duplicates import Fresh, find_duplicates
 from habeas.services.request_views import (
     IdentityShape,
     LogEntry,
@@ -60,7 +62,9 @@ def submit(
     ids: list[str | HabeasError] = []
     with context.ledger.write() as connection:
         load = cache(partial(load_policy, connection, context.ledger.sealer))
-        checked = [item if isinstance(item, HabeasError) else _check(context, connection, item, load) for item in items]
+        checked = [
+            item if isinstance(item, HabeasError) else _check(context, connection, item, load, now) for item in items
+        ]
         fresh: list[tuple[str, NewRequest, _Submittable]] = []
         for item, outcome in zip(items, checked, strict=True):
             if isinstance(item, HabeasError) or isinstance(outcome, HabeasError):
@@ -77,12 +81,12 @@ def submit(
 
 @dataclass(frozen=True, slots=True)
 class _Submittable:
-    due_at: datetime | None
+    deadlines: Deadlines
     secrets: Mapping[str, Mapping[str, str]]
 
 
 def _check(
-    context: Context, connection: sa.Connection, item: NewRequest, load: Callable[[str], Policy]
+    context: Context, connection: sa.Connection, item: NewRequest, load: Callable[[str], Policy], now: datetime
 ) -> "_Submittable | HabeasError":
     """What a request needs of its policy, or why it cannot be accepted."""
     try:
@@ -92,6 +96,7 @@ def _check(
         if item.encryption_key is not None:
             check_package_key(item.encryption_key)
         _check_datasets(connection, item.dataset_keys or ())
+        deadlines = set_deadlines(context, policy, item.requested_at or now)
     except HabeasError as error:
         return error
     erasing = [rule.masking.strategy for rule in policy.rules_for(ActionType.ERASURE) if rule.masking]
@@ -99,9 +104,7 @@ def _check(
     if erasing:
         strategy, kind = DERIVED_SECRET
         secrets[strategy] = {kind: generate_secret()}
-    requested_at = item.requested_at or context.clock.now()
-    timeframe = policy.execution_timeframe
-    return _Submittable(requested_at + timedelta(days=timeframe) if timeframe else None, secrets)
+    return _Submittable(deadlines, secrets)
 
 
 def _check_datasets(connection: sa.Connection, keys: Sequence[str]) -> None:
@@ -119,6 +122,11 @@ def _store(
     now: datetime,
 ) -> None:
     sealer = context.ledger.sealer
+    people = [Fresh(request_id, item.policy_key, item.identities) for request_id, item, _ in fresh]
+    duplicates = find_duplicates(context, connection, people, now)
+    held = {request_id for request_id, duplicate in duplicates.items() if duplicate.held}
+    if context.settings.execution.require_manual_request_approval:
+        held = {request_id for request_id, _, _ in fresh}
     store.add_requests(
         connection,
         [
@@ -131,9 +139,12 @@ def _store(
                 "dataset_keys": None if item.dataset_keys is None else sorted(item.dataset_keys),
                 "client_id": client_id,
                 "requested_at": item.requested_at or now,
-                "due_at": needs.due_at,
-                "reviewed_at": now,
-                "reviewed_by": SYSTEM_ACTOR,
+                "due_at": needs.deadlines.due_at,
+                "regulation": needs.deadlines.regulation,
+                "acknowledge_by": needs.deadlines.acknowledge_by,
+                "reviewed_at": None if request_id in held else now,
+                "reviewed_by": None if request_id in held else SYSTEM_ACTOR,
+                "duplicate_of": duplicates[request_id].of if request_id in duplicates else None,
                 "encrypted": item.encryption_key is not None,
                 "sealed_encryption_key": None
                 if item.encryption_key is None
@@ -149,7 +160,8 @@ def _store(
     store.add_secrets(connection, sealer, {request_id: needs.secrets for request_id, _, needs in fresh})
     ids = [request_id for request_id, _, _ in fresh]
     journal.audit(connection, ids, client_id or "anonymous", AuditAction.CREATED, now)
-    journal.audit(connection, ids, SYSTEM_ACTOR, AuditAction.APPROVED, now)
+    approved = [request_id for request_id in ids if request_id not in held]
+    journal.audit(connection, approved, SYSTEM_ACTOR, AuditAction.APPROVED, now)
 
 
 def find_request(
@@ -175,6 +187,18 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view
+
+
+def retry_all(context: Context, request_ids: Sequence[str], actor: str) -> BulkResult[RequestView]:
+    """Retry each of these requests, each once; what cannot be retried is a failure."""
+    retried: list[RequestView] = []
+    failures: list[Failure] = []
+    for request_id in dict.fromkeys(request_ids):
+        try:
+            retried.append(retry(context, request_id, actor))
+        except InputError as error:
+            failures.append(Failure(str(error), {"privacy_request_id": request_id}))
+    return BulkResult(retried, failures)
 
 
 def read_log(context: Context, request_id: str, page: int, size: int) -> Listing[LogEntry]:

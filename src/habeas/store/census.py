@@ -5,17 +5,16 @@ Every query is an aggregate over an index, or over rows that are few or go again
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import sqlalchemy as sa
 
 from habeas.domain.request import TERMINAL, RequestStatus
 from habeas.store.ledger import Ledger
-from habeas.store.runs import READY
+from habeas.store.runs import MAY_RUN, READY, WAITS
 from habeas.store.schedules import Job, jobs_of
-from habeas.store.tables import chunks, connections, packages, requests, runs, workers
-
-SILENT = 60.0
-"""Seconds without a sign of life after which a process is not counted any more."""
+from habeas.store.tables import chunks, connections, packages, requests, runs
+from habeas.store.workers import Kind, living
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +26,8 @@ class Census:
     """Unfinished requests whose deadline is over."""
     longest_wait: float
     """Since when the request has been ready that has waited longest for a run; 0 when none waits."""
-    runs_ready: int
-    """Unfinished runs that nobody carries."""
-    runs_leased: int
+    runs: Mapping[str, int]
+    """Unfinished ones: `leased` by a worker, `paused` as what they wait for is, or `ready`."""
     connections_paused: int
     processes: Mapping[str, int]
     """Living ones, by kind."""
@@ -49,13 +47,11 @@ def take_census(connection: sa.Connection, ledger: Ledger) -> Census:
             sa.func.coalesce(sa.func.sum(sa.func.length(chunks.c.sealed_rows)), 0),
         ).select_from(chunks)
     ).one()
-    leased, ready = _count_runs(connection, ledger)
     return Census(
         requests=_count_requests(connection),
         overdue=_count_overdue(connection, ledger),
         longest_wait=_longest_wait(connection, ledger),
-        runs_ready=ready,
-        runs_leased=leased,
+        runs=_count_runs(connection, ledger),
         connections_paused=_count(connection, connections, connections.c.paused_at.is_not(None)),
         processes=_count_processes(connection, ledger),
         packages=_count(connection, packages),
@@ -82,25 +78,17 @@ def _count_overdue(connection: sa.Connection, ledger: Ledger) -> int:
 
 
 def _longest_wait(connection: sa.Connection, ledger: Ledger) -> float:
-    waiting = (RequestStatus.PENDING, RequestStatus.IN_PROCESSING)
-    nobodys = sa.func.coalesce(requests.c.run_id, "") == ""  # SQLite would look at all that no run carries any more
-    since = connection.execute(
-        sa.select(sa.func.min(requests.c.updated_at)).where(requests.c.status.in_(waiting), nobodys)
-    ).scalar()
+    since = connection.execute(sa.select(sa.func.min(requests.c.updated_at)).where(MAY_RUN)).scalar()
     return 0.0 if since is None else max(0.0, (ledger.clock.now() - since).total_seconds())
 
 
-def _count_runs(connection: sa.Connection, ledger: Ledger) -> tuple[int, int]:
-    """Unfinished runs: those that a worker holds, and the others."""
-    leased = runs.c.lease_until > ledger.epoch()
-    query = sa.select(
-        sa.func.count().filter(leased), sa.func.count().filter(sa.not_(sa.func.coalesce(leased, False)))
-    ).where(runs.c.status == READY)
-    found = connection.execute(query).one()
-    return found[0], found[1]
+def _count_runs(connection: sa.Connection, ledger: Ledger) -> dict[str, int]:
+    state = sa.case((runs.c.lease_until > ledger.epoch(), "leased"), (WAITS, "paused"), else_="ready")
+    each = sa.select(state.label("state")).where(runs.c.status == READY).subquery()
+    found = connection.execute(sa.select(each.c.state, sa.func.count()).group_by(each.c.state))
+    return {"ready": 0, "leased": 0, "paused": 0, **{row[0]: row[1] for row in found}}
 
 
 def _count_processes(connection: sa.Connection, ledger: Ledger) -> dict[str, int]:
-    living = workers.c.seen_at > ledger.epoch() - SILENT
-    query = sa.select(workers.c.kind, sa.func.count()).where(living).group_by(workers.c.kind)
-    return {row[0]: row[1] for row in connection.execute(query)}
+    kinds = [seen.process.kind for seen in living(connection, ledger)]
+    return {kind: kinds.count(kind) for kind in get_args(Kind)}

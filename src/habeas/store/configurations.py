@@ -42,6 +42,15 @@ def find_connections(connection: sa.Connection, keys: Collection[str]) -> dict[s
     return {record.key: record for record in connection.execute(_CONNECTIONS, {"keys": sorted(keys)}).mappings()}
 
 
+def actions_of(connection: sa.Connection, policies: Collection[str]) -> dict[str, set[str]]:
+    """What the rules of these policies do, by policy; policies without rules are left out."""
+    query = sa.select(rules.c.policy_key, rules.c.action_type).where(rules.c.policy_key.in_(sorted(policies)))
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.policy_key, set()).add(row.action_type)
+    return found
+
+
 def list_all(connection: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> list[Record]:
     """All records, sorted by key."""
     return list(connection.execute(sa.select(table).where(*where).order_by(table.c.key)).mappings())

@@ -98,6 +98,14 @@ def read_logs(connection: sa.Connection, request_id: str, page: int, size: int) 
     return list(connection.execute(query.limit(size).offset((page - 1) * size)).mappings()), total
 
 
+def messages_of(connection: sa.Connection, request_ids: Sequence[str], action: AuditAction) -> dict[str, str]:
+    """The latest message of this action for each of these requests that has one."""
+    query = sa.select(audits.c.request_id, audits.c.message).where(
+        audits.c.request_id.in_(request_ids), audits.c.action == action
+    )
+    return {row.request_id: row.message for row in connection.execute(query.order_by(audits.c.id))}
+
+
 def read_audits(connection: sa.Connection, request_id: str) -> list[Record]:
     """A request's audit rows, oldest first."""
     query = sa.select(audits).where(audits.c.request_id == request_id).order_by(audits.c.id)

@@ -51,6 +51,30 @@ def packages_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[R
     return list(connection.execute(query.order_by(packages.c.request_id, packages.c.rule_key)).mappings())
 
 
+def packages_before(connection: sa.Connection, before: datetime, after: tuple[str, str], limit: int) -> list[Record]:
+    """Packages not deleted and made before a moment, by request and rule, from the place `after` on."""
+    place = sa.tuple_(packages.c.request_id, packages.c.rule_key)
+    query = sa.select(packages).where(
+        packages.c.deleted_at.is_(None), packages.c.created_at < before, place > sa.tuple_(*after)
+    )
+    ordered = query.order_by(packages.c.request_id, packages.c.rule_key).limit(limit)
+    return list(connection.execute(ordered).mappings())
+
+
+def mark_deleted(connection: sa.Connection, removed: Sequence[Record], now: datetime) -> None:
+    """Record that packages are gone from their storage; one that was uploaded again since then is another."""
+    for package in removed:
+        connection.execute(
+            packages.update()
+            .where(
+                packages.c.request_id == package.request_id,
+                packages.c.rule_key == package.rule_key,
+                packages.c.created_at == package.created_at,
+            )
+            .values(deleted_at=now, sealed_link=None, link_expires_at=None)
+        )
+
+
 def open_link(sealer: Sealer, package: Record, now: datetime) -> str | None:
     """The package's link, or None when it has none or it is over."""
     if package.sealed_link is None or package.link_expires_at <= now:

@@ -9,10 +9,10 @@ import msgspec
 import sqlalchemy as sa
 
 from habeas.domain.identity import Identity, Scalar, normalise
-from habeas.domain.request import ActionType, RequestStatus, sources_of
+from habeas.domain.request import TERMINAL, ActionType, RequestStatus, sources_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
-from habeas.store.tables import identities, masking_secrets, plans, requests, rules
+from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules
 
 
 def add_requests(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -106,6 +106,17 @@ def find_request(connection: sa.Connection, request_id: str) -> Record | None:
     return connection.execute(sa.select(requests).where(requests.c.id == request_id)).mappings().first()
 
 
+def lock_request(connection: sa.Connection, request_id: str) -> Record | None:
+    """The request, unchanged by others until this write transaction ends."""
+    query = sa.select(requests).where(requests.c.id == request_id).with_for_update()
+    return connection.execute(query).mappings().first()
+
+
+def change_request(connection: sa.Connection, request_id: str, values: Mapping[str, Any], now: datetime) -> None:
+    """Set columns of a request other than its status."""
+    connection.execute(requests.update().where(requests.c.id == request_id).values(updated_at=now, **values))
+
+
 def find_requests(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
     """The requests with these ids; unknown ones are left out."""
     return list(connection.execute(sa.select(requests).where(requests.c.id.in_(request_ids))).mappings())
@@ -126,10 +137,45 @@ def list_requests(
 ) -> tuple[list[Record], int]:
     """One page sorted by a column, nulls last and then by id, and the total."""
     total = connection.execute(sa.select(sa.func.count()).select_from(requests).where(*where)).scalar_one()
-    sorting = sort.asc() if ascending else sort.desc()
-    order = (sorting.nulls_last() if sort.nullable else sorting, requests.c.id)
-    query = sa.select(requests).where(*where).order_by(*order).limit(size).offset((page - 1) * size)
+    query = sa.select(requests).where(*where).order_by(*_order(sort, ascending)).limit(size).offset((page - 1) * size)
     return list(connection.execute(query).mappings()), total
+
+
+def list_ids(
+    connection: sa.Connection,
+    where: Sequence[sa.ColumnElement[bool]],
+    sort: sa.Column[Any],
+    ascending: bool,
+    limit: int,
+) -> list[str]:
+    """Ids in the same order."""
+    query = sa.select(requests.c.id).where(*where).order_by(*_order(sort, ascending)).limit(limit)
+    return list(connection.scalars(query))
+
+
+def _order(sort: sa.Column[Any], ascending: bool) -> tuple[sa.ColumnElement[Any], ...]:
+    sorting = sort.asc() if ascending else sort.desc()
+    return (sorting.nulls_last() if sort.nullable else sorting, requests.c.id)
+
+
+def policies_of(connection: sa.Connection) -> list[str]:
+    """Keys of the policies that some request has."""
+    return list(connection.scalars(sa.select(requests.c.policy_key).distinct()))
+
+
+def read_endings(connection: sa.Connection, first: datetime, last: datetime) -> Iterable[Record]:
+    """How requests received from `first` on and before `last` ended, in portions.
+
+    `exceptional`: in some collection rows had drifted, were absent, refused or shared, or it was passed over.
+    """
+    counts = (outcomes.c.drifted, outcomes.c.absent, outcomes.c.refused, outcomes.c.shared)
+    odd = sa.or_(outcomes.c.skipped.is_not(None), *(count > 0 for count in counts))
+    query = sa.select(
+        *(requests.c[name] for name in ("status", "policy_key", "plan_digest")),
+        *(requests.c[name] for name in ("requested_at", "finished_at", "reviewed_at")),
+        sa.exists().where(outcomes.c.request_id == requests.c.id, odd).label("exceptional"),
+    ).where(requests.c.requested_at >= first, requests.c.requested_at < last)
+    return connection.execution_options(yield_per=5000).execute(query).mappings()
 
 
 def has_action(actions: Sequence[ActionType]) -> sa.ColumnElement[bool]:
@@ -140,6 +186,20 @@ def has_action(actions: Sequence[ActionType]) -> sa.ColumnElement[bool]:
 def has_identity(digest: Sequence[bytes]) -> sa.ColumnElement[bool]:
     """Condition: the request has an identity with one of these keyed hashes."""
     return requests.c.id.in_(sa.select(identities.c.request_id).where(identities.c.hash.in_(digest)))
+
+
+def is_overdue(now: datetime) -> sa.ColumnElement[bool]:
+    """Condition: not ended, and due before the UTC day of `now`; of a stopped clock: before it was stopped."""
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    stopped = requests.c.clock_stopped_at
+    late = sa.and_(requests.c.due_at < today, sa.or_(stopped.is_(None), requests.c.due_at < stopped))
+    return sa.and_(requests.c.status.not_in(sorted(TERMINAL)), requests.c.due_at.is_not(None), late)
+
+
+def has_duplicates() -> sa.ColumnElement[bool]:
+    """Condition: other requests are duplicates of this one."""
+    later = requests.alias("later")
+    return sa.exists().where(later.c.duplicate_of == requests.c.id)
 
 
 def open_encryption_key(sealer: Sealer, record: Record) -> bytes | None:

@@ -21,6 +21,16 @@ from habeas.store.tables import connections, members, outcomes, requests, runs, 
 
 READY, DONE = "ready", "done"
 
+MAY_RUN = sa.and_(
+    sa.or_(
+        requests.c.status.in_([RequestStatus.APPROVED, RequestStatus.IN_PROCESSING]),
+        sa.and_(requests.c.status == RequestStatus.PENDING, requests.c.reviewed_at.is_not(None)),
+    ),
+    sa.func.coalesce(requests.c.run_id, "") == "",  # for IS NULL SQLite would look at all that no run carries any more
+)
+"""What requests are like that wait for a run: nobody carries them, and they are approved, by somebody or the system.
+Every run is formed under this condition."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spool:
@@ -56,10 +66,7 @@ def ready_requests(connection: sa.Connection, limit: int, together: int | None =
             requests.c.created_at,
             requests.c.submitted_together,
         )
-        .where(
-            requests.c.run_id.is_(None),
-            requests.c.status.in_([RequestStatus.PENDING, RequestStatus.IN_PROCESSING]),
-        )
+        .where(MAY_RUN)
         .order_by(sa.func.coalesce(requests.c.due_at, requests.c.created_at), requests.c.created_at)
         .limit(limit)
     )
@@ -84,11 +91,7 @@ def form_run(
     taken = sorted(
         connection.scalars(
             requests.update()
-            .where(
-                requests.c.id.in_(request_ids),
-                requests.c.run_id.is_(None),
-                requests.c.status.in_([RequestStatus.PENDING, RequestStatus.IN_PROCESSING]),
-            )
+            .where(requests.c.id.in_(request_ids), MAY_RUN)
             .values(
                 run_id=run_id,
                 plan_digest=plan_digest,
@@ -124,12 +127,13 @@ def form_run(
 _PAUSED = sa.select(connections.c.key).where(
     connections.c.key == runs.c.waits_for, connections.c.paused_at.is_not(None), ~connections.c.disabled
 )
-_WAITS = sa.and_(runs.c.waits_for.is_not(None), sa.exists(_PAUSED))
+WAITS = sa.and_(runs.c.waits_for.is_not(None), sa.exists(_PAUSED))
+"""A run that waits for a connection that is paused."""
 
 
 def is_due(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
     """Ready, under nobody's lease, and not waiting for a connection that is paused."""
-    return sa.and_(runs.c.status == READY, is_free(ledger, lease), ~_WAITS)
+    return sa.and_(runs.c.status == READY, is_free(ledger, lease), ~WAITS)
 
 
 def is_free(ledger: Ledger, lease: float) -> sa.ColumnElement[bool]:
@@ -274,6 +278,13 @@ def leave(connection: sa.Connection, run_id: str, request_ids: Sequence[str]) ->
     connection.execute(
         requests.update().where(requests.c.id.in_(request_ids), requests.c.run_id == run_id).values(run_id=None)
     )
+
+
+def leave_all(connection: sa.Connection, request_ids: Sequence[str]) -> None:
+    """Take requests out of whatever run carries them. Their rows are locked by this transaction: they have moved."""
+    living = members.update().where(members.c.request_id.in_(request_ids), members.c.living)
+    connection.execute(living.values(living=False))
+    connection.execute(requests.update().where(requests.c.id.in_(request_ids)).values(run_id=None))
 
 
 @cache

@@ -145,6 +145,7 @@ policies = sa.Table(
     sa.Column("on_unreachable", sa.String(16), nullable=False),
     sa.Column("shared_rows", sa.String(16), nullable=False),
     *_stamps(),
+    sa.Column("regulation", sa.String(64)),
 )
 
 rules = sa.Table(
@@ -206,6 +207,13 @@ requests = sa.Table(
     sa.Column("run_id", sa.String(64), index=True),  # the one run that carries it now
     *_stamps(),
     sa.Column("submitted_together", sa.Integer, nullable=False, server_default="1"),  # requests in its submission
+    sa.Column("cancel_reason", sa.Text),
+    sa.Column("duplicate_of", sa.String(64), index=True),  # an earlier request of the same person under its policy
+    sa.Column("regulation", sa.String(64)),  # whose deadlines count
+    sa.Column("acknowledge_by", Instant),
+    sa.Column("extended_at", Instant),
+    sa.Column("clock_stopped_at", Instant),  # since when the person is asked for clarification
+    _counter("clock_stood"),  # seconds of earlier stops, already in `due_at`
 )
 
 identities = sa.Table(
@@ -305,6 +313,7 @@ packages = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("sealed_link", sa.LargeBinary),  # opens the package for whoever has it
     sa.Column("link_expires_at", Instant),
+    sa.Column("deleted_at", Instant),  # from its storage, when its time was over
 )
 
 logs = sa.Table(

@@ -10,9 +10,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from habeas.domain.request import RequestStatus
 from habeas.store.ledger import Ledger
-from habeas.store.runs import READY, is_due, is_free
+from habeas.store.runs import MAY_RUN, READY, is_due, is_free
 from habeas.store.tables import requests, runs, workers
 
 SILENT = 60.0
@@ -91,11 +90,7 @@ def stands_still(connection: sa.Connection, ledger: Ledger, since: datetime, lea
 
     What waits while others are carried does not stand still; nor does what waits for a paused connection.
     """
-    request_waits = sa.exists().where(
-        requests.c.run_id.is_(None),
-        requests.c.status.in_([RequestStatus.PENDING, RequestStatus.IN_PROCESSING]),
-        requests.c.updated_at < since,
-    )
+    request_waits = sa.exists().where(MAY_RUN, requests.c.updated_at < since)
     run_waits = sa.exists().where(is_due(ledger, lease), runs.c.updated_at < since)
     if not connection.scalar(sa.select(sa.or_(request_waits, run_waits))):
         return False

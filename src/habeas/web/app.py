@@ -4,7 +4,17 @@ from fastapi import APIRouter, FastAPI
 
 from habeas import __version__
 from habeas.execution.context import Context
-from habeas.web.api import clients, connections, datasets, health, metrics, policies, privacy_requests, storages
+from habeas.web.api import (
+    clients,
+    connections,
+    datasets,
+    health,
+    metrics,
+    policies,
+    privacy_requests,
+    regulations,
+    storages,
+)
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
 from habeas.web.metrics import Metrics
@@ -28,7 +38,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.metrics = Metrics(context)
     api = APIRouter(prefix="/api/v1")
-    for room in (clients, connections, datasets, storages, policies, privacy_requests):
+    for room in (clients, connections, datasets, storages, policies, privacy_requests, regulations):
         api.include_router(room.router)
     api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)

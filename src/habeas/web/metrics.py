@@ -98,8 +98,8 @@ def _show_work(census: Census) -> Iterator[Metric]:
         "How long the request has waited for a run that waits longest; 0: none waits.",
         census.longest_wait,
     )
-    states = {"ready": census.runs_ready, "leased": census.runs_leased}
-    yield _gauge("habeas_runs", "Unfinished runs: ready to be carried, or leased by a worker.", states, "state")
+    said = "Unfinished runs: ready to be carried, leased by a worker, or waiting for a paused connection."
+    yield _gauge("habeas_runs", said, census.runs, "state")
     yield _gauge("habeas_connections_paused", "Connections that somebody has paused.", census.connections_paused)
     yield _gauge("habeas_processes", "Servers and workers that show signs of life.", census.processes, "kind")
 

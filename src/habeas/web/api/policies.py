@@ -23,7 +23,13 @@ router = APIRouter(prefix="/policy", tags=["policies"], route_class=StrictRoute)
 _READ_RULE = [needs("rule:read")]
 _WRITE_RULE = [needs("rule:create_or_update")]
 _DELETE_RULE = [needs("rule:delete")]
-_POLICY = {"name": "Give and forget", "key": "give_and_forget", "execution_timeframe": 30, "on_unreachable": "fail"}
+_POLICY = {
+    "name": "Give and forget",
+    "key": "give_and_forget",
+    "execution_timeframe": 30,
+    "regulation": "gdpr",
+    "on_unreachable": "fail",
+}
 _ACCESS = {
     "name": "Give data",
     "key": "give_data",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Annotated, BinaryIO, TypeAlias
+from typing import Annotated, Any, BinaryIO, TypeAlias
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
@@ -12,21 +12,41 @@ from habeas.delivery.encryption import check_package_key
 from habeas.domain.errors import HabeasError, InputError
 from habeas.execution.report import Report
 from habeas.planning.preview import Preview
-from habeas.services import packages, request_search, requests
+from habeas.services import (
+    deadlines,
+    packages,
+    request_csv,
+    request_search,
+    request_statistics,
+    requests,
+    review,
+)
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.clients import Caller
 from habeas.services.fields import InvalidFields, Problem
+from habeas.services.request_statistics import Statistics
 from habeas.services.request_views import LogEntry, RequestView, VerboseRequestView
 from habeas.services.requests import LookUp, NewRequest
+from habeas.services.review import Decisions
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
 from habeas.web.api.request_bodies import (
     PREVIEW,
+    REASON,
+    SEARCH,
     SUBMISSION,
+    CancelChoice,
+    Choice,
+    DeadlineReason,
+    DenialChoice,
     PreviewBody,
     PreviewQuestion,
+    RequestIds,
     RequestItem,
     RequestQuery,
+    RequestSearch,
     ShownParts,
+    StatisticsQuery,
+    choice,
 )
 from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired, identify_if_required, needs
@@ -34,7 +54,9 @@ from habeas.web.security import Wired, identify_if_required, needs
 router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_class=StrictRoute)
 
 _READ = [needs("privacy-request:read")]
+_Reviewer: TypeAlias = Annotated[Caller, needs("privacy-request:review")]
 _JSON, _ZIP, _OTHER = "application/json", "application/zip", "application/octet-stream"
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 Shown: TypeAlias = VerboseRequestView | RequestView
@@ -65,12 +87,31 @@ def create_authenticated(
     return _submit(context, items, caller)
 
 
-@router.get("", summary="List privacy requests, newest first", dependencies=_READ)
-def list_requests(context: Wired, query: Annotated[RequestQuery, Query()]) -> PageBody[Shown]:
-    found = request_search.list_requests(
-        context, query.filter, query.order, query.page, query.size, query.identities, verbose=query.verbose
-    )
-    return show_page(found)
+@router.get(
+    "",
+    summary="List privacy requests, newest first, or give them as CSV",
+    dependencies=_READ,
+    response_model=PageBody[Shown],
+    responses=_CSV,
+)
+def list_requests(context: Wired, query: Annotated[RequestQuery, Query()]) -> PageBody[Shown] | StreamingResponse:
+    return _list(context, query)
+
+
+@router.post(
+    "/search",
+    summary="The same; what is looked for is the body",
+    dependencies=_READ,
+    response_model=PageBody[Shown],
+    responses=_CSV,
+)
+def search(context: Wired, query: Annotated[RequestSearch, SEARCH]) -> PageBody[Shown] | StreamingResponse:
+    return _list(context, query)
+
+
+@router.get("/statistics", summary="Counts and days of the requests received in a time", dependencies=_READ)
+def statistics(context: Wired, span: Annotated[StatisticsQuery, Query()]) -> Statistics:
+    return request_statistics.count_requests(context, span.begin, span.end)
 
 
 @router.put(
@@ -86,14 +127,69 @@ def preview(context: Wired, question: Annotated[PreviewBody, PREVIEW] = None) ->
     return requests.preview_look_ups(context, question or None)
 
 
+@router.patch("/administrate/approve", summary="Let requests that await review be carried out")
+def approve(context: Wired, caller: _Reviewer, chosen: Annotated[Choice | RequestIds, choice()]) -> Decisions:
+    return review.approve(context, _ids(chosen), caller.client_id)
+
+
+@router.patch("/administrate/deny", summary="End requests that await review")
+def deny(
+    context: Wired, caller: _Reviewer, chosen: Annotated[DenialChoice | RequestIds, choice(reason="not a customer")]
+) -> Decisions:
+    return review.deny(context, _ids(chosen), caller.client_id, _reason(chosen))
+
+
+@router.patch("/administrate/cancel", summary="End requests that are not over yet; what was masked stays masked")
+def cancel(
+    context: Wired, caller: _Reviewer, chosen: Annotated[CancelChoice | RequestIds, choice(reason="withdrawn")]
+) -> Decisions:
+    return review.cancel(context, _ids(chosen), caller.client_id, _reason(chosen))
+
+
+@router.post("/bulk/retry", summary="Go on with several requests in `error`, each where it stopped")
+def retry_all(
+    context: Wired,
+    caller: Annotated[Caller, needs("privacy-request:resume")],
+    chosen: Annotated[Choice | RequestIds, choice()],
+) -> BulkResult[RequestView]:
+    return requests.retry_all(context, _ids(chosen), caller.client_id)
+
+
 @router.get("/{request_id}", summary="Show a privacy request", dependencies=_READ)
 def find_request(context: Wired, request_id: str, query: Annotated[ShownParts, Query()]) -> Shown:
-    return requests.find_request(context, request_id, query.identities, verbose=query.verbose)
+    return requests.find_request(context, request_id, query.shape, verbose=query.verbose)
 
 
 @router.post("/{request_id}/retry", summary="Go on where a request in `error` stopped")
 def retry(context: Wired, caller: Annotated[Caller, needs("privacy-request:resume")], request_id: str) -> RequestView:
     return requests.retry(context, request_id, caller.client_id)
+
+
+@router.post("/{request_id}/extend", summary="Extend the deadline, once, as the regulation allows", responses={409: {}})
+def extend(
+    context: Wired,
+    caller: Annotated[Caller, needs("privacy-request:review")],
+    request_id: str,
+    why: Annotated[DeadlineReason, REASON],
+) -> RequestView:
+    return deadlines.extend(context, request_id, why.reason, caller.client_id)
+
+
+@router.post("/{request_id}/clarify", summary="Stop the clock while the person is asked", responses={409: {}})
+def clarify(
+    context: Wired,
+    caller: Annotated[Caller, needs("privacy-request:review")],
+    request_id: str,
+    why: Annotated[DeadlineReason, REASON],
+) -> RequestView:
+    return deadlines.stop_clock(context, request_id, why.reason, caller.client_id)
+
+
+@router.post("/{request_id}/clarified", summary="Start the clock again: the person has answered", responses={409: {}})
+def clarified(
+    context: Wired, caller: Annotated[Caller, needs("privacy-request:review")], request_id: str
+) -> RequestView:
+    return deadlines.start_clock(context, request_id, caller.client_id)
 
 
 @router.get("/{request_id}/logs", include_in_schema=False, dependencies=_READ)
@@ -140,6 +236,26 @@ def _media_type(package: packages.OpenPackage) -> str:
     if package.name.endswith(".zip"):
         return _ZIP
     return _JSON if package.name.endswith(".json") and not package.encrypted else _OTHER
+
+
+def _ids(chosen: Choice | list[str]) -> list[str]:
+    return chosen if isinstance(chosen, list) else chosen.request_ids
+
+
+def _reason(chosen: DenialChoice | CancelChoice | list[str]) -> str:
+    return "" if isinstance(chosen, list) else chosen.reason
+
+
+def _list(context: Wired, query: RequestQuery) -> PageBody[Shown] | StreamingResponse:
+    if query.download_csv:
+        lines = request_csv.write_requests(context, query.filter, query.order, with_identities=query.shape is not None)
+        name = f"privacy_requests_download_{context.clock.now().date()}.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+    found = request_search.list_requests(
+        context, query.filter, query.order, query.page, query.size, query.shape, verbose=query.verbose
+    )
+    return show_page(found)
 
 
 def _submit(context: Wired, items: list[RequestItem], caller: Caller | None) -> BulkResult[RequestView]:

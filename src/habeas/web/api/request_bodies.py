@@ -1,15 +1,17 @@
 """What callers say of privacy requests: the items of a submission, what a plan is asked for, what a listing wants."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import Body
 from fastapi.openapi.models import Example
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from habeas.domain.errors import InputError
 from habeas.domain.identity import parse_identities
 from habeas.domain.request import ActionType, RequestStatus
+from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_search import Order, RequestFilter, SortField, Span
 from habeas.services.request_views import IdentityShape
 from habeas.services.requests import NewRequest
@@ -91,6 +93,34 @@ SUBMISSION = Body(
 )
 
 
+RequestId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=64)]
+RequestIds = Annotated[list[RequestId], Field(min_length=1, max_length=BULK_LIMIT)]
+
+
+class Choice(BaseModel):
+    """Requests that something is decided about."""
+
+    request_ids: RequestIds
+
+
+class DenialChoice(Choice):
+    """Requests that are denied, and why."""
+
+    reason: str = Field("", max_length=32_000, pattern=r"^[^\x00]*$", description="Kept in the audit log.")
+
+
+class CancelChoice(Choice):
+    """Requests that are cancelled, and why."""
+
+    reason: str = Field("", max_length=200, pattern=r"^[^\x00]*$", description="Shown with the request.")
+
+
+def choice(**more: str) -> Any:
+    """The body of a decision, with an example."""
+    ids = ["pri_5f1c3b52-0c68-4f5d-8a0e-9f6a7c1b2d3e"]
+    return Body(openapi_examples={"example": Example(value={"request_ids": ids, **more})})
+
+
 class PreviewQuestion(BaseModel):
     """What a plan is asked for."""
 
@@ -98,6 +128,18 @@ class PreviewQuestion(BaseModel):
     identity_kinds: list[Text]
     dataset_keys: list[Text] | None = None
 
+
+class DeadlineReason(BaseModel):
+    """Why a deadline is moved or stands still. It is kept in the audit log: no personal data."""
+
+    reason: Annotated[
+        str, StringConstraints(pattern=r"^[^\x00]*$", strip_whitespace=True, min_length=1, max_length=1000)
+    ]
+
+
+REASON = Body(
+    openapi_examples={"reason": Example(value={"reason": "many systems to search; the person was told today"})}
+)
 
 PREVIEW = Body(
     description="A question, or (as in fidesops) a list of dataset keys; null and an empty list mean all datasets.",
@@ -124,7 +166,7 @@ class ShownParts(BaseModel):
     )
 
     @property
-    def identities(self) -> IdentityShape | None:
+    def shape(self) -> IdentityShape | None:
         """The shape asked for; None when none is."""
         if self.include_identities == "false":
             return None
@@ -148,8 +190,13 @@ class RequestQuery(ShownParts):
     completed_lt: Moment | None = _moment("Complete, and ended earlier than this")
     errored_gt: Moment | None = _moment("In error, and ended later than this")
     errored_lt: Moment | None = _moment("In error, and ended earlier than this")
+    regulation: Text | None = Field(None, description="Key of the regulation whose deadlines count.")
+    is_overdue: bool | None = Field(None, description="Not ended, and due before today (UTC).")
+    duplicate_of: Text | None = Field(None, description="Later requests of the same person as the one of this id.")
+    has_duplicates: bool | None = Field(None, description="Later requests of the same person point to it.")
     sort_field: SortField = SortField.CREATED_AT
     sort_direction: Literal["asc", "desc"] = "desc"
+    download_csv: bool = Field(False, description="All of them as CSV instead of a page.")
     page: PageNumber = 1
     size: PageSize = 50
 
@@ -166,11 +213,47 @@ class RequestQuery(ShownParts):
             started=Span(self.started_gt, self.started_lt),
             completed=Span(self.completed_gt, self.completed_lt),
             errored=Span(self.errored_gt, self.errored_lt),
+            regulation=self.regulation,
+            is_overdue=self.is_overdue,
+            duplicate_of=self.duplicate_of,
+            has_duplicates=self.has_duplicates,
         )
 
     @property
     def order(self) -> Order:
         return Order(self.sort_field, ascending=self.sort_direction == "asc")
 
+
+class StatisticsQuery(BaseModel):
+    """The time in which requests were received: days of UTC, the first included, the last not."""
+
+    begin: date = Field(alias="from", description="First day.")
+    end: date = Field(alias="to", description="The day after the last.")
+
+
+class RequestSearch(RequestQuery):
+    """The same as a body; a field that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identities: dict[str, Any] | None = Field(None, description="Any of these: `{kind: value}`, values exact.")
+
+    @property
+    def filter(self) -> RequestFilter:
+        """Raises InvalidFields for identities that are none."""
+        try:
+            given = parse_identities(self.identities) if self.identities else ()
+        except InputError as error:
+            raise InvalidFields([Problem(("identities",), str(error))]) from None
+        return replace(super().filter, identities=given)
+
+
+SEARCH = Body(
+    openapi_examples={
+        "overdue": Example(value={"is_overdue": True, "sort_field": "due_date", "sort_direction": "asc"}),
+        "of a person": Example(value={"identities": {"email": "ann@example.com", "phone_number": "+11234567891"}}),
+        "as CSV": Example(value={"status": ["complete"], "download_csv": True}),
+    }
+)
 
 PreviewBody: TypeAlias = PreviewQuestion | list[Text] | None

@@ -1,0 +1,87 @@
+"""Use cases of staff who decide about requests: approve, deny, cancel. One function is one transaction.
+
+Every decision is a compare-and-set on the status: of several at once one counts, and the others are told.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from habeas.domain.request import AuditAction, RequestStatus
+from habeas.execution.context import Context
+from habeas.services.bulk import BulkResult, Failure
+from habeas.services.request_views import RequestView, show_requests
+from habeas.store import journal, runs
+from habeas.store import requests as store
+
+Decisions: TypeAlias = BulkResult[RequestView]
+"""The requests decided upon, and those that could not be, each once."""
+
+
+def approve(context: Context, request_ids: Sequence[str], actor: str) -> Decisions:
+    """Let requests that await review be carried out."""
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        values = {"reviewed_at": now, "reviewed_by": actor}
+        approved = _move(context, connection, request_ids, RequestStatus.APPROVED, values)
+        journal.audit(connection, approved, actor, AuditAction.APPROVED, now)
+        decisions = _show(context, connection, request_ids, approved, RequestStatus.APPROVED)
+    context.wake()
+    return decisions
+
+
+def deny(context: Context, request_ids: Sequence[str], actor: str, reason: str = "") -> Decisions:
+    """End requests that await review; the reason is kept in the audit log."""
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        values = {"reviewed_at": now, "reviewed_by": actor}
+        denied = _end(context, connection, request_ids, RequestStatus.DENIED, values)
+        journal.audit(connection, denied, actor, AuditAction.DENIED, now, reason)
+        return _show(context, connection, request_ids, denied, RequestStatus.DENIED)
+
+
+def cancel(context: Context, request_ids: Sequence[str], actor: str, reason: str = "") -> Decisions:
+    """End requests that are not over yet, also those in `error`.
+
+    One that is being carried leaves its run: what is asked of a store or written there at this moment is let finish,
+    nothing follows, and what was masked stays masked.
+    """
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        values = {"cancel_reason": reason or None}
+        canceled = _end(context, connection, request_ids, RequestStatus.CANCELED, values)
+        runs.leave_all(connection, canceled)
+        journal.audit(connection, canceled, actor, AuditAction.CANCELED, now, reason)
+        return _show(context, connection, request_ids, canceled, RequestStatus.CANCELED)
+
+
+def _end(
+    context: Context, connection: sa.Connection, request_ids: Sequence[str], to: RequestStatus, values: dict[str, Any]
+) -> list[str]:
+    """Move requests to where nothing follows, without what only carrying them out would need."""
+    values |= {"finished_at": context.clock.now(), "sealed_encryption_key": None}
+    ended = _move(context, connection, request_ids, to, values)
+    store.forget_secrets(connection, ended)
+    return ended
+
+
+def _move(
+    context: Context, connection: sa.Connection, request_ids: Sequence[str], to: RequestStatus, values: dict[str, Any]
+) -> list[str]:
+    return store.transition(connection, request_ids, to, context.clock.now(), **values)
+
+
+def _show(
+    context: Context, connection: sa.Connection, request_ids: Sequence[str], moved: Sequence[str], to: RequestStatus
+) -> Decisions:
+    wanted = list(dict.fromkeys(request_ids))
+    views = show_requests(context, connection, wanted)
+    failures = []
+    for request_id in wanted:
+        view = views.get(request_id)
+        if view is None:
+            failures.append(Failure("there is no such privacy request", {"privacy_request_id": request_id}))
+        elif request_id not in moved:
+            failures.append(Failure(f"the request cannot be {to}: its status is {view.status}", view))
+    return BulkResult([views[request_id] for request_id in wanted if request_id in moved], failures)
