@@ -47,6 +47,9 @@ class ExecutionSettings(Section):
     task_retry_delay: float = Field(1.0, ge=0, description="Seconds before the first further try.")
     task_retry_backoff: float = Field(2.0, ge=1, description="Factor of the delay from try to try.")
     temporary_ttl_seconds: int = Field(604800, ge=1, description="Life of rows kept for an unfinished request.")
+    answer_ttl_seconds: int = Field(
+        604800, ge=1, description="How long a request waits for a form, for rows or for a webhook's receiver."
+    )
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
     subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
     require_manual_request_approval: bool = Field(False, description="A request waits until somebody approves it.")

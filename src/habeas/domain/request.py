@@ -7,12 +7,15 @@ from enum import StrEnum
 
 
 class RequestStatus(StrEnum):
-    """What the API shows of a request's life. Later issues add the waiting states they build."""
+    """What the API shows of a request's life."""
 
+    IDENTITY_UNVERIFIED = "identity_unverified"
     PENDING = "pending"
     APPROVED = "approved"
     DENIED = "denied"
     IN_PROCESSING = "in_processing"
+    REQUIRES_INPUT = "requires_input"
+    PAUSED = "paused"
     COMPLETE = "complete"
     ERROR = "error"
     CANCELED = "canceled"
@@ -20,15 +23,24 @@ class RequestStatus(StrEnum):
 
 TERMINAL = frozenset({RequestStatus.COMPLETE, RequestStatus.CANCELED, RequestStatus.DENIED})
 
+WAITING = frozenset({RequestStatus.REQUIRES_INPUT, RequestStatus.PAUSED})
+"""Stopped in the middle until somebody answers, or the time for that is over."""
+
+_GOES_ON = frozenset({RequestStatus.IN_PROCESSING, RequestStatus.ERROR, RequestStatus.CANCELED})
+
 TRANSITIONS: dict[RequestStatus, frozenset[RequestStatus]] = {
+    RequestStatus.IDENTITY_UNVERIFIED: frozenset({RequestStatus.PENDING, RequestStatus.CANCELED}),
     RequestStatus.PENDING: frozenset(
         {
             *(RequestStatus.APPROVED, RequestStatus.DENIED, RequestStatus.CANCELED),
             *(RequestStatus.IN_PROCESSING, RequestStatus.ERROR),
         }
     ),
-    RequestStatus.APPROVED: frozenset({RequestStatus.IN_PROCESSING, RequestStatus.ERROR, RequestStatus.CANCELED}),
-    RequestStatus.IN_PROCESSING: frozenset({RequestStatus.COMPLETE, RequestStatus.ERROR, RequestStatus.CANCELED}),
+    RequestStatus.APPROVED: _GOES_ON,
+    RequestStatus.IN_PROCESSING: frozenset({RequestStatus.COMPLETE, RequestStatus.ERROR, RequestStatus.CANCELED})
+    | WAITING,
+    RequestStatus.REQUIRES_INPUT: _GOES_ON,
+    RequestStatus.PAUSED: _GOES_ON,
     RequestStatus.ERROR: frozenset({RequestStatus.IN_PROCESSING, RequestStatus.CANCELED}),
     RequestStatus.COMPLETE: frozenset(),
     RequestStatus.CANCELED: frozenset(),
@@ -63,10 +75,16 @@ class AuditAction(StrEnum):
     """What the audit log records; the actor is a client id or `system`."""
 
     CREATED = "created"
+    VERIFIED = "verified"
     APPROVED = "approved"
     DENIED = "denied"
     CANCELED = "canceled"
     RETRIED = "retried"
+    RESUMED = "resumed"
+    INPUT_UPLOADED = "input_uploaded"
+    DATA_VIEWED = "data_viewed"
+    NOTED = "noted"
+    EMAIL_SENT = "email_sent"
     EXTENDED = "extended"
     CLOCK_STOPPED = "clock_stopped"
     CLOCK_STARTED = "clock_started"

@@ -23,11 +23,13 @@ from habeas.execution.context import Context
 from habeas.execution.executors import Executor
 from habeas.execution.housekeeping import enter_jobs, run_due_jobs
 from habeas.execution.planning_input import PlanRequest, encode_plan
-from habeas.execution.steps import FIRST_STEP
-from habeas.store import journal, requests, runs
+from habeas.execution.steps import FIRST_DATA_STEP, FIRST_STEP, phase_of
+from habeas.planning.plan import Plan
+from habeas.store import journal, manual_webhooks, requests, runs, webhooks
 from habeas.store.configurations import Record
 from habeas.store.journal import Entry
 from habeas.store.ledger import name_failure
+from habeas.store.tables import policies
 from habeas.store.tables import requests as requests_table
 
 _log = logging.getLogger(__name__)
@@ -153,17 +155,20 @@ def form_runs(context: Context, *, small_only: bool = False, settle: float = 0.0
         found = runs.ready_requests(connection, SMALL_RUN if small_only else size, together=SMALL_RUN)
         if not small_only:
             found += runs.ready_requests(connection, size * 10)
+        must_prepare = _preparing(connection) if found else frozenset()
     groups: dict[tuple[PlanRequest, str | None, str, bool], list[Record]] = defaultdict(list)
     for request in {request.id: request for request in found}.values():
         small = request.submitted_together <= SMALL_RUN
-        groups[_plan_request(request), request.plan_digest, request.next_step or FIRST_STEP, small].append(request)
+        first = FIRST_STEP if request.policy_key in must_prepare else FIRST_DATA_STEP
+        groups[_plan_request(request), request.plan_digest, request.next_step or first, small].append(request)
     formed = 0
     for (wanted, stored, next_step, _), group in groups.items():
         born = [request.created_at for request in group]
         if SMALL_RUN < len(group) < size and settled < max(born) <= now and min(born) > patient:
             continue
         try:
-            digest, body = _settle_retry(context, stored, wanted) if stored else _settle_plan(context, wanted)
+            phase = phase_of(next_step)
+            digest, body = _settle(context, phase, stored, wanted)
         except Exception as problem:
             _fail(context, group, name_fault(problem, "planning"))
             continue
@@ -175,7 +180,7 @@ def form_runs(context: Context, *, small_only: bool = False, settle: float = 0.0
                 due_at = min(request.due_at or request.created_at for request in part)
                 ids = [request.id for request in part]
                 run_id = f"run_{uuid.uuid4()}"
-                if joined := runs.form_run(connection, run_id, ids, digest, next_step, due_at, now):
+                if joined := runs.form_run(connection, run_id, ids, phase, digest, next_step, due_at, now):
                     formed += 1
                     _log.info("run %s formed: %d requests of policy %s", run_id, joined, part[0].policy_key)
     return formed
@@ -183,9 +188,23 @@ def form_runs(context: Context, *, small_only: bool = False, settle: float = 0.0
 
 def _plan_request(request: Record) -> PlanRequest:
     chosen = request.dataset_keys
-    return PlanRequest(
-        request.policy_key, tuple(request.identity_kinds), None if chosen is None else tuple(sorted(chosen))
-    )
+    kinds = sorted({*request.identity_kinds, *(request.derived_kinds or ())})
+    return PlanRequest(request.policy_key, tuple(kinds), None if chosen is None else tuple(sorted(chosen)))
+
+
+def _preparing(connection: sa.Connection) -> frozenset[str]:
+    """Policies whose requests have something to do before they are planned."""
+    if manual_webhooks.are_asked(connection):
+        return frozenset(connection.scalars(sa.select(policies.c.key)))
+    return webhooks.policies_with(connection, webhooks.PRE)
+
+
+def _settle(context: Context, phase: str, stored: str | None, wanted: PlanRequest) -> tuple[str, bytes | None]:
+    """The digest of the plan for a group and, where it is not stored yet, its body. Nothing is visited to prepare."""
+    if phase == runs.PREPARE:
+        nothing = Plan(f"prepare:{wanted.policy_key}"[:64], wanted.policy_key, (), (), ())
+        return nothing.digest, encode_plan(nothing)
+    return _settle_retry(context, stored, wanted) if stored else _settle_plan(context, wanted)
 
 
 def _settle_plan(context: Context, wanted: PlanRequest) -> tuple[str, bytes | None]:
@@ -216,7 +235,7 @@ def _fail(context: Context, group: list[Record], error: HabeasError) -> None:
         )
         ids = list(connection.scalars(free))
         failed = requests.transition(
-            connection, ids, RequestStatus.ERROR, now, failure=str(error), next_step=FIRST_STEP, finished_at=now
+            connection, ids, RequestStatus.ERROR, now, failure=str(error), next_step=FIRST_DATA_STEP, finished_at=now
         )
         for address in places:
             entry = Entry((None, "Dataset traversal", address), ActionType.ACCESS, LogStatus.ERROR, str(error))

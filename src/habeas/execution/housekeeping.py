@@ -20,6 +20,7 @@ from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import expire_packages
 from habeas.execution.presence import forget_dead_processes
+from habeas.execution.waiting import end_waits
 from habeas.store import configurations, grants, requests, retention, schedules
 from habeas.store.configurations import Record
 from habeas.store.schedules import Job
@@ -95,6 +96,7 @@ JOBS: Mapping[str, Callable[[Context], int]] = {
     "drop_unfinished_packages": drop_unfinished_packages,
     "forget_dead_processes": forget_dead_processes,
     "expire_packages": expire_packages,
+    "end_waits": end_waits,
 }
 
 INTERVALS: Mapping[str, float] = {"drop_unused_plans": 24 * 3600, "drop_unfinished_packages": 3600}

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -81,6 +83,7 @@ class Run:
     next_step: str
     members: Mapping[int, Member]
     stopping: threading.Event
+    has_post_webhooks: bool = False
     lost: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
@@ -150,6 +153,16 @@ class Run:
             finished_at=now,
         )
         runs.leave(connection, self.id, failed)
+
+    def park(self, connection: sa.Connection, ordinals: Iterable[int], status: RequestStatus) -> None:
+        """Let members wait at this step for somebody's answer; they leave the run, and go on from here."""
+        now = self.context.clock.now()
+        values: dict[str, Any] = {"next_step": self.next_step}
+        values["waits_until"] = now + timedelta(seconds=self.context.settings.execution.answer_ttl_seconds)
+        if status is RequestStatus.PAUSED:
+            values["paused_at"] = now
+        parked = requests.transition(connection, self.request_ids(ordinals), status, now, **values)
+        runs.leave(connection, self.id, parked)
 
     def heed_pause(self, connections: Collection[str]) -> None:
         """Raises Paused when one of these connections is."""

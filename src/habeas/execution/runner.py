@@ -9,17 +9,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import zip_longest
 
+import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from habeas.domain.errors import Fault, HabeasError, LeaseLost, SystemUnavailable
+from habeas.domain.identity import Identity
 from habeas.domain.request import SYSTEM_ACTOR, AuditAction, RequestStatus
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
 from habeas.execution.run import Done, Failed, Member, Run, Stopped, Wait
-from habeas.execution.steps import Step, steps_from
+from habeas.execution.steps import FIRST_DATA_STEP, Step, phase_of, steps_from
 from habeas.execution.tally import Ending
 from habeas.log_fields import bound
-from habeas.store import journal, requests, runs
+from habeas.store import journal, requests, runs, webhooks
 from habeas.store.configurations import Record
 from habeas.store.ledger import name_failure
 
@@ -88,12 +90,28 @@ def _claim(context: Context, run_id: str, worker: str, lease: float, stopping: t
         plan = context.planner.load(claimed.plan_digest)
         with context.ledger.read() as connection:
             rows = runs.members_of(connection, run_id)
-            found = requests.identities_of(connection, context.ledger.sealer, [row.id for row in rows])
+            identities = _identities_of(context, connection, rows)
+            told_after = webhooks.policies_with(connection, webhooks.POST)
     except Exception as problem:
         _give_up(context, claimed, name_fault(problem, "taking up a run"))
         return None
-    members = {row.ordinal: Member(row.ordinal, row.id, found.get(row.id, ()), row.encrypted) for row in rows}
-    return Run(context, run_id, claimed.fence, plan, claimed.next_step, members, stopping)
+    members = {row.ordinal: Member(row.ordinal, row.id, identities.get(row.id, ()), row.encrypted) for row in rows}
+    tells_after = any(row.policy_key in told_after for row in rows)
+    return Run(context, run_id, claimed.fence, plan, claimed.next_step, members, stopping, tells_after)
+
+
+def _identities_of(
+    context: Context, connection: sa.Connection, rows: Sequence[Record]
+) -> dict[str, tuple[Identity, ...]]:
+    """What each request's data is found by: the identities given; those that webhooks derived stand in their place."""
+    sealer = context.ledger.sealer
+    given = requests.identities_of(connection, sealer, [row.id for row in rows])
+    derived = webhooks.derived_identities_of(connection, sealer, [row.id for row in rows if row.derived_kinds])
+    for request_id, found in derived.items():
+        kinds = {identity.kind for identity in found}
+        kept = (identity for identity in given.get(request_id, ()) if identity.kind not in kinds)
+        given[request_id] = (*kept, *found)
+    return given
 
 
 def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
@@ -111,7 +129,7 @@ def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
 
 def _perform_steps(run: Run) -> None:
     result: Done | Failed = Done()
-    steps = steps_from(run.next_step, run.plan)
+    steps = steps_from(run.next_step, run)
     for step, following in zip_longest(steps, steps[1:]):
         run.next_step = step.name
         performed = _try_step(run, step)
@@ -126,7 +144,23 @@ def _perform_steps(run: Run) -> None:
         with run.commit() as connection:
             result.conclude(connection)
             runs.advance(connection, run.id, following.name, run.context.clock.now())
-    _close(run, result)
+    if isinstance(result, Done) and phase_of(run.next_step) == runs.PREPARE:
+        _hand_over(run, result)
+    else:
+        _close(run, result)
+
+
+def _hand_over(run: Run, result: Done) -> None:
+    """End a run of preparation: its members are free for runs of those that turn out to share a plan."""
+    now = run.context.clock.now()
+    with run.commit() as connection:
+        result.conclude(connection)
+        runs.advance(connection, run.id, FIRST_DATA_STEP, now)
+        prepared = run.request_ids(run.living(connection))
+        runs.leave(connection, run.id, prepared)
+        runs.finish(connection, run.id, now)
+    run.context.tally.add(Ending.COMPLETE)
+    _log.info("run %s ended: %d prepared", run.id, len(prepared))
 
 
 def _try_step(run: Run, step: Step) -> Done | Failed | Wait:

@@ -1,12 +1,16 @@
-"""The ordered steps of a run, as data (seed 003). Later issues add theirs before, between and after."""
+"""The ordered steps of a request, as data (seed 003), in two phases.
+
+*Prepare* goes member by member before there is a plan: what it brings may change the plan. All that follows is one
+run: set-based as far as data is concerned, member by member where others are told.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import dropwhile
 
-from habeas.execution import access, erasure, upload
+from habeas.execution import access, erasure, manual_webhooks, upload, webhooks
 from habeas.execution.run import Done, Failed, Run, Wait
-from habeas.planning.plan import Plan
+from habeas.store.runs import DATA, PREPARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,19 +18,30 @@ class Step:
     """A named step; the name is the checkpoint that a request remembers. `concerns`: it has something to do."""
 
     name: str
+    phase: str
     perform: Callable[[Run], Done | Failed | Wait]
-    concerns: Callable[[Plan], bool]
+    concerns: Callable[[Run], bool] = lambda run: True
 
 
 STEPS = (
-    Step("access", access.perform, lambda plan: True),
-    Step("upload", upload.perform, lambda plan: bool(plan.access)),
-    Step("erasure", erasure.perform, lambda plan: plan.erases),
+    Step("manual_webhooks", PREPARE, manual_webhooks.perform),
+    Step("pre_webhooks", PREPARE, webhooks.perform_pre),
+    Step("access", DATA, access.perform),
+    Step("upload", DATA, upload.perform, lambda run: bool(run.plan.access)),
+    Step("erasure", DATA, erasure.perform, lambda run: run.plan.erases),
+    Step("post_webhooks", DATA, webhooks.perform_post, lambda run: run.has_post_webhooks),
 )
+_PHASES = {step.name: step.phase for step in STEPS}
 FIRST_STEP = STEPS[0].name
+FIRST_DATA_STEP = next(step.name for step in STEPS if step.phase == DATA)
 
 
-def steps_from(name: str, plan: Plan) -> list[Step]:
-    """The steps of a plan that are left."""
+def phase_of(name: str) -> str:
+    """The phase of a step."""
+    return _PHASES[name]
+
+
+def steps_from(name: str, run: Run) -> list[Step]:
+    """The steps that are left of the phase."""
     left = dropwhile(lambda step: step.name != name, STEPS)
-    return [step for step in left if step.concerns(plan)]
+    return [step for step in left if step.phase == phase_of(name) and step.concerns(run)]

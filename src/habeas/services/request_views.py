@@ -23,10 +23,16 @@ RESULTS_CAP = 1000
 
 _TITLES = {
     AuditAction.CREATED: "Request created",
+    AuditAction.VERIFIED: "Identity verified",
     AuditAction.APPROVED: "Request approved",
     AuditAction.DENIED: "Request denied",
     AuditAction.CANCELED: "Request canceled",
     AuditAction.RETRIED: "Request retried",
+    AuditAction.RESUMED: "Request resumed",
+    AuditAction.INPUT_UPLOADED: "Input uploaded",
+    AuditAction.DATA_VIEWED: "Input viewed",
+    AuditAction.NOTED: "Note added",
+    AuditAction.EMAIL_SENT: "Erasure e-mail sent",
     AuditAction.EXTENDED: "Deadline extended",
     AuditAction.CLOCK_STOPPED: "Clarification asked for",
     AuditAction.CLOCK_STARTED: "Clarification received",
@@ -113,8 +119,8 @@ class RequestView:
     reviewed_at: datetime | None
     reviewed_by: str | None
     reviewer: None
-    identity_verified_at: None
-    paused_at: None
+    identity_verified_at: datetime | None
+    paused_at: datetime | None
     identity: Mapping[str, IdentityValue | LabelledIdentity] | None
     policy: PolicySummary
     action_required_details: ActionRequired | None
@@ -167,8 +173,8 @@ def show_requests(
             reviewed_at=record.reviewed_at,
             reviewed_by=record.reviewed_by,
             reviewer=None,
-            identity_verified_at=None,
-            paused_at=None,
+            identity_verified_at=record.identity_verified_at,
+            paused_at=record.paused_at,
             identity=_show_identities(known.get(record.id, ()), identities) if identities else None,
             policy=policies[record.policy_key],
             action_required_details=_action_required(record),

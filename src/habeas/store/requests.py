@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from habeas.domain.identity import Identity, Scalar, normalise
-from habeas.domain.request import TERMINAL, ActionType, RequestStatus, sources_of
+from habeas.domain.request import TERMINAL, WAITING, ActionType, RequestStatus, sources_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules
@@ -100,6 +100,13 @@ def transition(
         .returning(requests.c.id)
     )
     return list(moved.scalars())
+
+
+def waiting_since_before(connection: sa.Connection, now: datetime, limit: int) -> list[str]:
+    """Requests whose time of waiting for somebody is over, locked; those that another locks are passed over."""
+    late = (requests.c.status.in_(sorted(WAITING)), requests.c.waits_until < now)
+    found = sa.select(requests.c.id).where(*late).limit(limit).with_for_update(skip_locked=True)
+    return list(connection.scalars(found))
 
 
 def find_request(connection: sa.Connection, request_id: str) -> Record | None:

@@ -20,16 +20,19 @@ from habeas.store.ledger import Ledger
 from habeas.store.tables import connections, members, outcomes, requests, runs, tasks
 
 READY, DONE = "ready", "done"
+PREPARE, DATA = "prepare", "data"
+"""Phases of a run: what comes before a plan is made, member by member, and all that follows."""
 
 MAY_RUN = sa.and_(
+    sa.or_(~requests.c.must_verify, requests.c.identity_verified_at.is_not(None)),
     sa.or_(
         requests.c.status.in_([RequestStatus.APPROVED, RequestStatus.IN_PROCESSING]),
         sa.and_(requests.c.status == RequestStatus.PENDING, requests.c.reviewed_at.is_not(None)),
     ),
     sa.func.coalesce(requests.c.run_id, "") == "",  # for IS NULL SQLite would look at all that no run carries any more
 )
-"""What requests are like that wait for a run: nobody carries them, and they are approved, by somebody or the system.
-Every run is formed under this condition."""
+"""What requests are like that wait for a run: nobody carries them, they are approved, by somebody or the system, and
+the person has proved who they are if they must. Every run is formed under this condition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def ready_requests(connection: sa.Connection, limit: int, together: int | None =
             requests.c.id,
             requests.c.policy_key,
             requests.c.identity_kinds,
+            requests.c.derived_kinds,
             requests.c.dataset_keys,
             requests.c.plan_digest,
             requests.c.next_step,
@@ -79,6 +83,7 @@ def form_run(
     connection: sa.Connection,
     run_id: str,
     request_ids: Sequence[str],
+    phase: str,
     plan_digest: str,
     next_step: str,
     due_at: datetime,
@@ -94,7 +99,7 @@ def form_run(
             .where(requests.c.id.in_(request_ids), MAY_RUN)
             .values(
                 run_id=run_id,
-                plan_digest=plan_digest,
+                plan_digest=None if phase == PREPARE else plan_digest,
                 status=RequestStatus.IN_PROCESSING,
                 started_at=sa.func.coalesce(requests.c.started_at, sa.literal(now, requests.c.started_at.type)),
                 updated_at=now,
@@ -106,7 +111,7 @@ def form_run(
         connection.execute(
             runs.insert().values(
                 id=run_id,
-                phase="data",
+                phase=phase,
                 status=READY,
                 plan_digest=plan_digest,
                 next_step=next_step,

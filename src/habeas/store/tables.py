@@ -200,7 +200,7 @@ requests = sa.Table(
     sa.Column("finished_at", Instant),
     sa.Column("encrypted", sa.Boolean, nullable=False),  # an encryption key was given
     sa.Column("sealed_encryption_key", sa.LargeBinary),  # gone once the packages are uploaded
-    sa.Column("plan_digest", sa.ForeignKey("plan.digest")),
+    sa.Column("plan_digest", sa.ForeignKey("plan.digest"), index=True),
     sa.Column("next_step", sa.String(32)),
     sa.Column("failed_collection", sa.Text),
     sa.Column("failure", sa.Text),
@@ -214,6 +214,12 @@ requests = sa.Table(
     sa.Column("extended_at", Instant),
     sa.Column("clock_stopped_at", Instant),  # since when the person is asked for clarification
     _counter("clock_stood"),  # seconds of earlier stops, already in `due_at`
+    sa.Column("must_verify", sa.Boolean, nullable=False, server_default=sa.false()),  # never carried out before that
+    sa.Column("identity_verified_at", Instant),
+    sa.Column("paused_at", Instant),
+    sa.Column("waits_until", Instant),  # when waiting for somebody ends in `error`
+    sa.Column("derived_kinds", sa.JSON(none_as_null=True)),  # of the identities that webhooks have added
+    _counter("webhook_round"),  # rises with every retry: all webhooks of the phase are called anew
 )
 
 identities = sa.Table(
@@ -242,7 +248,7 @@ runs = sa.Table(
     _key("id"),
     sa.Column("phase", sa.String(16), nullable=False),
     sa.Column("status", sa.String(16), nullable=False, index=True),  # ready | done
-    sa.Column("plan_digest", sa.ForeignKey("plan.digest"), nullable=False),
+    sa.Column("plan_digest", sa.ForeignKey("plan.digest"), nullable=False, index=True),
     sa.Column("next_step", sa.String(32), nullable=False),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("due_at", Instant, nullable=False),  # the earliest deadline among its members: dispatch order
@@ -287,6 +293,7 @@ outcomes = sa.Table(
     *(_counter(name) for name in ("found", "changed", "drifted", "already", "absent", "refused", "shared")),
     sa.Column("statement_digest", sa.String(64)),
     sa.Column("skipped", sa.Text),  # why nothing was done here, decided after the plan was made
+    _counter("submitted"),  # rows that somebody else was asked to erase
     sa.Index("ix_outcome_task_id", "task_id"),
 )
 
@@ -360,4 +367,145 @@ workers = sa.Table(
     sa.Column("keys", sa.JSON, nullable=False),  # of the encryption keys it has: name → fingerprint
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),  # epoch seconds by the ledger's clock
+)
+
+verifications = sa.Table(
+    "verification",
+    metadata,
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("hash", sa.LargeBinary),  # keyed, of the code; gone when it can succeed no more
+    sa.Column("expires_at", Instant, nullable=False),
+    _counter("tries"),
+    _counter("sent"),  # codes
+    sa.Column("sent_at", Instant, nullable=False),
+)
+
+notes = sa.Table(
+    "note",
+    metadata,
+    _serial(),
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("author", sa.String(256), nullable=False),
+    sa.Column("sealed_text", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+messages = sa.Table(
+    "message",
+    metadata,
+    _key("id"),  # also what tells the provider that it is the same one again
+    sa.Column("request_id", sa.String(64), index=True),
+    sa.Column("event", sa.String(64), nullable=False),
+    sa.Column("part", sa.String(256)),  # the dataset that an erasure e-mail is about
+    sa.Column("channel", sa.String(16), nullable=False),  # email | sms
+    sa.Column("sealed_recipient", sa.LargeBinary),  # gone when it is sent or given up, as are its variables
+    sa.Column("sealed_variables", sa.LargeBinary),
+    sa.Column("status", sa.String(16), nullable=False),  # due | sent | failed
+    _counter("attempts"),
+    sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
+    sa.Column("failure", sa.Text),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("sent_at", Instant),
+    sa.Index("ix_message_status_due_at", "status", "due_at"),
+)
+
+message_providers = sa.Table(
+    "message_provider",
+    metadata,
+    _key(),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("type", sa.String(64), nullable=False, unique=True),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("sealed_secrets", sa.LargeBinary),
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("last_test_at", Instant),
+    sa.Column("last_test_succeeded", sa.Boolean),
+    *_stamps(),
+)
+
+message_templates = sa.Table(
+    "message_template",
+    metadata,
+    sa.Column("event", sa.String(64), primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    *_stamps(),
+)
+
+staff_notices = sa.Table(
+    "staff_notice",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sealed_addresses", sa.LargeBinary, nullable=False),  # whom to tell of requests in `error`
+    sa.Column("after_failures", sa.Integer, nullable=False),
+    *_stamps(),
+)
+
+failures = sa.Table(
+    "failure",
+    metadata,
+    _serial(),
+    sa.Column("request_id", sa.String(64), nullable=False, index=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("reported_at", Instant),  # to the staff
+)
+
+webhooks = sa.Table(
+    "webhook",
+    metadata,
+    _key(),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("policy_key", sa.ForeignKey("policy.key", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("phase", sa.String(16), nullable=False),  # pre | post: before or after execution
+    sa.Column("connection_key", sa.ForeignKey("connection.key", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("direction", sa.String(16), nullable=False),  # one_way | two_way
+    sa.Column("position", sa.Integer, nullable=False),
+    *_stamps(),
+)
+
+webhook_calls = sa.Table(
+    "webhook_call",
+    metadata,
+    _key("id"),  # tells the receiver that it is the same call again
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("webhook_key", sa.String(256), nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),  # intended | answered | halted | resumed
+    sa.Column("created_at", Instant, nullable=False),  # from when its resume token counts
+    sa.Column("answered_at", Instant),
+    sa.UniqueConstraint("request_id", "webhook_key", "round"),
+)
+
+derived_identities = sa.Table(
+    "derived_identity",
+    metadata,
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("kind", sa.String(128), primary_key=True),
+    sa.Column("sealed_value", sa.LargeBinary, nullable=False),
+)
+
+manual_webhooks = sa.Table(
+    "manual_webhook",
+    metadata,
+    sa.Column("connection_key", sa.ForeignKey("connection.key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("fields", sa.JSON, nullable=False),
+    *_stamps(),
+)
+
+forms = sa.Table(
+    "form",
+    metadata,
+    sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("action", sa.String(16), primary_key=True),
+    sa.Column("place", sa.String(512), primary_key=True),  # key of a manual webhook's connection, or a collection
+    sa.Column("labels", sa.JSON(none_as_null=True)),  # what was answered; null: nothing yet
+    sa.Column("sealed_answers", sa.LargeBinary),
+    sa.Column("saved_at", Instant),
+    sa.Column("created_at", Instant, nullable=False),
 )

@@ -1,0 +1,23 @@
+"""Requests that wait for somebody until the time for that is over (control-plane §2.13)."""
+
+from habeas.domain.request import RequestStatus
+from habeas.execution.context import Context
+from habeas.store import requests
+
+_TOO_LATE = "nobody answered in time (retry to ask again)"
+_PORTION = 200
+
+
+def end_waits(context: Context) -> int:
+    """End requests in `error` whose time of waiting for a form, rows or a webhook's receiver is over; how many."""
+    ended = 0
+    while True:
+        now = context.clock.now()
+        with context.ledger.write() as connection:
+            late = requests.waiting_since_before(connection, now, _PORTION)
+            moved = requests.transition(
+                connection, late, RequestStatus.ERROR, now, failure=_TOO_LATE, finished_at=now, waits_until=None
+            )
+        ended += len(moved)
+        if not moved:
+            return ended
