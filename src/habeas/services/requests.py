@@ -36,6 +36,7 @@ from habeas.services.request_views import (
     show_log,
     show_requests,
 )
+from habeas.services.selection import Chosen, act_on
 from habeas.store import journal, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record
@@ -189,11 +190,15 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
     return view
 
 
-def retry_all(context: Context, request_ids: Sequence[str], actor: str) -> BulkResult[RequestView]:
+def retry_all(context: Context, chosen: Chosen, actor: str) -> BulkResult[RequestView]:
     """Retry each of these requests, each once; what cannot be retried is a failure."""
+    return act_on(context, chosen, {RequestStatus.ERROR}, partial(_retry_each, context, actor))
+
+
+def _retry_each(context: Context, actor: str, request_ids: Sequence[str]) -> BulkResult[RequestView]:
     retried: list[RequestView] = []
     failures: list[Failure] = []
-    for request_id in dict.fromkeys(request_ids):
+    for request_id in request_ids:
         try:
             retried.append(retry(context, request_id, actor))
         except InputError as error:
