@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from habeas.cli.printing import print_columns, print_json, say_next
+from habeas.cli.printing import print_columns, print_json, printable, say_next
 from habeas.cli.private_file import writing
 from habeas.cli.secret_input import KeyFile, KeyVariable, read_key
 from habeas.cli.server_options import LOCAL, AsJson, Url, connect
@@ -264,6 +265,32 @@ def clarify(
     with connect(context, url, data_dir, missing=_MISSING) as client:
         act, body = ("clarified", {}) if answered else ("clarify", {"reason": reason})
         _move_deadline(client, request_id, act, body, as_json=as_json)
+
+
+@app.command()
+def note(
+    context: typer.Context,
+    request_id: RequestId,
+    text: Annotated[
+        str | None, typer.Argument(help="What to note; - reads standard input. Default: show them.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a note about a request, for staff, or show all that were written; they are kept sealed."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        path = path_of("privacy-request", request_id, "notes")
+        if text is None:
+            found = client.list_all(path)
+        else:
+            found = [client.call("POST", path, json={"text": sys.stdin.read() if text == "-" else text})]
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        typer.echo(f"{one['created_at']}  {one['author']}")
+        typer.echo(textwrap.indent(printable(one["text"]), "    "))
 
 
 @app.command()
