@@ -32,6 +32,10 @@ class SecuritySettings(Section):
     subject_request_download_link_ttl_seconds: int = Field(
         432000, ge=1, le=604800, description="How long links to packages in remote storages open them; at most 7 days."
     )
+    identity_verification_code_ttl_seconds: int = Field(600, ge=1, description="Life of a code.")
+    identity_verification_attempt_limit: int = Field(3, ge=1, description="Tries with one code.")
+    identity_verification_code_limit: int = Field(5, ge=1, description="Codes sent for one request, at most.")
+    identity_verification_resend_pause_seconds: int = Field(60, ge=0, description="Least time between two codes.")
     require_auth_to_create: bool = Field(False, description="Creating a request needs `privacy-request:create`.")
 
 
@@ -51,7 +55,9 @@ class ExecutionSettings(Section):
         604800, ge=1, description="How long a request waits for a form, for rows or for a webhook's receiver."
     )
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
-    subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
+    subject_identity_verification_required: bool = Field(
+        False, description="A request counts only after the person has proved by a code who they are."
+    )
     require_manual_request_approval: bool = Field(False, description="A request waits until somebody approves it.")
 
 
@@ -125,6 +131,8 @@ _OLD_NAMES = {
     ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
     _LINK_LIFE: _LINK_LIFE,
+    ("security", "identity_verification_attempt_limit"): ("security", "identity_verification_attempt_limit"),
+    ("redis", "identity_verification_code_ttl_seconds"): ("security", "identity_verification_code_ttl_seconds"),
     ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
 }
 

@@ -9,12 +9,14 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
+from habeas.domain.message import Event
 from habeas.domain.request import AuditAction, RequestStatus, sources_of
+from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.request_views import RequestView, show_requests
 from habeas.services.selection import Chosen, act_on
-from habeas.store import journal, runs
+from habeas.store import journal, runs, verifications
 from habeas.store import requests as store
 
 Decisions: TypeAlias = BulkResult[RequestView]
@@ -49,6 +51,7 @@ def _approve(context: Context, actor: str, request_ids: Sequence[str]) -> Decisi
         values = {"reviewed_at": now, "reviewed_by": actor}
         approved = _move(context, connection, request_ids, RequestStatus.APPROVED, values)
         journal.audit(connection, approved, actor, AuditAction.APPROVED, now)
+        outbox.enqueue(context, connection, Event.PRIVACY_REQUEST_REVIEW_APPROVE, approved)
         return _show(context, connection, request_ids, approved, RequestStatus.APPROVED)
 
 
@@ -58,6 +61,8 @@ def _deny(context: Context, actor: str, reason: str, request_ids: Sequence[str])
         values = {"reviewed_at": now, "reviewed_by": actor}
         denied = _end(context, connection, request_ids, RequestStatus.DENIED, values)
         journal.audit(connection, denied, actor, AuditAction.DENIED, now, reason)
+        variables = {request_id: {"reason": reason} for request_id in denied}
+        outbox.enqueue(context, connection, Event.PRIVACY_REQUEST_REVIEW_DENY, denied, variables)
         return _show(context, connection, request_ids, denied, RequestStatus.DENIED)
 
 
@@ -78,6 +83,7 @@ def _end(
     values |= {"finished_at": context.clock.now(), "sealed_encryption_key": None}
     ended = _move(context, connection, request_ids, to, values)
     store.forget_secrets(connection, ended)
+    verifications.forget_codes(connection, ended)
     return ended
 
 

@@ -76,16 +76,16 @@ def create(
     caller: Annotated[Caller | None, Depends(identify_if_required)],
     items: Annotated[list[RequestItem], SUBMISSION],
 ) -> BulkResult[RequestView]:
-    return _submit(context, items, caller)
+    return _submit(context, items, caller, by_staff=False)
 
 
-@router.post("/authenticated", summary="The same; the caller is recorded as the submitter")
+@router.post("/authenticated", summary="The same by staff, who know the person: no code is asked for, none is told")
 def create_authenticated(
     context: Wired,
     caller: Annotated[Caller, needs("privacy-request:create")],
     items: Annotated[list[RequestItem], SUBMISSION],
 ) -> BulkResult[RequestView]:
-    return _submit(context, items, caller)
+    return _submit(context, items, caller, by_staff=True)
 
 
 @router.get(
@@ -259,12 +259,15 @@ def _list(context: Wired, query: RequestQuery) -> PageBody[Shown] | StreamingRes
     return show_page(found)
 
 
-def _submit(context: Wired, items: list[RequestItem], caller: Caller | None) -> BulkResult[RequestView]:
+def _submit(
+    context: Wired, items: list[RequestItem], caller: Caller | None, *, by_staff: bool
+) -> BulkResult[RequestView]:
     _check_keys(items)
     people = [person for item in items for person in item.expand()]
     if len(people) > BULK_LIMIT:
         raise InvalidFields([Problem((), f"at most {BULK_LIMIT} people at once, counting every object of identities")])
-    views = requests.submit(context, [_read_item(person) for person in people], caller.client_id if caller else None)
+    submitter = caller.client_id if caller else None
+    views = requests.submit(context, [_read_item(person) for person in people], submitter, by_staff=by_staff)
     succeeded = [view for view in views if isinstance(view, RequestView)]
     failed = [
         Failure(str(view), person.model_dump(exclude_unset=True))
