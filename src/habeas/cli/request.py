@@ -351,10 +351,10 @@ def _follow(client: Client, request_id: str) -> ApiFailure | None:
             for action, bar in bars.items():
                 begun, ended = _count(entries, action)
                 progress.update(bar, total=begun, completed=ended, visible=begun > 0)
-            for reason in (entry["message"] for entry in entries if entry["status"] == LogStatus.PAUSED):
-                if reason not in told:
-                    progress.console.print(f"waits: {reason}", highlight=False, soft_wrap=True, markup=False)
-                told.add(reason)
+            for entry in itertools.takewhile(lambda entry: entry["status"] == LogStatus.PAUSED, reversed(entries)):
+                if entry["message"] not in told:
+                    progress.console.print(f"waits: {entry['message']}", highlight=False, soft_wrap=True, markup=False)
+                told.add(entry["message"])
 
         try:
             client.follow(request_id, float("inf"), show_progress)
