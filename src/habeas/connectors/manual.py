@@ -9,7 +9,8 @@ from habeas.domain.ports import ConnectionType, Connector, Limits, Sketch, Syste
 
 def connection_types() -> tuple[ConnectionType, ...]:
     """The types that need no secrets."""
-    return (ConnectionType(MANUAL_WEBHOOK, {}, _connect, title="Manual webhook", system=SystemType.MANUAL),)
+    title, system = "Manual webhook", SystemType.MANUAL
+    return (ConnectionType(MANUAL_WEBHOOK, {}, _connect, title=title, system=system, holds_data=False),)
 
 
 def _connect(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None) -> Connector:
