@@ -3,6 +3,7 @@
 Several dispatchers on one ledger do no harm: forming is compare-and-set, and a run submitted twice is claimed once.
 """
 
+import hashlib
 import logging
 import threading
 import time
@@ -202,7 +203,8 @@ def _preparing(connection: sa.Connection) -> frozenset[str]:
 def _settle(context: Context, phase: str, stored: str | None, wanted: PlanRequest) -> tuple[str, bytes | None]:
     """The digest of the plan for a group and, where it is not stored yet, its body. Nothing is visited to prepare."""
     if phase == runs.PREPARE:
-        nothing = Plan(f"prepare:{wanted.policy_key}"[:64], wanted.policy_key, (), (), ())
+        digest = hashlib.sha256(f"prepare:{wanted.policy_key}".encode()).hexdigest()
+        nothing = Plan(digest, wanted.policy_key, (), (), ())
         return nothing.digest, encode_plan(nothing)
     return _settle_retry(context, stored, wanted) if stored else _settle_plan(context, wanted)
 

@@ -89,7 +89,9 @@ def resend(context: Context, request_id: str) -> CodeSent:
         pause = timedelta(seconds=security.identity_verification_resend_pause_seconds)
         if (rest := (known.sent_at + pause - now).total_seconds()) > 0:
             raise TooSoon("a code was sent a moment ago", math.ceil(rest), hint="wait for it, or ask again later")
-        check_reach(context, connection, store.identities_of(connection, context.ledger.sealer, [request_id])[request_id])
+        check_reach(
+            context, connection, store.identities_of(connection, context.ledger.sealer, [request_id])[request_id]
+        )
         code, until = _make_code(), now + _life(context)
         verifications.renew_code(connection, request_id, _hash(context, request_id, code), until, now)
         _send(context, connection, {request_id: code})

@@ -9,6 +9,7 @@ from habeas.web.api import (
     connections,
     datasets,
     health,
+    manual_webhooks,
     metrics,
     notes,
     policies,
@@ -39,7 +40,10 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.metrics = Metrics(context)
     api = APIRouter(prefix="/api/v1")
-    for room in (clients, connections, datasets, storages, policies, privacy_requests, notes, regulations):
+    for room in (
+        *(clients, connections, datasets, storages, policies, privacy_requests, notes, regulations),
+        manual_webhooks,
+    ):
         api.include_router(room.router)
     api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)
