@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 from tests.integration.web.conftest import Caller, sign_in
 
 from habeas import bootstrap
+from habeas.domain.request import RequestStatus
+from habeas.execution.context import Context
 from habeas.settings import SecuritySettings, Settings
+from habeas.store import verifications
+from habeas.store.tables import requests
 from habeas.web.app import create_app
 
 Json = Any
@@ -66,6 +71,8 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
         names["client_id"] = root("POST", "/api/v1/oauth/client", json=[]).json()["client_id"]
     if "request_id" in path:
         names["request_id"] = submit(root)
+    if path.endswith("/verify"):
+        await_code(root.app.state.context, names["request_id"], value["code"])
     if isinstance(value, dict) and "request_ids" in value:
         value = {**value, "request_ids": [submit(root)]}
     address = path.format(**names)
@@ -74,6 +81,15 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
     content = value if isinstance(value, str) else json.dumps(value)
     untested = "?verify=false" if path.endswith("/connection/{key}/secret") else ""  # the example's host is nobody's
     return root(method.upper(), address + untested, content=content, headers={"Content-Type": media_type})
+
+
+def await_code(context: Context, request_id: str, code: str) -> None:
+    """Let a request wait for this code."""
+    now, digest = context.clock.now(), context.ledger.sealer.index(f"verification:{request_id}", code)
+    with context.ledger.write() as connection:
+        waiting = {"status": RequestStatus.IDENTITY_UNVERIFIED, "must_verify": True}
+        connection.execute(requests.update().where(requests.c.id == request_id).values(waiting))
+        verifications.add_codes(connection, {request_id: digest}, now + timedelta(minutes=1), now)
 
 
 def submit(root: Caller) -> str:
