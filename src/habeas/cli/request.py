@@ -55,6 +55,7 @@ def submit(
     ],
     external_id: Annotated[str | None, typer.Option(help="Your own id of the request.")] = None,
     dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="Only these datasets.")] = None,
+    verified: Annotated[bool, typer.Option("--verified", help="You know the person: no code is asked for.")] = False,
     key_file: KeyFile = None,
     key_env: KeyVariable = None,
     watch: Watch = False,
@@ -66,7 +67,8 @@ def submit(
     given = _read_identities(identity)
     details = {"external_id": external_id, "dataset_keys": dataset, "encryption_key": read_key(key_file, key_env)}
     with connect(context, url, data_dir) as client:
-        request_id = client.submit(policy, given, **{name: value for name, value in details.items() if value})
+        more = {name: value for name, value in details.items() if value}
+        request_id = client.submit(policy, given, by_staff=verified, **more)
         if not as_json:
             typer.echo(request_id)
         _tell_on(client, request_id, watch=watch, as_json=as_json)
@@ -175,6 +177,28 @@ def retry(
         if not as_json:
             typer.echo(status)
         _tell_on(client, request_id, watch=watch, as_json=as_json)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    request_id: RequestId,
+    code: Annotated[str, typer.Argument(help="The six digits that the person was sent.")],
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """Prove who sent a request, by the code that was sent to the person."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        path = path_of("privacy-request", request_id, "verify")
+        typer.echo(client.call("POST", path, json={"code": code})["status"])
+
+
+@app.command("resend-code")
+def resend_code(context: typer.Context, request_id: RequestId, url: Url = LOCAL, data_dir: DataDir = None) -> None:
+    """Send the person another code, instead of the one before."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        sent = client.call("POST", path_of("privacy-request", request_id, "resend-code"))
+    typer.echo(f"sent; it counts until {sent['expires_at']}")
 
 
 @app.command()

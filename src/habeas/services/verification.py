@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from habeas.domain.errors import HabeasError, InputError, NotAllowed, NotFound, SystemUnavailable, TooSoon
 from habeas.domain.identity import Identity
-from habeas.domain.message import Event
+from habeas.domain.message import Channel, Event
 from habeas.domain.request import AuditAction, RequestStatus
 from habeas.execution import outbox
 from habeas.execution.context import Context
@@ -40,7 +40,7 @@ class CodeSent:
 
 def check_reach(context: Context, connection: sa.Connection, identities: Sequence[Identity]) -> None:
     """Raises InputError when no code could be sent to this person."""
-    if not outbox.can_reach(context, connection, Event.SUBJECT_IDENTITY_VERIFICATION, identities):
+    if not outbox.can_reach(context, connection, Event.VERIFICATION, identities):
         raise InputError(
             "the code that proves an identity cannot be sent to this person",
             hint="give an e-mail address or a phone number, for which a provider of messages is set up",
@@ -98,6 +98,12 @@ def resend(context: Context, request_id: str) -> CodeSent:
     return CodeSent(until, security.identity_verification_code_limit - known.sent - 1)
 
 
+def sends_mail(context: Context) -> bool:
+    """Whether codes can go by e-mail."""
+    with context.ledger.read() as connection:
+        return Channel.EMAIL in outbox.open_channels(context, connection, Event.VERIFICATION)
+
+
 def _lock_unverified(connection: sa.Connection, request_id: str) -> Record:
     record = store.lock_request(connection, request_id)
     if record is None:
@@ -139,7 +145,7 @@ def _accept(context: Context, connection: sa.Connection, record: Record, now: da
 def _send(context: Context, connection: sa.Connection, codes: Mapping[str, str]) -> None:
     minutes = math.ceil(_life(context).total_seconds() / 60)
     variables = {request_id: {"code": code, "minutes": minutes} for request_id, code in codes.items()}
-    told = outbox.enqueue(context, connection, Event.SUBJECT_IDENTITY_VERIFICATION, list(codes), variables)
+    told = outbox.enqueue(context, connection, Event.VERIFICATION, list(codes), variables)
     if len(told) < len(codes):
         raise SystemUnavailable("a code could not be sent, so nothing was done", hint="try again")
 

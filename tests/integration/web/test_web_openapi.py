@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from tests.integration.web.conftest import Caller, sign_in
 
 from habeas import bootstrap
+from habeas.domain.request import RequestStatus
+from habeas.execution.context import Context
 from habeas.execution.dispatcher import form_runs
 from habeas.execution.runner import carry
 from habeas.settings import SecuritySettings, Settings
-from habeas.store import runs
+from habeas.store import runs, verifications
+from habeas.store.tables import requests
 from habeas.web.app import create_app
 
 Json = Any
@@ -78,6 +82,8 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
         names["request_id"] = submit(root)
     if path.endswith("/{connection_key}"):
         carry_on(root)
+    if path.endswith("/verify"):
+        await_code(root.app.state.context, names["request_id"], value["code"])
     if isinstance(value, dict) and "request_ids" in value:
         value = {**value, "request_ids": [submit(root)]}
     address = path.format(**names)
@@ -96,6 +102,15 @@ def carry_on(root: Caller) -> None:
         due = runs.due_runs(connection, context.ledger, 100, [], 60)
     for run in due:
         carry(context, run.id, "test", threading.Event())
+
+
+def await_code(context: Context, request_id: str, code: str) -> None:
+    """Let a request wait for this code."""
+    now, digest = context.clock.now(), context.ledger.sealer.index(f"verification:{request_id}", code)
+    with context.ledger.write() as connection:
+        waiting = {"status": RequestStatus.IDENTITY_UNVERIFIED, "must_verify": True}
+        connection.execute(requests.update().where(requests.c.id == request_id).values(waiting))
+        verifications.add_codes(connection, {request_id: digest}, now + timedelta(minutes=1), now)
 
 
 def submit(root: Caller) -> str:
