@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -14,7 +14,7 @@ from habeas.domain.request import ActionType, AuditAction, LogStatus, RequestSta
 from habeas.execution.context import Context
 from habeas.planning.plan import AffectedField
 from habeas.services.policies import PolicySummary, find_policies
-from habeas.store import journal
+from habeas.store import journal, manual_collections
 from habeas.store import requests as store
 from habeas.store.configurations import Record
 
@@ -70,12 +70,24 @@ class LabelledIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionNeeded:
+    """What a person is asked to do in a collection: find the fields `get` of the rows that the locators lead to, or set
+    the fields of `update` (field → masking strategy; `*` → `delete` for whole rows).
+    """
+
+    collection: str
+    locators: Mapping[str, Sequence[Any]]
+    get: Sequence[str] | None
+    update: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class ActionRequired:
-    """Where a request stopped: the step, and the collection if it was one's. `action_needed` is of later versions."""
+    """Where a request stopped: the step, the collection if it was one's, and what people are asked for."""
 
     step: str | None
     collection: str | None
-    action_needed: None
+    action_needed: Sequence[ActionNeeded] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +173,7 @@ def show_requests(
     policies = find_policies(context, connection, {record.policy_key for record in records})
     known = store.identities_of(connection, context.ledger.sealer, ids) if identities else {}
     now = context.clock.now()
+    needed = _action_needed(context, connection, records)
     views = {
         record.id: RequestView(
             id=record.id,
@@ -177,8 +190,8 @@ def show_requests(
             paused_at=record.paused_at,
             identity=_show_identities(known.get(record.id, ()), identities) if identities else None,
             policy=policies[record.policy_key],
-            action_required_details=_action_required(record),
-            resume_endpoint=f"/privacy-request/{record.id}/retry" if record.status == RequestStatus.ERROR else None,
+            action_required_details=_action_required(record, needed.get(record.id)),
+            resume_endpoint=_resume_endpoint(record),
             regulation=record.regulation,
             due_date=_day(record.due_at),
             days_left=_count_days_left(record, now),
@@ -210,10 +223,36 @@ def _day(moment: datetime | None) -> date | None:
     return None if moment is None else moment.date()
 
 
-def _action_required(record: Record) -> ActionRequired | None:
-    if record.status != RequestStatus.ERROR:
+def _action_needed(
+    context: Context, connection: sa.Connection, records: Sequence[Record]
+) -> dict[str, list[ActionNeeded]]:
+    """What people are asked for, of requests that wait at a collection."""
+    found: dict[str, list[ActionNeeded]] = {}
+    paused = [record for record in records if record.status == RequestStatus.PAUSED]
+    for action in ActionType:
+        ids = [record.id for record in paused if record.next_step == action]
+        questions = manual_collections.questions_of(connection, context.ledger.sealer, action, ids) if ids else {}
+        for request_id, asked in questions.items():
+            found[request_id] = [ActionNeeded(name, one.locators, one.get, one.update) for name, one in asked.items()]
+    return found
+
+
+def _action_required(record: Record, needed: Sequence[ActionNeeded] | None) -> ActionRequired | None:
+    if record.status != RequestStatus.ERROR and needed is None:
         return None
-    return ActionRequired(record.next_step, record.failed_collection, None)
+    return ActionRequired(record.next_step, record.failed_collection, needed)
+
+
+_ANSWERS = {ActionType.ACCESS: "manual_input", ActionType.ERASURE: "erasure_confirm"}
+"""Where a person answers, by the step at which a request waits at a collection."""
+
+
+def _resume_endpoint(record: Record) -> str | None:
+    if record.status == RequestStatus.ERROR:
+        return f"/privacy-request/{record.id}/retry"
+    if record.status == RequestStatus.PAUSED and record.next_step in _ANSWERS:
+        return f"/privacy-request/{record.id}/{_ANSWERS[record.next_step]}"
+    return None
 
 
 def _show_identities(
