@@ -9,6 +9,7 @@ from habeas.web.api import (
     connections,
     datasets,
     health,
+    manual_collections,
     metrics,
     policies,
     privacy_requests,
@@ -38,7 +39,8 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.metrics = Metrics(context)
     api = APIRouter(prefix="/api/v1")
-    for room in (clients, connections, datasets, storages, policies, privacy_requests, regulations):
+    rooms = (clients, connections, datasets, storages, policies, privacy_requests, manual_collections, regulations)
+    for room in rooms:
         api.include_router(room.router)
     api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)

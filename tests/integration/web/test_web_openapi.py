@@ -10,7 +10,10 @@ import pytest
 from tests.integration.web.conftest import Caller, sign_in
 
 from habeas import bootstrap
+from habeas.domain.request import ActionType, RequestStatus
+from habeas.execution.context import Context
 from habeas.settings import SecuritySettings, Settings
+from habeas.store import manual_collections, requests
 from habeas.web.app import create_app
 
 Json = Any
@@ -66,6 +69,9 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
         names["client_id"] = root("POST", "/api/v1/oauth/client", json=[]).json()["client_id"]
     if "request_id" in path:
         names["request_id"] = submit(root)
+    if path.endswith(("/manual_input", "/erasure_confirm")):
+        action = ActionType.ACCESS if path.endswith("/manual_input") else ActionType.ERASURE
+        wait_for_people(root.app.state.context, names["request_id"], action)
     if isinstance(value, dict) and "request_ids" in value:
         value = {**value, "request_ids": [submit(root)]}
     address = path.format(**names)
@@ -79,6 +85,17 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
 def submit(root: Caller) -> str:
     item = {"policy_key": "give_and_forget", "identity": {"email": "ann@example.com"}}
     return str(root("POST", "/api/v1/privacy-request", json=[item]).json()["succeeded"][0]["id"])
+
+
+def wait_for_people(context: Context, request_id: str, action: ActionType) -> None:
+    """Let a request wait at a collection that people look into."""
+    question = manual_collections.Question({"person": [12]}, get=["card", "person", "remark"])
+    now, moved = context.clock.now(), RequestStatus.IN_PROCESSING
+    with context.ledger.write() as connection:
+        requests.transition(connection, [request_id], moved, now, next_step=action)
+        requests.transition(connection, [request_id], RequestStatus.PAUSED, now)
+        asked = [(request_id, "desk:cards", question)]
+        manual_collections.ask(connection, context.ledger.sealer, action, asked, now)
 
 
 def test_every_route_says_what_it_answers_and_how_it_refuses(root: Caller) -> None:
