@@ -81,6 +81,22 @@ class ReportSettings(Section):
     max_csv_rows: int = Field(100_000, ge=1, description="Most requests in one CSV file.")
 
 
+class NotificationSettings(Section):
+    send_request_receipt_notification: bool | None = Field(
+        None, description="Tell people that their request has come in; not set: when a provider is active."
+    )
+    send_request_review_notification: bool | None = Field(
+        None, description="Tell people that it was approved or denied; not set: when a provider is active."
+    )
+    send_request_completion_notification: bool | None = Field(
+        None, description="Tell people that it is complete; not set: when a provider is active."
+    )
+    give_up_seconds: int = Field(
+        172800, ge=0, description="How long a message that its provider does not take is tried again and again."
+    )
+    organization_name: str = Field("", description="Who writes, in messages; empty: nobody is named.")
+
+
 class LoggingSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     format: Literal["console", "json"] = Field("console", description="Lines for people, or a JSON object on each.")
@@ -105,6 +121,7 @@ class Settings(BaseSettings):
     deadlines: DeadlineSettings = DeadlineSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     reports: ReportSettings = ReportSettings()
+    notifications: NotificationSettings = NotificationSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @classmethod
@@ -126,6 +143,10 @@ _OLD_NAMES = {
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
     _LINK_LIFE: _LINK_LIFE,
     ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
+    **{
+        ("notifications", name): ("notifications", name)
+        for name in (f"send_request_{occasion}_notification" for occasion in ("receipt", "review", "completion"))
+    },
 }
 
 
