@@ -7,24 +7,21 @@ nothing of that.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from habeas.domain.errors import LeaseLost, NeedsHuman, TryAgain
-from habeas.domain.message import Event
+from habeas.domain.message import Event, Message
 from habeas.domain.ports import SystemType
 from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, LogStatus
 from habeas.execution import outbox
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.connector_pool import hindrance_of, is_paused
+from habeas.execution.erasure_letter import Instruction, deliver, write_letter
 from habeas.execution.links import LinkValues
 from habeas.execution.run import Done, Failed, Paused, Run, Wait, place_of
 from habeas.execution.spooled import read_rows
 from habeas.planning.plan import Node, Plan
 from habeas.store import configurations, journal, messages, runs
 from habeas.store.journal import Entry
-
-Instruction = Mapping[str, Any]
-"""What is asked for in one collection: `collection`, `locators` (field → values) and `update` (field → masking)."""
 
 
 def perform(run: Run) -> Done | Failed | Wait:
@@ -84,9 +81,8 @@ def instruct(dataset: MailedDataset, locators: Callable[[Node], Mapping[str, Seq
                 ways.setdefault(link.field, []).append(f"{link.source}:{link.source_field}")
         if ways:
             located.add(node.address)
-            update = dataset.updates.get(str(node.address))
-            instructions.append({"collection": str(node.address), "locators": ways, "update": update})
-    return instructions if any(one["update"] for one in instructions) else []
+            instructions.append(Instruction(str(node.address), ways, dataset.updates.get(str(node.address), {})))
+    return instructions if any(one.update for one in instructions) else []
 
 
 def _gather_links(run: Run) -> LinkValues:
@@ -121,25 +117,26 @@ class _Mailing:
             self._fail(self._run.read_living(), problem)
             return
         left = dict(intended)
-        for ordinal, message_id in intended.items():
+        for ordinal, message in intended.items():
             if ordinal not in self._run.read_living():
                 continue
             try:
-                send = partial(outbox.send_now, self._run.context, message_id)
+                self._run.check()
+                send = partial(deliver, self._run.context, message)
                 try_again(self._run, [self._dataset.connection], send, partial(self._report_retry, ordinal))
             except (LeaseLost, Paused):
                 raise
-            except TryAgain as problem:  # whoever is asked next would not be reached either
+            except (TryAgain, NeedsHuman) as problem:  # it would be the same for all others
                 self._fail(left, problem)
                 return
             except Exception as problem:
                 self._fail([ordinal], problem)
             else:
-                self._conclude(ordinal, message_id)
+                self._conclude(ordinal, message.id)
             del left[ordinal]
 
-    def _intend(self) -> dict[int, str]:
-        """Record which e-mails are going to be sent: member → message. One is never sent twice, but after a crash."""
+    def _intend(self) -> dict[int, Message]:
+        """Record which e-mails are going to be sent, and write them. Of each only the id is kept, the same for ever."""
         run, dataset = self._run, self._dataset
         with run.commit() as connection:
             record = configurations.find_connections(connection, [dataset.connection]).get(dataset.connection)
@@ -156,14 +153,14 @@ class _Mailing:
                 raise NeedsHuman(f"connection {dataset.connection} has no to_email", hint="give it its secrets")
             event = Event.ERASURE_INSTRUCTIONS
             sent = messages.sent_about(connection, event, dataset.key, run.request_ids(living))
-            intended = {}
+            intended: dict[int, Message] = {}
             for ordinal in sorted(living):
                 request_id = run.members[ordinal].request_id
                 instructions = instruct(dataset, partial(self._links.locators, ordinal=ordinal))
                 if instructions and request_id not in sent:
-                    told = {"dataset": dataset.key, "instructions": instructions}
-                    new = (request_id, dataset.key, secrets["to_email"], told)
-                    intended[ordinal] = outbox.intend(run.context, connection, event, *new)
+                    recipient = secrets["to_email"]
+                    message_id = outbox.intend(run.context, connection, event, request_id, dataset.key, recipient, {})
+                    intended[ordinal] = write_letter(message_id, recipient, request_id, instructions)
         return intended
 
     def _conclude(self, ordinal: int, message_id: str) -> None:
@@ -180,7 +177,7 @@ class _Mailing:
             for node in self._dataset.acting
         ]
         with run.commit(progress=True) as connection:
-            outbox.conclude(connection, [message_id], run.context)
+            outbox.conclude(run.context, connection, [message_id])
             runs.write_outcomes(connection, outcomes)
             now = run.context.clock.now()
             journal.audit(connection, [request_id], SYSTEM_ACTOR, AuditAction.EMAIL_SENT, now, self._dataset.key)
