@@ -19,6 +19,9 @@ from habeas.store import journal, requests, runs
 from habeas.store.configurations import find_connections
 from habeas.store.journal import Entry
 
+ASKED = "a person is asked"
+"""What the log says of a collection that waits for somebody's answer."""
+
 
 class Stopped(LeaseLost):
     """This process is shutting down: give the run back. Nothing is lost."""
@@ -154,10 +157,14 @@ class Run:
         )
         runs.leave(connection, self.id, failed)
 
-    def park(self, connection: sa.Connection, ordinals: Iterable[int], status: RequestStatus) -> None:
-        """Let members wait at this step for somebody's answer; they leave the run, and go on from here."""
+    def park(
+        self, connection: sa.Connection, ordinals: Iterable[int], status: RequestStatus, collection: str | None = None
+    ) -> None:
+        """Let members wait at this step for somebody's answer (about `collection`); they leave the run, and go on
+        from here.
+        """
         now = self.context.clock.now()
-        values: dict[str, Any] = {"next_step": self.next_step}
+        values: dict[str, Any] = {"next_step": self.next_step, "failed_collection": collection}
         values["waits_until"] = now + timedelta(seconds=self.context.settings.execution.answer_ttl_seconds)
         if status is RequestStatus.PAUSED:
             values["paused_at"] = now

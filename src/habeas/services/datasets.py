@@ -108,7 +108,8 @@ def validate_dataset(context: Context, connection_key: str, body: Body) -> Valid
         ]
     _check_database(dataset, record.type, _database_of(context, record))
     _check(dataset, [placed.dataset for placed in others], sketch)
-    here = ConnectionState(record.key, record.type, AccessLevel(record.access), record.disabled)
+    system = context.connection_types[record.type].system
+    here = ConnectionState(record.key, record.type, AccessLevel(record.access), record.disabled, system=system)
     traversable, reason = traversability([*others, PlacedDataset(dataset, here)])
     return Validation(dataset_to_json(dataset), Traversal(traversable, reason or None))
 

@@ -9,6 +9,7 @@ from habeas.web.api import (
     connections,
     datasets,
     health,
+    manual_collections,
     manual_webhooks,
     metrics,
     notes,
@@ -43,7 +44,7 @@ def create_app(context: Context) -> FastAPI:
     api = APIRouter(prefix="/api/v1")
     rooms = (
         *(clients, connections, datasets, storages, policies, regulations),
-        *(privacy_requests, verification, manual_webhooks, notes),
+        *(privacy_requests, verification, manual_webhooks, manual_collections, notes),
     )
     for room in rooms:
         api.include_router(room.router)

@@ -12,13 +12,12 @@ import pytest
 from tests.integration.web.conftest import Caller, sign_in
 
 from habeas import bootstrap
-from habeas.domain.request import RequestStatus
+from habeas.domain.request import ActionType, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.dispatcher import form_runs
 from habeas.execution.runner import carry
 from habeas.settings import SecuritySettings, Settings
-from habeas.store import runs, verifications
-from habeas.store.tables import requests
+from habeas.store import manual_collections, requests, runs, tables, verifications
 from habeas.web.app import create_app
 
 Json = Any
@@ -84,6 +83,9 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
         carry_on(root)
     if path.endswith("/verify"):
         await_code(root.app.state.context, names["request_id"], value["code"])
+    if path.endswith(("/manual_input", "/erasure_confirm")):
+        action = ActionType.ACCESS if path.endswith("/manual_input") else ActionType.ERASURE
+        wait_for_people(root.app.state.context, names["request_id"], action)
     if isinstance(value, dict) and "request_ids" in value:
         value = {**value, "request_ids": [submit(root)]}
     address = path.format(**names)
@@ -109,13 +111,24 @@ def await_code(context: Context, request_id: str, code: str) -> None:
     now, digest = context.clock.now(), context.ledger.sealer.index(f"verification:{request_id}", code)
     with context.ledger.write() as connection:
         waiting = {"status": RequestStatus.IDENTITY_UNVERIFIED, "must_verify": True}
-        connection.execute(requests.update().where(requests.c.id == request_id).values(waiting))
+        connection.execute(tables.requests.update().where(tables.requests.c.id == request_id).values(waiting))
         verifications.add_codes(connection, {request_id: digest}, now + timedelta(minutes=1), now)
 
 
 def submit(root: Caller) -> str:
     item = {"policy_key": "give_and_forget", "identity": {"email": "ann@example.com"}}
     return str(root("POST", "/api/v1/privacy-request", json=[item]).json()["succeeded"][0]["id"])
+
+
+def wait_for_people(context: Context, request_id: str, action: ActionType) -> None:
+    """Let a request wait at a collection that people look into."""
+    question = manual_collections.Question({"person": [12]}, get=["card", "person", "remark"])
+    now, moved = context.clock.now(), RequestStatus.IN_PROCESSING
+    with context.ledger.write() as connection:
+        requests.transition(connection, [request_id], moved, now, next_step=action)
+        requests.transition(connection, [request_id], RequestStatus.PAUSED, now)
+        asked = [(request_id, "desk:cards", question)]
+        manual_collections.ask(connection, context.ledger.sealer, action, asked, now)
 
 
 def test_every_route_says_what_it_answers_and_how_it_refuses(root: Caller) -> None:
