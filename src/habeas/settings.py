@@ -62,6 +62,9 @@ class ExecutionSettings(Section):
     answer_ttl_seconds: int = Field(
         604800, ge=1, description="How long a request waits for a form, for rows or for a webhook's receiver."
     )
+    privacy_request_delay_timeout: int = Field(
+        3600, ge=1, description="How long the token of a webhook resumes the request that it halted."
+    )
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
     subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
     require_manual_request_approval: bool = Field(False, description="A request waits until somebody approves it.")
@@ -136,6 +139,7 @@ _OLD_NAMES = {
     ("execution", "task_retry_count"): ("execution", "task_retry_count"),
     ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
+    ("execution", "privacy_request_delay_timeout"): ("execution", "privacy_request_delay_timeout"),
     _LINK_LIFE: _LINK_LIFE,
     ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
 }

@@ -281,6 +281,7 @@ class SystemType(StrEnum):
     SAAS = "saas"
     MANUAL = "manual"
     EMAIL = "email"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
