@@ -18,7 +18,7 @@ from habeas.domain.ports import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpsReceiver:
     """Tests that its URL may be called, without calling it: a call would be taken for a request's."""
 

@@ -14,6 +14,7 @@ from habeas.web.api import (
     privacy_requests,
     regulations,
     storages,
+    webhooks,
 )
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
