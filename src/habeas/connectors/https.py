@@ -1,7 +1,7 @@
 """Receivers of webhooks: connections that are called, and hold no data."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from habeas.domain.errors import Fault
 from habeas.domain.ports import (
@@ -24,7 +24,7 @@ class HttpsReceiver:
 
     url: str
     check_url: Callable[[str], None]
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities = field(default_factory=Capabilities)
 
     def check(self) -> None:
         self.check_url(self.url)

@@ -1,7 +1,6 @@
 """Policy webhooks: what receivers are told, what their answers do, and what is called again."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from memory_shop import Shop, set_up
@@ -25,7 +24,7 @@ def receiver() -> Iterator[Receiver]:
 
 def prepare(
     start: Start, receiver: Receiver, phase: Phase, *paths: str, direction: str = "two_way"
-) -> tuple[Shop, Any]:
+) -> tuple[Shop, Engine]:
     """A shop whose policy `give` has these webhooks, and its engine."""
     shop, engine = Shop(), start(sections={"security": {"outgoing_allow_list": ["127.0.0.1"]}})
     set_up(engine, shop.connector())
