@@ -1,6 +1,7 @@
 """Policy webhooks: what receivers are told, what their answers do, and what is called again."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from memory_shop import Shop, set_up
@@ -10,7 +11,8 @@ from habeas.domain.errors import InputError, NotAllowed
 from habeas.domain.request import RequestStatus
 from habeas.services import requests, webhooks
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
-from servers.receiver import Answer, Receiver
+from habeas.store.webhooks import forget_finished
+from servers.receiver import Answer, Call, Receiver
 
 Start = Callable[..., Engine]
 
@@ -81,3 +83,44 @@ def test_a_retry_calls_all_webhooks_of_the_phase_again(start: Start, receiver: R
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert [call.path for call in receiver.calls] == ["/first", "/second"] * 2
     assert len({call.headers["idempotency-key"] for call in receiver.calls}) == 4
+
+
+def test_a_call_that_was_not_recorded_is_repeated_as_the_same(start: Start, receiver: Receiver) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+
+    def answer_and_stop(call: Call) -> Answer:
+        engine.stopping.set()
+        return go_on()
+
+    receiver.answers["/first"] = answer_and_stop
+    [request_id] = engine.submit("give", shop.add_person(0))
+    engine.run(once=True)
+    engine.stopping.clear()
+    receiver.answers["/first"] = go_on()
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    first, second = receiver.calls
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert first.headers["reply-to-token"] == second.headers["reply-to-token"]
+
+
+@pytest.mark.parametrize("body", [{}, {"halt": "no"}, [], {"halt": False, "derived_identity": {"email": "nobody"}}])
+def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver, body: object) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+    receiver.answers["/first"] = lambda call: Answer(body=body) if b"p0@" in call.body else go_on()
+    bad, good = engine.submit("give", shop.add_person(0), shop.add_person(1))
+    engine.run()
+    assert [engine.view(one).status for one in (bad, good)] == [RequestStatus.ERROR, RequestStatus.COMPLETE]
+    assert "webhook" in str(engine.view(bad).failure)
+
+
+def test_derived_identities_go_with_the_grace(start: Start, receiver: Receiver) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+    receiver.answers["/first"] = Answer(body={"halt": False, "derived_identity": {"email": "p0@example.com"}})
+    shop.add_person(0)
+    engine.submit("give", {"email": "former@example.com"})
+    engine.run()
+    later = engine.context.clock.now() + timedelta(seconds=1)
+    with engine.context.ledger.write() as connection:
+        assert forget_finished(connection, later, 10) == 2
+        assert forget_finished(connection, later, 10) == 0
