@@ -17,6 +17,7 @@ from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
 from habeas.connectors import connection_types
+from habeas.connectors.https import https_type
 from habeas.delivery.destinations import storage_types
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import InputError, SystemUnavailable
@@ -181,7 +182,9 @@ def build(
     settings, notices = prepare(settings) if create else (with_key(settings), ())
     clock = clock or SystemClock()
     ledger = open_ledger(ledger_url(settings), _ring(settings), clock, create=create)
-    types = {kind.name: kind for kind in connection_types()} | dict(extra_types or {})
+    outgoing = OutgoingClient(settings.security.outgoing_allow_list)
+    shipped = (*connection_types(), https_type(outgoing.check))
+    types = {kind.name: kind for kind in shipped} | dict(extra_types or {})
     awake = threading.Event()
     context = Context(
         settings=settings,
@@ -193,7 +196,7 @@ def build(
         connectors=ConnectorPool(ledger, types, _limits(settings)),
         planner=Planner(ledger, strategies(), types),
         wake=awake.set,
-        outgoing=OutgoingClient(settings.security.outgoing_allow_list),
+        outgoing=outgoing,
         regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
     )
     return Application(context, awake, notices)

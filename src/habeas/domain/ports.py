@@ -306,6 +306,7 @@ class SystemType(StrEnum):
     SAAS = "saas"
     MANUAL = "manual"  # people, who are asked to look and to erase
     EMAIL = "email"  # somebody who is asked by e-mail to erase, and tells nothing
+    WEBHOOK = "webhook"  # a receiver of calls
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import expire_packages
 from habeas.execution.presence import forget_dead_processes
 from habeas.execution.waiting import end_waits
-from habeas.store import configurations, grants, requests, retention, schedules
+from habeas.store import configurations, grants, requests, retention, schedules, webhooks
 from habeas.store.configurations import Record
 from habeas.store.schedules import Job
 from habeas.store.tables import storages
@@ -49,6 +49,7 @@ def forget(context: Context) -> int:
     abandoned = now - timedelta(seconds=settings.temporary_ttl_seconds)
     _repeat(context, lambda connection: retention.release_finished(connection, finished, _PORTION))
     _repeat(context, lambda connection: retention.forget_answers(connection, finished, _PORTION))
+    _repeat(context, lambda connection: webhooks.forget_finished(connection, finished, _PORTION))
     _repeat(context, lambda connection: retention.release_abandoned(connection, abandoned, _PORTION))
     return _repeat(context, lambda connection: retention.delete_stale_chunks(connection, _PORTION))
 

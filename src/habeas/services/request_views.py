@@ -279,16 +279,16 @@ def _action_required(
     if record.status == RequestStatus.REQUIRES_INPUT:
         forms = [AwaitedForm(form.connection_key, form.action) for form in awaited]
         return ActionRequired(record.next_step, None, None, forms)
-    if record.status != RequestStatus.ERROR and needed is None:
+    if record.status not in _STOPPED:
         return None
     return ActionRequired(record.next_step, record.failed_collection, needed)
 
 
-_ANSWERS = {ActionType.ACCESS: "manual_input", ActionType.ERASURE: "erasure_confirm"}
-"""Where a person answers, by the step at which a request waits at a collection."""
-
+_STOPPED = frozenset({RequestStatus.ERROR, RequestStatus.PAUSED})
 
 _WAYS_ON = {RequestStatus.ERROR: "retry", RequestStatus.REQUIRES_INPUT: "resume_from_requires_input"}
+_ANSWERS = {"pre_webhooks": "resume", ActionType.ACCESS: "manual_input", ActionType.ERASURE: "erasure_confirm"}
+"""By the step at which a request is paused; `resume` takes the token that the webhook's receiver was given."""
 
 
 def _resume_endpoint(record: Record) -> str | None:

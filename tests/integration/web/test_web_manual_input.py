@@ -67,7 +67,12 @@ def test_rows_and_the_word_that_they_are_erased_carry_a_request_to_its_end(staff
     assert (shown["status"], shown["resume_endpoint"]) == ("paused", f"/privacy-request/{request_id}/manual_input")
     locators, fields = {"mail": ["ann@example.com"]}, ["card", "mail", "remark"]
     needed = {"collection": "desk:cards", "locators": locators, "get": fields, "update": None}
-    assert shown["action_required_details"] == {"step": "access", "collection": "desk:cards", "action_needed": [needed]}
+    assert shown["action_required_details"] == {
+        "step": "access",
+        "collection": "desk:cards",
+        "action_needed": [needed],
+        "forms": None,
+    }
     answer = staff("POST", f"{PATH}/{request_id}/manual_input", json=[CARD])
     assert (answer.status_code, answer.json()["status"]) == (200, "in_processing")
     assert answer.json()["action_required_details"] is None
