@@ -237,7 +237,7 @@ def test_nothing_of_a_mail_stays_in_the_ledger(start: Start) -> None:
     engine.submit("forget", person)
     engine.run()
     with engine.context.ledger.read() as connection:
-        kept = list(connection.execute(sa.select(tables.messages)))
+        kept = list(connection.execute(sa.select(tables.messages).where(tables.messages.c.part.is_not(None))))
     assert {(row.part, row.status, row.sealed_recipient, row.sealed_variables) for row in kept} == {
         ("agency", "sent", None, None),
         ("carrier", "sent", None, None),
