@@ -27,8 +27,10 @@ from habeas.execution.context import Context
 from habeas.execution.dispatcher import Dispatcher
 from habeas.execution.executors import ClusterExecutor, Executor, ThreadExecutor
 from habeas.execution.planning_input import Planner
+from habeas.execution.postman import Postman
 from habeas.execution.presence import present
 from habeas.masking.registry import strategies
+from habeas.messaging.providers import provider_types
 from habeas.settings import Settings
 from habeas.store.backup import back_up
 from habeas.store.checking import Finding, check_ledger
@@ -192,6 +194,7 @@ def build(
         connectors=ConnectorPool(ledger, types, _limits(settings)),
         planner=Planner(ledger, strategies(), types),
         wake=awake.set,
+        provider_types={kind.name: kind for kind in provider_types(outgoing, clock)},
         regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
     )
     return Application(context, awake, notices)
@@ -258,10 +261,13 @@ def dispatching(application: Application) -> Iterator[None]:
     """Dispatch and execute runs while the block lasts; what runs at its end comes to a safe stop."""
     executor = make_executor(application)
     dispatcher = Dispatcher(application.context, executor, application.awake)
+    postman = Postman(application.context)
     dispatcher.start()
+    postman.start()
     try:
         yield
     finally:
+        postman.stop()
         dispatcher.stop()
         executor.close()
 
