@@ -16,6 +16,7 @@ from habeas import bootstrap
 from habeas.cli.main import EXIT_CODES
 from habeas.cli.main import app as commands
 from habeas.cli.server_options import CLIENT, LOCAL
+from habeas.connectors.https import https_type
 from habeas.connectors.sql import connection_types
 from habeas.delivery.destinations import storage_types
 from habeas.domain.category import DEFAULT_CATEGORIES
@@ -101,7 +102,7 @@ def _strategies() -> list[str]:
 
 def _connections() -> list[str]:
     def rows() -> Iterator[Sequence[str]]:
-        for kind in connection_types():
+        for kind in (*connection_types(), https_type(lambda url: None)):
             needed = [f"`{name}`" for name, required in kind.secrets.items() if required]
             choices = [" ".join(f"`{name}`" for name in sorted(choice)) for choice in kind.alternatives]
             rest = {*kind.secrets} - {name for choice in kind.alternatives for name in choice}

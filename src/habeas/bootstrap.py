@@ -17,6 +17,7 @@ from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
 from habeas.connectors import connection_types
+from habeas.connectors.https import https_type
 from habeas.delivery.destinations import storage_types
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import InputError, SystemUnavailable
@@ -31,6 +32,7 @@ from habeas.execution.postman import Postman
 from habeas.execution.presence import present
 from habeas.masking.registry import strategies
 from habeas.messaging.providers import provider_types
+from habeas.outgoing import OutgoingClient
 from habeas.settings import Settings
 from habeas.store.backup import back_up
 from habeas.store.checking import Finding, check_ledger
@@ -182,7 +184,9 @@ def build(
     settings, notices = prepare(settings) if create else (with_key(settings), ())
     clock = clock or SystemClock()
     ledger = open_ledger(ledger_url(settings), _ring(settings), clock, create=create)
-    types = {kind.name: kind for kind in connection_types()} | dict(extra_types or {})
+    outgoing = OutgoingClient(settings.security.outgoing_allow_list)
+    shipped = (*connection_types(), https_type(outgoing.check))
+    types = {kind.name: kind for kind in shipped} | dict(extra_types or {})
     awake = threading.Event()
     context = Context(
         settings=settings,
@@ -195,6 +199,7 @@ def build(
         planner=Planner(ledger, strategies(), types),
         wake=awake.set,
         provider_types={kind.name: kind for kind in provider_types(outgoing, clock)},
+        outgoing=outgoing,
         regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
     )
     return Application(context, awake, notices)

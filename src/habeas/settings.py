@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from habeas.domain.errors import InputError
+from habeas.outgoing import parse_allowed
 
 
 class Section(BaseModel):
@@ -33,6 +34,17 @@ class SecuritySettings(Section):
         432000, ge=1, le=604800, description="How long links to packages in remote storages open them; at most 7 days."
     )
     require_auth_to_create: bool = Field(False, description="Creating a request needs `privacy-request:create`.")
+    outgoing_allow_list: tuple[str, ...] = Field(
+        (),
+        description="Hosts and networks that webhooks and the like may reach though they are not public, or by http.",
+    )
+
+    @field_validator("outgoing_allow_list")
+    @classmethod
+    def _check_entries(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            parse_allowed(entry)
+        return entries
 
 
 class ExecutionSettings(Section):
@@ -49,6 +61,9 @@ class ExecutionSettings(Section):
     temporary_ttl_seconds: int = Field(604800, ge=1, description="Life of rows kept for an unfinished request.")
     answer_ttl_seconds: int = Field(
         604800, ge=1, description="How long a request waits for a form, for rows or for a webhook's receiver."
+    )
+    privacy_request_delay_timeout: int = Field(
+        3600, ge=1, description="How long the token of a webhook resumes the request that it halted."
     )
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
     subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
@@ -141,6 +156,7 @@ _OLD_NAMES = {
     ("execution", "task_retry_count"): ("execution", "task_retry_count"),
     ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
+    ("execution", "privacy_request_delay_timeout"): ("execution", "privacy_request_delay_timeout"),
     _LINK_LIFE: _LINK_LIFE,
     ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
     **{

@@ -281,6 +281,7 @@ class SystemType(StrEnum):
     SAAS = "saas"
     MANUAL = "manual"
     EMAIL = "email"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,8 @@ class ConnectionType:
     title: str = ""
     """Its name for people, if that is another."""
     system: SystemType = SystemType.DATABASE
+    holds_data: bool = True
+    """False when such a connection has no collections: datasets cannot be saved on it, and no plan names it."""
 
 
 Secrets: TypeAlias = Mapping[str, str]

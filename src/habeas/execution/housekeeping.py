@@ -22,7 +22,7 @@ from habeas.execution.expiry import expire_packages
 from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
 from habeas.execution.waiting import end_waits
-from habeas.store import configurations, grants, requests, retention, schedules
+from habeas.store import configurations, grants, requests, retention, schedules, webhooks
 from habeas.store.configurations import Record
 from habeas.store.schedules import Job
 from habeas.store.tables import storages
@@ -48,6 +48,7 @@ def forget(context: Context) -> int:
     finished = now - timedelta(seconds=settings.grace_seconds)
     abandoned = now - timedelta(seconds=settings.temporary_ttl_seconds)
     _repeat(context, lambda connection: retention.release_finished(connection, finished, _PORTION))
+    _repeat(context, lambda connection: webhooks.forget_finished(connection, finished, _PORTION))
     _repeat(context, lambda connection: retention.release_abandoned(connection, abandoned, _PORTION))
     return _repeat(context, lambda connection: retention.delete_stale_chunks(connection, _PORTION))
 

@@ -1,5 +1,6 @@
 """What providers over HTTP have in common: the answer of the other side, judged."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import httpx
@@ -11,7 +12,7 @@ class Client(Protocol):
     """Sends forms; refuses addresses that nothing outside may be asked at."""
 
     def post(
-        self, url: str, *, form: dict[str, str] | None = None, auth: tuple[str, str] | None = None
+        self, url: str, *, form: Mapping[str, str] | None = None, auth: tuple[str, str] | None = None
     ) -> httpx.Response: ...
 
 

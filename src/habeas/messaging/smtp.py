@@ -102,7 +102,7 @@ class SmtpProvider:
 
 
 def _judge(said: str, code: int) -> InputError | SystemUnavailable:
-    """4xx is for now, 5xx for good (RFC 5321 §4.2.1). The server's words may repeat an address: only its code is kept."""
+    """4xx is for now, 5xx for good (RFC 5321 §4.2.1). Only the code is kept: the words may repeat an address."""
     return SystemUnavailable(f"{said} for now ({code})") if code < 500 else InputError(f"{said} ({code})")
 
 

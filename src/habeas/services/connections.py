@@ -122,7 +122,7 @@ def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> Bul
         }
         created = {"id": make_id("con"), "type": draft.connection_type}
         now = context.clock.now()
-        return _show(configurations.save(connection, connections, key, values, now, on_create=created))
+        return show(configurations.save(connection, connections, key, values, now, on_create=created))
 
     return save_each(context, drafts, save)
 
@@ -131,13 +131,13 @@ def list_connections(context: Context, wanted: ConnectionFilter, page: int, size
     """One page of connections, by key."""
     with context.ledger.read() as connection:
         records, total = configurations.list_page(connection, connections, page, size, *_conditions(context, wanted))
-    return Listing([_show(record) for record in records], total, page, size)
+    return Listing([show(record) for record in records], total, page, size)
 
 
 def find_connection(context: Context, key: str) -> ConnectionView:
     """Raises NotFound."""
     with context.ledger.read() as connection:
-        return _show(get_record(connection, key))
+        return show(get_record(connection, key))
 
 
 def delete_connection(context: Context, key: str) -> None:
@@ -270,7 +270,7 @@ def unknown_connection(key: str) -> NotFound:
 def _set_paused(context: Context, key: str, since: datetime | None) -> ConnectionView:
     with context.ledger.write() as connection:
         configurations.set_paused(connection, key, since)
-        return _show(get_record(connection, key))
+        return show(get_record(connection, key))
 
 
 def _keep_test(context: Context, key: str, succeeded: bool, sketch: Sketch | None) -> None:
@@ -306,7 +306,8 @@ def _conditions(context: Context, wanted: ConnectionFilter) -> list[sa.ColumnEle
     return conditions
 
 
-def _show(record: Record) -> ConnectionView:
+def show(record: Record) -> ConnectionView:
+    """A connection as shown."""
     return ConnectionView(
         key=record.key,
         name=record.name,

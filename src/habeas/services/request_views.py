@@ -178,7 +178,7 @@ def show_requests(
             identity=_show_identities(known.get(record.id, ()), identities) if identities else None,
             policy=policies[record.policy_key],
             action_required_details=_action_required(record),
-            resume_endpoint=f"/privacy-request/{record.id}/retry" if record.status == RequestStatus.ERROR else None,
+            resume_endpoint=_resume_endpoint(record),
             regulation=record.regulation,
             due_date=_day(record.due_at),
             days_left=_count_days_left(record, now),
@@ -211,9 +211,21 @@ def _day(moment: datetime | None) -> date | None:
 
 
 def _action_required(record: Record) -> ActionRequired | None:
-    if record.status != RequestStatus.ERROR:
+    if record.status not in _STOPPED:
         return None
     return ActionRequired(record.next_step, record.failed_collection, None)
+
+
+_STOPPED = frozenset({RequestStatus.ERROR, RequestStatus.PAUSED})
+
+
+def _resume_endpoint(record: Record) -> str | None:
+    """Where to send a request on that has stopped; `resume` takes the token that the webhook's receiver was given."""
+    if record.status == RequestStatus.ERROR:
+        return f"/privacy-request/{record.id}/retry"
+    if record.status == RequestStatus.PAUSED and record.next_step == "pre_webhooks":
+        return f"/privacy-request/{record.id}/resume"
+    return None
 
 
 def _show_identities(

@@ -180,6 +180,7 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
         record = get_record(connection, request_id)
         values: dict[str, Any] = {"failure": None, "failed_collection": None, "finished_at": None}
         values["submitted_together"] = 1  # it comes alone now
+        values["webhook_round"] = record.webhook_round + 1
         error, again = RequestStatus.ERROR, RequestStatus.IN_PROCESSING
         if not store.transition(connection, [request_id], again, now, only_from=error, **values):
             raise InputError(f"the request cannot be retried: its status is {record.status}")

@@ -14,6 +14,7 @@ from habeas.web.api import (
     privacy_requests,
     regulations,
     storages,
+    webhooks,
 )
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
@@ -38,9 +39,10 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.metrics = Metrics(context)
     api = APIRouter(prefix="/api/v1")
-    for room in (clients, connections, datasets, storages, policies, privacy_requests, regulations):
+    for room in (clients, connections, datasets, storages, policies, privacy_requests, regulations, webhooks):
         api.include_router(room.router)
-    api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
+    for room in (policies, webhooks):
+        api.include_router(room.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(metrics.router)
