@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from habeas.domain.errors import Fault, HabeasError, InputError
 from habeas.domain.message import Event
-from habeas.domain.request import ActionType, LogStatus
+from habeas.domain.request import LogStatus
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
+from habeas.execution.outbox import entry_of
 from habeas.execution.sending import deliver
 from habeas.store import journal, messages
 from habeas.store.configurations import Record
-from habeas.store.journal import Entry
 from habeas.store.ledger import name_failure
 
 _log = logging.getLogger(__name__)
@@ -125,9 +125,3 @@ def _note(context: Context, connection: sa.Connection, row: Record, status: LogS
         journal.log_requests(
             connection, [row.request_id], entry_of(Event(row.event), status, said), context.clock.now()
         )
-
-
-def entry_of(event: Event, status: LogStatus, said: str) -> Entry:
-    """What the execution log says of a message."""
-    action = ActionType.ERASURE if event is Event.DELETION_COMPLETE else ActionType.ACCESS
-    return Entry((None, "Message", event), action, status, said)

@@ -7,8 +7,7 @@ import sqlalchemy as sa
 from habeas.domain.message import Channel, Event
 from habeas.domain.request import LogStatus
 from habeas.execution.context import Context
-from habeas.execution.outbox import enqueue, enqueue_staff, open_channels
-from habeas.execution.postman import entry_of
+from habeas.execution.outbox import enqueue, enqueue_staff, entry_of, open_channels
 from habeas.planning.plan import Plan
 from habeas.store import journal, messages
 
