@@ -16,7 +16,19 @@ class Client(Protocol):
     ) -> httpx.Response: ...
 
 
-def judge(provider: str, answer: httpx.Response) -> None:
+def submit(provider: str, client: Client, url: str, form: Mapping[str, str], auth: tuple[str, str]) -> None:
+    """Post a message; returning means that it was accepted. Raises what a provider may raise.
+
+    An address that nothing may be asked at is an operator's to mend, not this message's fault.
+    """
+    try:
+        answer = client.post(url, form=form, auth=auth)
+    except InputError as error:
+        raise SystemUnavailable(f"{provider} cannot be asked: {error.message}", hint=error.hint) from None
+    _judge(provider, answer)
+
+
+def _judge(provider: str, answer: httpx.Response) -> None:
     """Return when the message was accepted. The body may repeat a recipient: only the status is kept."""
     status = answer.status_code
     if answer.is_success:

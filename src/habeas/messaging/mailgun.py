@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from habeas.domain.errors import InputError
 from habeas.domain.message import Channel, Message, ProviderType
-from habeas.messaging.http import Client, base_url, judge
+from habeas.messaging.http import Client, base_url, submit
 
 _DOMAIN = re.compile(r"[A-Za-z0-9.-]{1,253}")
 _VERSION = re.compile(r"v\d{1,2}")
@@ -26,7 +26,7 @@ class MailgunProvider:
         form = {"from": f"mailgun@{self.domain}", "to": message.recipient, "subject": " ".join(message.subject.split())}
         form |= {"text": message.text, "h:Message-Id": f"<{message.id}@{self.domain}>"}
         form |= {"html": message.html} if message.html else {}
-        judge("Mailgun", self.client.post(self.url, form=form, auth=("api", self.key)))
+        submit("Mailgun", self.client, self.url, form, ("api", self.key))
 
 
 def mailgun_provider(client: Client) -> ProviderType:

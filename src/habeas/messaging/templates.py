@@ -77,7 +77,7 @@ def _render(event: Event, part: str, text: str, values: Mapping[str, object]) ->
         _check_nodes(part, environment.parse(source), frozenset(known))
         rendered = environment.from_string(source).render({name: values[name] for name in known})
     except TemplateSyntaxError as error:
-        raise InputError(f"{part}, line {error.lineno}: {error.message}", hint="see docs/messages.md") from None
+        raise InputError(f"{part}, line {error.lineno}: {error.message}", hint="see its preview") from None
     except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
         raise InputError(f"{part}: it cannot be rendered ({type(error).__name__})", hint="see its preview") from None
     if len(rendered) > LONGEST:

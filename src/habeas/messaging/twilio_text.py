@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from habeas.domain.errors import InputError
 from habeas.domain.message import Channel, Message, ProviderType, is_callable_number
-from habeas.messaging.http import Client, base_url, judge
+from habeas.messaging.http import Client, base_url, submit
 
 _ACCOUNT = re.compile(r"[A-Za-z0-9]{1,64}")
 _SERVICE, _NUMBER = "twilio_messaging_service_sid", "twilio_sender_phone_number"
@@ -24,7 +24,7 @@ class TwilioProvider:
 
     def send(self, message: Message) -> None:
         form = {"To": message.recipient, "Body": message.text, self.sender[0]: self.sender[1]}
-        judge("Twilio", self.client.post(self.url, form=form, auth=(self.account, self.token)))
+        submit("Twilio", self.client, self.url, form, (self.account, self.token))
 
 
 def twilio_text_provider(client: Client) -> ProviderType:
