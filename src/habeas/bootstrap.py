@@ -28,8 +28,10 @@ from habeas.execution.context import Context
 from habeas.execution.dispatcher import Dispatcher
 from habeas.execution.executors import ClusterExecutor, Executor, ThreadExecutor
 from habeas.execution.planning_input import Planner
+from habeas.execution.postman import Postman
 from habeas.execution.presence import present
 from habeas.masking.registry import strategies
+from habeas.messaging.providers import provider_types
 from habeas.outgoing import OutgoingClient
 from habeas.settings import Settings
 from habeas.store.backup import back_up
@@ -196,6 +198,7 @@ def build(
         connectors=ConnectorPool(ledger, types, _limits(settings)),
         planner=Planner(ledger, strategies(), types),
         wake=awake.set,
+        provider_types={kind.name: kind for kind in provider_types(outgoing, clock)},
         outgoing=outgoing,
         regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
     )
@@ -263,10 +266,13 @@ def dispatching(application: Application) -> Iterator[None]:
     """Dispatch and execute runs while the block lasts; what runs at its end comes to a safe stop."""
     executor = make_executor(application)
     dispatcher = Dispatcher(application.context, executor, application.awake)
+    postman = Postman(application.context)
     dispatcher.start()
+    postman.start()
     try:
         yield
     finally:
+        postman.stop()
         dispatcher.stop()
         executor.close()
 

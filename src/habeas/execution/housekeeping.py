@@ -19,6 +19,7 @@ from habeas.domain.errors import HabeasError
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import expire_packages
+from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
 from habeas.execution.waiting import end_waits
 from habeas.store import configurations, grants, requests, retention, schedules, webhooks
@@ -100,6 +101,7 @@ JOBS: Mapping[str, Callable[[Context], int]] = {
     "forget_dead_processes": forget_dead_processes,
     "expire_packages": expire_packages,
     "end_waits": end_waits,
+    "forget_messages": forget_messages,
 }
 
 INTERVALS: Mapping[str, float] = {"drop_unused_plans": 24 * 3600, "drop_unfinished_packages": 3600}

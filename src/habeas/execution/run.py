@@ -14,6 +14,7 @@ from habeas.domain.identity import Identity
 from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.connector_pool import is_paused
 from habeas.execution.context import Context
+from habeas.execution.telling import tell_failed
 from habeas.planning.plan import Node, Plan
 from habeas.store import journal, requests, runs
 from habeas.store.configurations import find_connections
@@ -145,7 +146,7 @@ class Run:
         """End members in `error` at this step; they leave the run and a retry goes on from here."""
         now = self.context.clock.now()
         failed = self.request_ids(ordinals)
-        requests.transition(
+        ended = requests.transition(
             connection,
             failed,
             RequestStatus.ERROR,
@@ -155,6 +156,7 @@ class Run:
             failure=str(error),
             finished_at=now,
         )
+        tell_failed(self.context, connection, ended)
         runs.leave(connection, self.id, failed)
 
     def park(
