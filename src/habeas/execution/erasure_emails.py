@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from habeas.domain.errors import LeaseLost, NeedsHuman, TryAgain
-from habeas.domain.message import Event, Message
+from habeas.domain.message import Event
 from habeas.domain.ports import SystemType
 from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, LogStatus
 from habeas.execution import outbox
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.connector_pool import hindrance_of, is_paused
-from habeas.execution.erasure_letter import Instruction, deliver, write_letter
+from habeas.execution.erasure_letter import Instruction, Letter, deliver
 from habeas.execution.links import LinkValues
 from habeas.execution.run import Done, Failed, Paused, Run, Wait, place_of
 from habeas.execution.spooled import read_rows
@@ -135,7 +135,7 @@ class _Mailing:
                 self._conclude(ordinal, message.id)
             del left[ordinal]
 
-    def _intend(self) -> dict[int, Message]:
+    def _intend(self) -> dict[int, Letter]:
         """Record which e-mails are going to be sent, and write them. Of each only the id is kept, the same for ever."""
         run, dataset = self._run, self._dataset
         with run.commit() as connection:
@@ -153,14 +153,14 @@ class _Mailing:
                 raise NeedsHuman(f"connection {dataset.connection} has no to_email", hint="give it its secrets")
             event = Event.ERASURE_INSTRUCTIONS
             sent = messages.sent_about(connection, event, dataset.key, run.request_ids(living))
-            intended: dict[int, Message] = {}
+            intended: dict[int, Letter] = {}
             for ordinal in sorted(living):
                 request_id = run.members[ordinal].request_id
                 instructions = instruct(dataset, partial(self._links.locators, ordinal=ordinal))
                 if instructions and request_id not in sent:
                     recipient = secrets["to_email"]
                     message_id = outbox.intend(run.context, connection, event, request_id, dataset.key, recipient, {})
-                    intended[ordinal] = write_letter(message_id, recipient, request_id, instructions)
+                    intended[ordinal] = Letter(message_id, recipient, request_id, dataset.key, instructions)
         return intended
 
     def _conclude(self, ordinal: int, message_id: str) -> None:

@@ -37,7 +37,8 @@ _LINK = (
     "until {{ link.expires_at }}</li>"
 )
 _LOCATORS = "{% for locator in collection.locators %}<li>{{ locator.field }}: {{ locator['values']|join(', ') }}</li>"
-_FIELDS = "{% for field in collection.fields %}<li>{{ field.field }} ({{ field.strategy }})</li>{% endfor %}"
+_WHAT = "{% if field.field == '*' %}whole rows{% else %}{{ field.field }} ({{ field.strategy }}){% endif %}"
+_FIELDS = f"{{% for field in collection.fields %}}<li>{_WHAT}</li>{{% endfor %}}"
 
 DEFAULTS: Mapping[Event, Template] = {
     Event.VERIFICATION: Template(
@@ -93,9 +94,11 @@ DEFAULTS: Mapping[Event, Template] = {
     Event.ERASURE_INSTRUCTIONS: Template(
         "Erasure instructions",
         "Data erasure request for {{ dataset }}",
-        "<p>Please find the rows below in {{ dataset }} and erase the fields named.</p>"
-        "{% for collection in collections %}<h3>{{ collection.name }}</h3><p>Rows with:</p>"
-        f"<ul>{_LOCATORS}{{% endfor %}}</ul><p>Fields to erase:</p><ul>{_FIELDS}</ul>{{% endfor %}}{_END}",
+        "<p>Please erase the personal data below in {{ dataset }}, and keep nothing that leads to it.</p>"
+        "{% for collection in collections %}<h3>{{ collection.name }}</h3><p>Rows with any of:</p>"
+        f"<ul>{_LOCATORS}{{% endfor %}}</ul>{{% if collection.fields %}}<p>Fields to erase:</p><ul>{_FIELDS}</ul>"
+        "{% else %}<p>Nothing is to be erased here: rows of other collections are found through these.</p>{% endif %}"
+        f"{{% endfor %}}{_END}",
     ),
     Event.TEST: Template(
         "Test",

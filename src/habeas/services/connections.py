@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import ConnectionType, Sketch, SystemType
 from habeas.execution.context import Context
-from habeas.execution.erasure_letter import deliver, write_sample
+from habeas.execution.erasure_letter import SAMPLE, Letter, deliver
 from habeas.execution.manual_webhooks import let_go
 from habeas.planning.plan_input import AccessLevel
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
@@ -234,7 +234,7 @@ def _send_sample(context: Context, record: Record) -> SystemTest:
     if recipient is None:
         return SystemTest(f"{record.key} has no test_email to send a sample to", Verdict.SKIPPED)
     try:
-        deliver(context, write_sample(recipient))
+        deliver(context, Letter(make_id("msg"), recipient, "test, nothing has to be done", "a test", SAMPLE))
     except HabeasError as error:
         _keep_test(context, record.key, False, None)
         return SystemTest(f"{record.key} does not work", Verdict.FAILED, str(error))
