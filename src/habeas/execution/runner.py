@@ -120,7 +120,15 @@ def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
     with context.ledger.write() as connection:
         runs.hold(connection, claimed.id, claimed.fence)
         ids = [row.id for row in runs.members_of(connection, claimed.id)]
-        requests.transition(connection, ids, RequestStatus.ERROR, now, failure=str(error), finished_at=now)
+        requests.transition(
+            connection,
+            ids,
+            RequestStatus.ERROR,
+            now,
+            next_step=claimed.next_step,
+            failure=str(error),
+            finished_at=now,
+        )
         runs.leave(connection, claimed.id, ids)
         runs.finish(connection, claimed.id, now)
     context.tally.add(Ending.FAILED)

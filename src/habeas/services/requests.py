@@ -15,11 +15,12 @@ from habeas.domain.errors import DatasetError, HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity
 from habeas.domain.policy import Policy
 from habeas.domain.ports import Change, Entry, Erasure, Lookup
-from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, RequestStatus
+from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, LogStatus, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.masks import DERIVED_SECRET
 from habeas.execution.planning_input import PlanRequest, load_datasets, load_policy
 from habeas.execution.report import Report, make_report
+from habeas.execution.retries import PLACE as RETRY
 from habeas.masking.registry import generate_request_secrets, generate_secret
 from habeas.planning.plan import Node, NodeErasure, Plan
 from habeas.planning.planner import plan_look_ups
@@ -38,7 +39,8 @@ from habeas.services.request_views import (
 )
 from habeas.store import journal, runs
 from habeas.store import requests as store
-from habeas.store.configurations import Record
+from habeas.store.configurations import Record, rules_of
+from habeas.store.packages import packages_of
 from habeas.store.tables import datasets
 
 
@@ -174,19 +176,40 @@ def find_request(
 
 
 def retry(context: Context, request_id: str, actor: str) -> RequestView:
-    """Send a request in `error` on from where it stopped. Raises NotFound; InputError for any other status."""
+    """Send a request in `error` on from where it stopped; afresh, and saying so, when what was kept of it is gone.
+
+    Raises NotFound; InputError for any other status, and when its packages' key is gone before they were made.
+    """
     now = context.clock.now()
     with context.ledger.write() as connection:
         record = get_record(connection, request_id)
         values: dict[str, Any] = {"failure": None, "failed_collection": None, "finished_at": None}
-        values["submitted_together"] = 1  # it comes alone now
+        values |= {"waits_until": None, "submitted_together": 1}  # it comes alone now
         error, again = RequestStatus.ERROR, RequestStatus.IN_PROCESSING
         if not store.transition(connection, [request_id], again, now, only_from=error, **values):
             raise InputError(f"the request cannot be retried: its status is {record.status}")
-        journal.audit(connection, [request_id], actor, AuditAction.RETRIED, now, f"from {record.next_step or 'start'}")
+        start = f"from {record.next_step}"
+        if record.next_step is None:
+            _check_key(connection, record)
+            start = "from start: what was kept is gone"
+            afresh = journal.Entry(RETRY, ActionType.ACCESS, LogStatus.RETRYING, f"the request goes on {start}")
+            journal.log_requests(connection, [request_id], afresh, now)
+        journal.audit(connection, [request_id], actor, AuditAction.RETRIED, now, start)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view
+
+
+def _check_key(connection: sa.Connection, record: Record) -> None:
+    """Refuse to start afresh what could only end without its packages: they are never written in the clear."""
+    if not record.encrypted or record.sealed_encryption_key is not None:
+        return
+    gives = {rule.key for rule in rules_of(connection, record.policy_key) if rule.action_type == ActionType.ACCESS}
+    if gives - {package.rule_key for package in packages_of(connection, [record.id])}:
+        raise InputError(
+            "the request cannot be retried: the encryption key of its packages is gone, as all that was kept of it",
+            hint="submit the request again with its encryption_key",
+        )
 
 
 def retry_all(context: Context, request_ids: Sequence[str], actor: str) -> BulkResult[RequestView]:
