@@ -19,7 +19,7 @@ from habeas.cli.server_options import CLIENT, LOCAL
 from habeas.connectors.sql import connection_types
 from habeas.delivery.destinations import storage_types
 from habeas.domain.category import DEFAULT_CATEGORIES
-from habeas.domain.errors import Fault, HabeasError, LeaseLost, Unreachable
+from habeas.domain.errors import Fault, HabeasError, LeaseLost, TooSoon, Unreachable
 from habeas.domain.request import TRANSITIONS, AuditAction, LogStatus
 from habeas.masking.registry import strategies
 from habeas.services.clients import SCOPES
@@ -154,6 +154,8 @@ def _branch(kind: type[HabeasError], depth: int) -> Iterator[Sequence[str]]:
 def _status_of(kind: type[HabeasError]) -> int:
     if issubclass(kind, Fault):
         return 500
+    if kind is TooSoon:
+        return answer_error(TooSoon("", 1)).status_code
     return answer_error(Unreachable("", []) if kind is Unreachable else kind("")).status_code
 
 

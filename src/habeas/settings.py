@@ -32,6 +32,10 @@ class SecuritySettings(Section):
     subject_request_download_link_ttl_seconds: int = Field(
         432000, ge=1, le=604800, description="How long links to packages in remote storages open them; at most 7 days."
     )
+    identity_verification_code_ttl_seconds: int = Field(600, ge=1, description="Life of a code.")
+    identity_verification_attempt_limit: int = Field(3, ge=1, description="Tries with one code.")
+    identity_verification_code_limit: int = Field(5, ge=1, description="Codes sent for one request, at most.")
+    identity_verification_resend_pause_seconds: int = Field(60, ge=0, description="Least time between two codes.")
     require_auth_to_create: bool = Field(False, description="Creating a request needs `privacy-request:create`.")
 
 
@@ -51,7 +55,9 @@ class ExecutionSettings(Section):
         604800, ge=1, description="How long a request waits for a form, for rows or for a webhook's receiver."
     )
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
-    subject_identity_verification_required: Literal[False] = Field(False, description="Not in this version.")
+    subject_identity_verification_required: bool = Field(
+        False, description="A request counts only after the person has proved by a code who they are."
+    )
     require_manual_request_approval: bool = Field(False, description="A request waits until somebody approves it.")
 
 
@@ -81,6 +87,22 @@ class ReportSettings(Section):
     max_csv_rows: int = Field(100_000, ge=1, description="Most requests in one CSV file.")
 
 
+class NotificationSettings(Section):
+    send_request_receipt_notification: bool | None = Field(
+        None, description="Tell people that their request has come in; not set: when a provider is active."
+    )
+    send_request_review_notification: bool | None = Field(
+        None, description="Tell people that it was approved or denied; not set: when a provider is active."
+    )
+    send_request_completion_notification: bool | None = Field(
+        None, description="Tell people that it is complete; not set: when a provider is active."
+    )
+    give_up_seconds: int = Field(
+        172800, ge=0, description="How long a message that its provider does not take is tried again and again."
+    )
+    organization_name: str = Field("", description="Who writes, in messages; empty: nobody is named.")
+
+
 class LoggingSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     format: Literal["console", "json"] = Field("console", description="Lines for people, or a JSON object on each.")
@@ -105,6 +127,7 @@ class Settings(BaseSettings):
     deadlines: DeadlineSettings = DeadlineSettings()
     duplicates: DuplicateSettings = DuplicateSettings()
     reports: ReportSettings = ReportSettings()
+    notifications: NotificationSettings = NotificationSettings()
     logging: LoggingSettings = LoggingSettings()
 
     @classmethod
@@ -125,7 +148,13 @@ _OLD_NAMES = {
     ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
     _LINK_LIFE: _LINK_LIFE,
+    ("security", "identity_verification_attempt_limit"): ("security", "identity_verification_attempt_limit"),
+    ("redis", "identity_verification_code_ttl_seconds"): ("security", "identity_verification_code_ttl_seconds"),
     ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
+    **{
+        ("notifications", name): ("notifications", name)
+        for name in (f"send_request_{occasion}_notification" for occasion in ("receipt", "review", "completion"))
+    },
 }
 
 

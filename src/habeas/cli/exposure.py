@@ -12,7 +12,8 @@ def check_exposure(listener: socket.socket, settings: Settings, *, accept_open_c
 
     They are when no encryption key is given, or when what anybody submits is carried out, unless that is accepted.
     """
-    security, reviewed = settings.security, settings.execution.require_manual_request_approval
+    security, execution = settings.security, settings.execution
+    checked = execution.require_manual_request_approval or execution.subject_identity_verification_required
     address = str(listener.getsockname()[0])
     if is_loopback(address):
         return
@@ -22,11 +23,11 @@ def check_exposure(listener: socket.socket, settings: Settings, *, accept_open_c
             hint="give a key in security.encryption_keys (`habeas key new`); "
             "for a ledger that the development key has opened see docs/security.md, Keys",
         )
-    if not (security.require_auth_to_create or reviewed or accept_open_create):
+    if not (security.require_auth_to_create or checked or accept_open_create):
         raise InputError(
             f"on {address}, which others may reach, anybody could have anybody erased: creating requests is open",
-            hint="set security.require_auth_to_create or execution.require_manual_request_approval, "
-            "or start with --accept-open-create",
+            hint="set security.require_auth_to_create, execution.require_manual_request_approval or "
+            "execution.subject_identity_verification_required, or start with --accept-open-create",
         )
 
 

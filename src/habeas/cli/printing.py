@@ -36,6 +36,11 @@ def say_next(advice: str) -> None:
     Console(stderr=True).print(Text.assemble(("next:", "dim"), " ", advice), soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    """Text of several lines; other signs that would move a terminal's cursor are replaced."""
+    return "\n".join(map(_show, text.splitlines()))
+
+
 def _show(cell: object) -> str:
     """A cell's text; signs that would move a terminal's cursor are replaced."""
     text = "" if cell is None else str(cell)

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -12,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from habeas.cli.printing import print_columns, print_json, say_next
+from habeas.cli.printing import print_columns, print_json, printable, say_next
 from habeas.cli.private_file import writing
 from habeas.cli.secret_input import KeyFile, KeyVariable, read_key
 from habeas.cli.server_options import LOCAL, AsJson, Url, connect
@@ -25,9 +26,21 @@ from habeas.domain.request import ActionType, RequestStatus
 app = typer.Typer(help="Privacy requests.", no_args_is_help=True)
 
 RequestId: TypeAlias = Annotated[str, typer.Argument(help="Id of the request.")]
-RequestIds: TypeAlias = Annotated[list[str], typer.Argument(help="Ids of the requests, at most 50.")]
+RequestIds: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(help="Ids of the requests, at most 50; or options that say which.")
+]
+Statuses: TypeAlias = Annotated[
+    list[RequestStatus] | None, typer.Option("--status", help="Only of this status; may be repeated.")
+]
+OfPolicy: TypeAlias = Annotated[str | None, typer.Option("--policy", help="Only of this policy.")]
+ExternalId: TypeAlias = Annotated[str | None, typer.Option(help="Only external ids that begin so.")]
+Overdue: TypeAlias = Annotated[bool, typer.Option("--overdue", help="Only those not ended that were due before today.")]
+Regulation: TypeAlias = Annotated[str | None, typer.Option(help="Only of this regulation.")]
+DuplicateOf: TypeAlias = Annotated[str | None, typer.Option(help="Only duplicates of the request of this id.")]
 Reason: TypeAlias = Annotated[str, typer.Option(help="Why; it is kept with the request. No personal data, please.")]
 Watch: TypeAlias = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
+_PATIENCE = 600.0
+"""Seconds that a decision about many requests may take."""
 _MISSING = "`habeas request list` shows the latest"
 
 
@@ -61,13 +74,12 @@ def submit(
 @app.command("list")
 def list_some(
     context: typer.Context,
-    status: Annotated[list[RequestStatus] | None, typer.Option(help="Only of this status; may be repeated.")] = None,
-    external_id: Annotated[str | None, typer.Option(help="Only external ids that begin so.")] = None,
-    overdue: Annotated[
-        bool, typer.Option("--overdue", help="Only those not ended that were due before today.")
-    ] = False,
-    regulation: Annotated[str | None, typer.Option(help="Only of this regulation.")] = None,
-    duplicate_of: Annotated[str | None, typer.Option(help="Only duplicates of the request of this id.")] = None,
+    status: Statuses = None,
+    policy: OfPolicy = None,
+    external_id: ExternalId = None,
+    overdue: Overdue = False,
+    regulation: Regulation = None,
+    duplicate_of: DuplicateOf = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write all of them into this file, for you alone.")] = None,
     page: Annotated[int, typer.Option(min=1, help="Page of the list.")] = 1,
     size: Annotated[int, typer.Option(min=1, max=100, help="Requests on a page.")] = 50,
@@ -76,16 +88,7 @@ def list_some(
     data_dir: DataDir = None,
 ) -> None:
     """List requests, the newest first."""
-    wanted = {
-        "status": status,
-        "external_id": external_id,
-        "is_overdue": overdue,
-        "regulation": regulation,
-        "duplicate_of": duplicate_of,
-        "page": page,
-        "size": size,
-    }
-    params = {name: value for name, value in wanted.items() if value}
+    params = {**_conditions(status, policy, external_id, overdue, regulation, duplicate_of), "page": page, "size": size}
     with connect(context, url, data_dir) as client:
         if csv is not None:
             blocks = client.stream("/privacy-request", **params, download_csv=True)
@@ -173,36 +176,63 @@ def retry(
 
 @app.command()
 def approve(
-    context: typer.Context, request_ids: RequestIds, as_json: AsJson = False, url: Url = LOCAL, data_dir: DataDir = None
+    context: typer.Context,
+    request_ids: RequestIds = None,
+    status: Statuses = None,
+    policy: OfPolicy = None,
+    external_id: ExternalId = None,
+    overdue: Overdue = False,
+    regulation: Regulation = None,
+    duplicate_of: DuplicateOf = None,
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
 ) -> None:
     """Let requests that await review be carried out."""
-    _decide(context, "approve", request_ids, "", as_json, url, data_dir)
+    conditions = _conditions(status, policy, external_id, overdue, regulation, duplicate_of)
+    _decide(context, "approve", _choose(request_ids, conditions), as_json, url, data_dir)
 
 
 @app.command()
 def deny(
     context: typer.Context,
-    request_ids: RequestIds,
+    request_ids: RequestIds = None,
     reason: Reason = "",
+    status: Statuses = None,
+    policy: OfPolicy = None,
+    external_id: ExternalId = None,
+    overdue: Overdue = False,
+    regulation: Regulation = None,
+    duplicate_of: DuplicateOf = None,
     as_json: AsJson = False,
     url: Url = LOCAL,
     data_dir: DataDir = None,
 ) -> None:
     """End requests that await review."""
-    _decide(context, "deny", request_ids, reason, as_json, url, data_dir)
+    conditions = _conditions(status, policy, external_id, overdue, regulation, duplicate_of)
+    body = {**_choose(request_ids, conditions), **({"reason": reason} if reason else {})}
+    _decide(context, "deny", body, as_json, url, data_dir)
 
 
 @app.command()
 def cancel(
     context: typer.Context,
-    request_ids: RequestIds,
+    request_ids: RequestIds = None,
     reason: Reason = "",
+    status: Statuses = None,
+    policy: OfPolicy = None,
+    external_id: ExternalId = None,
+    overdue: Overdue = False,
+    regulation: Regulation = None,
+    duplicate_of: DuplicateOf = None,
     as_json: AsJson = False,
     url: Url = LOCAL,
     data_dir: DataDir = None,
 ) -> None:
     """End requests that are not over yet; what was masked stays masked."""
-    _decide(context, "cancel", request_ids, reason, as_json, url, data_dir)
+    conditions = _conditions(status, policy, external_id, overdue, regulation, duplicate_of)
+    body = {**_choose(request_ids, conditions), **({"reason": reason} if reason else {})}
+    _decide(context, "cancel", body, as_json, url, data_dir)
 
 
 @app.command()
@@ -235,6 +265,32 @@ def clarify(
     with connect(context, url, data_dir, missing=_MISSING) as client:
         act, body = ("clarified", {}) if answered else ("clarify", {"reason": reason})
         _move_deadline(client, request_id, act, body, as_json=as_json)
+
+
+@app.command()
+def note(
+    context: typer.Context,
+    request_id: RequestId,
+    text: Annotated[
+        str | None, typer.Argument(help="What to note; - reads standard input. Default: show them.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a note about a request, for staff, or show all that were written; they are kept sealed."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        path = path_of("privacy-request", request_id, "notes")
+        if text is None:
+            found = client.list_all(path)
+        else:
+            found = [client.call("POST", path, json={"text": sys.stdin.read() if text == "-" else text})]
+    if as_json:
+        print_json(found)
+        return
+    for one in found:
+        typer.echo(f"{one['created_at']}  {one['author']}")
+        typer.echo(textwrap.indent(printable(one["text"]), "    "))
 
 
 @app.command()
@@ -301,13 +357,37 @@ def _write_out(blocks: Iterator[bytes]) -> None:
     typer.echo("", nl=to_terminal)
 
 
-def _decide(
-    context: typer.Context, verb: str, request_ids: list[str], reason: str, as_json: bool, url: str, data_dir: DataDir
-) -> None:
+def _conditions(
+    status: Sequence[RequestStatus] | None,
+    policy: str | None,
+    external_id: str | None,
+    overdue: bool,
+    regulation: str | None,
+    duplicate_of: str | None,
+) -> dict[str, Json]:
+    """What requests are looked for, as the API spells it."""
+    wanted = {
+        "status": status,
+        "policy_key": policy,
+        "external_id": external_id,
+        "is_overdue": overdue,
+        "regulation": regulation,
+        "duplicate_of": duplicate_of,
+    }
+    return {name: value for name, value in wanted.items() if value}
+
+
+def _choose(request_ids: Sequence[str] | None, conditions: Json) -> dict[str, Json]:
+    """The requests to decide about: by ids or by conditions."""
+    if bool(request_ids) == bool(conditions):
+        raise InputError("say which requests: by ids, or by options, not both", hint="e.g. --status pending")
+    return {"request_ids": request_ids} if request_ids else {"filters": conditions}
+
+
+def _decide(context: typer.Context, verb: str, body: Json, as_json: bool, url: str, data_dir: DataDir) -> None:
     """Ask for a decision; what could not be decided ends the command with exit code 1, after what could."""
-    body = {"request_ids": request_ids, **({"reason": reason} if reason else {})}
     with connect(context, url, data_dir) as client:
-        decided = client.call("PATCH", f"/privacy-request/administrate/{verb}", json=body)
+        decided = client.call("PATCH", f"/privacy-request/administrate/{verb}", json=body, timeout=_PATIENCE)
     if as_json:
         print_json(decided)
     else:

@@ -6,7 +6,8 @@ HabeasError            code, message, hint, context: never personal data
 │   ├── Unreachable    collections that the given identities cannot reach
 │   ├── NotFound
 │   ├── Conflict
-│   └── NotAllowed     token present, scope absent
+│   ├── NotAllowed     token present, scope absent; or a wrong code
+│   └── TooSoon        asked again before its time
 ├── TryAgain           temporary, ours or theirs: retried with back-off
 │   ├── SystemUnavailable
 │   └── RateLimited
@@ -88,9 +89,19 @@ class NotAuthenticated(InputError):
 
 
 class NotAllowed(InputError):
-    """The token is valid, the needed scope is not granted."""
+    """The token is valid, the needed scope is not granted; or the code that was to prove an identity does not."""
 
     code = "not_allowed"
+
+
+class TooSoon(InputError):
+    """The same was asked a moment ago; after `seconds` it may be asked again."""
+
+    code = "too_soon"
+
+    def __init__(self, message: str, seconds: int, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
 
 
 class TryAgain(HabeasError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from habeas.domain.clock import Clock
+from habeas.domain.message import ProviderType
 from habeas.domain.ports import ConnectionType, StorageType, StrategyType
 from habeas.domain.regulation import Regulation, shipped_regulations
 from habeas.execution.connector_pool import ConnectorPool
@@ -31,3 +32,4 @@ class Context:
     wake: Callable[[], None] = field(default=lambda: None)
     tally: Tally = field(default_factory=Tally)
     regulations: Mapping[str, Regulation] = field(default_factory=shipped_regulations)
+    provider_types: Mapping[str, ProviderType] = field(default_factory=dict)

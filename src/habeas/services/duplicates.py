@@ -18,7 +18,7 @@ from habeas.store.ledger import take_turn
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
-    """A request that is about to be stored."""
+    """A request that is about to count."""
 
     id: str
     policy_key: str
@@ -36,7 +36,7 @@ class Duplicate:
 def find_duplicates(
     context: Context, connection: sa.Connection, fresh: Sequence[Fresh], now: datetime
 ) -> dict[str, Duplicate]:
-    """The duplicates among requests about to be stored, by id; nothing while the setting is off. Two queries at most.
+    """The duplicates among requests about to count, by id; nothing while the setting is off. Two queries at most.
 
     The same person: a value of every kind in `identity_kinds` is the same, so whoever lacks one is nobody's duplicate.
     Canceled requests do not count; of several the earliest does, and in one submission the one that stands first.
@@ -50,7 +50,7 @@ def find_duplicates(
     since = now - timedelta(days=settings.window_days)
     known = kinship.find_kin(connection, digests, {item.policy_key for item in fresh}, since)
     by_hash: dict[tuple[str, bytes], dict[str, kinship.Kin]] = defaultdict(dict)
-    for kin in known:
+    for kin in (kin for kin in known if kin.request_id not in hashed):
         by_hash[kin.policy_key, kin.hash][kin.request_id] = kin
     found: dict[str, Duplicate] = {}
     for place, item in enumerate(fresh):

@@ -43,6 +43,7 @@ class RequestFilter:
     request_id: str | None = None
     external_id: str | None = None
     status: tuple[RequestStatus, ...] = ()
+    policy_key: str | None = None
     identity: str | None = None
     identities: tuple[Identity, ...] = ()
     action_types: tuple[ActionType, ...] = ()
@@ -159,7 +160,11 @@ def _conditions(context: Context, connection: sa.Connection, wanted: RequestFilt
         conditions.append(table.c.status.in_(wanted.status))
     if wanted.action_types:
         conditions.append(store.has_action(wanted.action_types))
-    for column, value in ((table.c.regulation, wanted.regulation), (table.c.duplicate_of, wanted.duplicate_of)):
+    for column, value in (
+        (table.c.policy_key, wanted.policy_key),
+        (table.c.regulation, wanted.regulation),
+        (table.c.duplicate_of, wanted.duplicate_of),
+    ):
         if value is not None:
             conditions.append(column == value)
     for condition, asked in (

@@ -14,7 +14,7 @@ from habeas.domain.request import ActionType, AuditAction, LogStatus, RequestSta
 from habeas.execution.context import Context
 from habeas.planning.plan import AffectedField
 from habeas.services.policies import PolicySummary, find_policies
-from habeas.store import journal
+from habeas.store import journal, verifications
 from habeas.store import requests as store
 from habeas.store.configurations import Record
 
@@ -79,6 +79,14 @@ class ActionRequired:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedCode:
+    """The code that a person was sent to prove who they are; `expires_at` is null when it can be used no more."""
+
+    expires_at: datetime | None
+    codes_sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """A row of the execution log; fields are named where the work was completed."""
 
@@ -120,6 +128,7 @@ class RequestView:
     reviewed_by: str | None
     reviewer: None
     identity_verified_at: datetime | None
+    awaited_code: AwaitedCode | None
     paused_at: datetime | None
     identity: Mapping[str, IdentityValue | LabelledIdentity] | None
     policy: PolicySummary
@@ -161,6 +170,7 @@ def show_requests(
     policies = find_policies(context, connection, {record.policy_key for record in records})
     known = store.identities_of(connection, context.ledger.sealer, ids) if identities else {}
     now = context.clock.now()
+    codes = _awaited_codes(connection, records, now)
     views = {
         record.id: RequestView(
             id=record.id,
@@ -174,6 +184,7 @@ def show_requests(
             reviewed_by=record.reviewed_by,
             reviewer=None,
             identity_verified_at=record.identity_verified_at,
+            awaited_code=codes.get(record.id),
             paused_at=record.paused_at,
             identity=_show_identities(known.get(record.id, ()), identities) if identities else None,
             policy=policies[record.policy_key],
@@ -196,6 +207,15 @@ def show_requests(
         if verbose
         else views
     )
+
+
+def _awaited_codes(connection: sa.Connection, records: Sequence[Record], now: datetime) -> dict[str, AwaitedCode]:
+    unverified = [record.id for record in records if record.status == RequestStatus.IDENTITY_UNVERIFIED]
+    known = verifications.find_verifications(connection, unverified) if unverified else {}
+    return {
+        request_id: AwaitedCode(row.expires_at if row.hash is not None and row.expires_at > now else None, row.sent)
+        for request_id, row in known.items()
+    }
 
 
 def _count_days_left(record: Record, now: datetime) -> int | None:

@@ -15,7 +15,7 @@ from habeas.domain.errors import DatasetError, HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity
 from habeas.domain.policy import Policy
 from habeas.domain.ports import Change, Entry, Erasure, Lookup
-from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, LogStatus, RequestStatus
+from habeas.domain.request import ActionType, AuditAction, LogStatus, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.masks import DERIVED_SECRET
 from habeas.execution.planning_input import PlanRequest, load_datasets, load_policy
@@ -26,9 +26,10 @@ from habeas.planning.plan import Node, NodeErasure, Plan
 from habeas.planning.planner import plan_look_ups
 from habeas.planning.preview import Preview
 from habeas.planning.preview import preview_plan as show_plan
+from habeas.services.admission import UNADMITTED, admit, announce
 from habeas.services.bulk import BulkResult, Failure, Listing, make_id
 from habeas.services.deadlines import Deadlines, set_deadlines
-from habeas.services.duplicates import Fresh, find_duplicates
+from habeas.services.duplicates import Fresh
 from habeas.services.request_views import (
     IdentityShape,
     LogEntry,
@@ -37,6 +38,8 @@ from habeas.services.request_views import (
     show_log,
     show_requests,
 )
+from habeas.services.selection import Chosen, act_on
+from habeas.services.verification import THE_PERSON, check_reach, send_first_codes
 from habeas.store import journal, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of
@@ -57,15 +60,21 @@ class NewRequest:
 
 
 def submit(
-    context: Context, items: Sequence[NewRequest | HabeasError], client_id: str | None
+    context: Context, items: Sequence[NewRequest | HabeasError], client_id: str | None, *, by_staff: bool = False
 ) -> list[RequestView | HabeasError]:
-    """Store requests and wake the dispatcher; one view or error per item, in order. One bad item stops no other."""
+    """Store requests and wake the dispatcher; one view or error per item, in order. One bad item stops no other.
+
+    Where people must prove who they are, each is sent a code, and their request waits for it. What staff submit for
+    them counts at once, and they get no receipt.
+    """
     now = context.clock.now()
+    must_verify = context.settings.execution.subject_identity_verification_required and not by_staff
     ids: list[str | HabeasError] = []
     with context.ledger.write() as connection:
         load = cache(partial(load_policy, connection, context.ledger.sealer))
         checked = [
-            item if isinstance(item, HabeasError) else _check(context, connection, item, load, now) for item in items
+            item if isinstance(item, HabeasError) else _check(context, connection, item, load, now, must_verify)
+            for item in items
         ]
         fresh: list[tuple[str, NewRequest, _Submittable]] = []
         for item, outcome in zip(items, checked, strict=True):
@@ -75,7 +84,11 @@ def submit(
             ids.append(make_id("pri"))
             fresh.append((str(ids[-1]), item, outcome))
         if fresh:
-            _store(context, connection, fresh, client_id, now)
+            admitted = {} if must_verify else _admit(context, connection, fresh, now)
+            _store(context, connection, fresh, admitted, client_id, now)
+            if must_verify:
+                send_first_codes(context, connection, [request_id for request_id, _, _ in fresh], now)
+            announce(context, connection, admitted, now, tell_people=not by_staff)
         stored = show_requests(context, connection, [request_id for request_id, _, _ in fresh])
     context.wake()
     return [stored[item] if isinstance(item, str) else item for item in ids]
@@ -88,7 +101,12 @@ class _Submittable:
 
 
 def _check(
-    context: Context, connection: sa.Connection, item: NewRequest, load: Callable[[str], Policy], now: datetime
+    context: Context,
+    connection: sa.Connection,
+    item: NewRequest,
+    load: Callable[[str], Policy],
+    now: datetime,
+    must_verify: bool,
 ) -> "_Submittable | HabeasError":
     """What a request needs of its policy, or why it cannot be accepted."""
     try:
@@ -99,6 +117,8 @@ def _check(
             check_package_key(item.encryption_key)
         _check_datasets(connection, item.dataset_keys or ())
         deadlines = set_deadlines(context, policy, item.requested_at or now)
+        if must_verify:
+            check_reach(context, connection, item.identities)
     except HabeasError as error:
         return error
     erasing = [rule.masking.strategy for rule in policy.rules_for(ActionType.ERASURE) if rule.masking]
@@ -120,15 +140,12 @@ def _store(
     context: Context,
     connection: sa.Connection,
     fresh: Sequence[tuple[str, NewRequest, _Submittable]],
+    admitted: Mapping[str, Mapping[str, Any]],
     client_id: str | None,
     now: datetime,
 ) -> None:
+    """Store requests; those not admitted wait for the proof of who the person is."""
     sealer = context.ledger.sealer
-    people = [Fresh(request_id, item.policy_key, item.identities) for request_id, item, _ in fresh]
-    duplicates = find_duplicates(context, connection, people, now)
-    held = {request_id for request_id, duplicate in duplicates.items() if duplicate.held}
-    if context.settings.execution.require_manual_request_approval:
-        held = {request_id for request_id, _, _ in fresh}
     store.add_requests(
         connection,
         [
@@ -136,7 +153,8 @@ def _store(
                 "id": request_id,
                 "external_id": item.external_id,
                 "policy_key": item.policy_key,
-                "status": RequestStatus.PENDING,
+                "status": RequestStatus.PENDING if request_id in admitted else RequestStatus.IDENTITY_UNVERIFIED,
+                "must_verify": request_id not in admitted,
                 "identity_kinds": sorted(identity.kind for identity in item.identities),
                 "dataset_keys": None if item.dataset_keys is None else sorted(item.dataset_keys),
                 "client_id": client_id,
@@ -144,9 +162,7 @@ def _store(
                 "due_at": needs.deadlines.due_at,
                 "regulation": needs.deadlines.regulation,
                 "acknowledge_by": needs.deadlines.acknowledge_by,
-                "reviewed_at": None if request_id in held else now,
-                "reviewed_by": None if request_id in held else SYSTEM_ACTOR,
-                "duplicate_of": duplicates[request_id].of if request_id in duplicates else None,
+                **admitted.get(request_id, UNADMITTED),
                 "encrypted": item.encryption_key is not None,
                 "sealed_encryption_key": None
                 if item.encryption_key is None
@@ -161,9 +177,14 @@ def _store(
     store.add_identities(connection, sealer, [(request_id, item.identities) for request_id, item, _ in fresh])
     store.add_secrets(connection, sealer, {request_id: needs.secrets for request_id, _, needs in fresh})
     ids = [request_id for request_id, _, _ in fresh]
-    journal.audit(connection, ids, client_id or "anonymous", AuditAction.CREATED, now)
-    approved = [request_id for request_id in ids if request_id not in held]
-    journal.audit(connection, approved, SYSTEM_ACTOR, AuditAction.APPROVED, now)
+    journal.audit(connection, ids, client_id or THE_PERSON, AuditAction.CREATED, now)
+
+
+def _admit(
+    context: Context, connection: sa.Connection, fresh: Sequence[tuple[str, NewRequest, _Submittable]], now: datetime
+) -> dict[str, Mapping[str, Any]]:
+    people = [Fresh(request_id, item.policy_key, item.identities) for request_id, item, _ in fresh]
+    return admit(context, connection, people, now)
 
 
 def find_request(
@@ -212,11 +233,15 @@ def _check_key(connection: sa.Connection, record: Record) -> None:
         )
 
 
-def retry_all(context: Context, request_ids: Sequence[str], actor: str) -> BulkResult[RequestView]:
+def retry_all(context: Context, chosen: Chosen, actor: str) -> BulkResult[RequestView]:
     """Retry each of these requests, each once; what cannot be retried is a failure."""
+    return act_on(context, chosen, {RequestStatus.ERROR}, partial(_retry_each, context, actor))
+
+
+def _retry_each(context: Context, actor: str, request_ids: Sequence[str]) -> BulkResult[RequestView]:
     retried: list[RequestView] = []
     failures: list[Failure] = []
-    for request_id in dict.fromkeys(request_ids):
+    for request_id in request_ids:
         try:
             retried.append(retry(context, request_id, actor))
         except InputError as error:

@@ -1,52 +1,72 @@
-"""Use cases of staff who decide about requests: approve, deny, cancel. One function is one transaction.
+"""Use cases of staff who decide about requests: approve, deny, cancel. One transaction decides about 50 at most.
 
 Every decision is a compare-and-set on the status: of several at once one counts, and the others are told.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
-from habeas.domain.request import AuditAction, RequestStatus
+from habeas.domain.message import Event
+from habeas.domain.request import AuditAction, RequestStatus, sources_of
+from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.request_views import RequestView, show_requests
-from habeas.store import journal, runs
+from habeas.services.selection import Chosen, act_on
+from habeas.store import journal, runs, verifications
 from habeas.store import requests as store
 
 Decisions: TypeAlias = BulkResult[RequestView]
 """The requests decided upon, and those that could not be, each once."""
 
 
-def approve(context: Context, request_ids: Sequence[str], actor: str) -> Decisions:
+def approve(context: Context, chosen: Chosen, actor: str) -> Decisions:
     """Let requests that await review be carried out."""
-    now = context.clock.now()
-    with context.ledger.write() as connection:
-        values = {"reviewed_at": now, "reviewed_by": actor}
-        approved = _move(context, connection, request_ids, RequestStatus.APPROVED, values)
-        journal.audit(connection, approved, actor, AuditAction.APPROVED, now)
-        decisions = _show(context, connection, request_ids, approved, RequestStatus.APPROVED)
+    to = RequestStatus.APPROVED
+    decisions = act_on(context, chosen, sources_of(to), partial(_approve, context, actor))
     context.wake()
     return decisions
 
 
-def deny(context: Context, request_ids: Sequence[str], actor: str, reason: str = "") -> Decisions:
+def deny(context: Context, chosen: Chosen, actor: str, reason: str = "") -> Decisions:
     """End requests that await review; the reason is kept in the audit log."""
-    now = context.clock.now()
-    with context.ledger.write() as connection:
-        values = {"reviewed_at": now, "reviewed_by": actor}
-        denied = _end(context, connection, request_ids, RequestStatus.DENIED, values)
-        journal.audit(connection, denied, actor, AuditAction.DENIED, now, reason)
-        return _show(context, connection, request_ids, denied, RequestStatus.DENIED)
+    return act_on(context, chosen, sources_of(RequestStatus.DENIED), partial(_deny, context, actor, reason))
 
 
-def cancel(context: Context, request_ids: Sequence[str], actor: str, reason: str = "") -> Decisions:
+def cancel(context: Context, chosen: Chosen, actor: str, reason: str = "") -> Decisions:
     """End requests that are not over yet, also those in `error`.
 
     One that is being carried leaves its run: what is asked of a store or written there at this moment is let finish,
     nothing follows, and what was masked stays masked.
     """
+    return act_on(context, chosen, sources_of(RequestStatus.CANCELED), partial(_cancel, context, actor, reason))
+
+
+def _approve(context: Context, actor: str, request_ids: Sequence[str]) -> Decisions:
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        values = {"reviewed_at": now, "reviewed_by": actor}
+        approved = _move(context, connection, request_ids, RequestStatus.APPROVED, values)
+        journal.audit(connection, approved, actor, AuditAction.APPROVED, now)
+        outbox.enqueue(context, connection, Event.PRIVACY_REQUEST_REVIEW_APPROVE, approved)
+        return _show(context, connection, request_ids, approved, RequestStatus.APPROVED)
+
+
+def _deny(context: Context, actor: str, reason: str, request_ids: Sequence[str]) -> Decisions:
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        values = {"reviewed_at": now, "reviewed_by": actor}
+        denied = _end(context, connection, request_ids, RequestStatus.DENIED, values)
+        journal.audit(connection, denied, actor, AuditAction.DENIED, now, reason)
+        variables = {request_id: {"reason": reason} for request_id in denied}
+        outbox.enqueue(context, connection, Event.PRIVACY_REQUEST_REVIEW_DENY, denied, variables)
+        return _show(context, connection, request_ids, denied, RequestStatus.DENIED)
+
+
+def _cancel(context: Context, actor: str, reason: str, request_ids: Sequence[str]) -> Decisions:
     now = context.clock.now()
     with context.ledger.write() as connection:
         values = {"cancel_reason": reason or None}
@@ -63,6 +83,7 @@ def _end(
     values |= {"finished_at": context.clock.now(), "sealed_encryption_key": None}
     ended = _move(context, connection, request_ids, to, values)
     store.forget_secrets(connection, ended)
+    verifications.forget_codes(connection, ended)
     return ended
 
 
@@ -75,13 +96,12 @@ def _move(
 def _show(
     context: Context, connection: sa.Connection, request_ids: Sequence[str], moved: Sequence[str], to: RequestStatus
 ) -> Decisions:
-    wanted = list(dict.fromkeys(request_ids))
-    views = show_requests(context, connection, wanted)
+    views = show_requests(context, connection, request_ids)
     failures = []
-    for request_id in wanted:
+    for request_id in request_ids:
         view = views.get(request_id)
         if view is None:
             failures.append(Failure("there is no such privacy request", {"privacy_request_id": request_id}))
         elif request_id not in moved:
             failures.append(Failure(f"the request cannot be {to}: its status is {view.status}", view))
-    return BulkResult([views[request_id] for request_id in wanted if request_id in moved], failures)
+    return BulkResult([views[request_id] for request_id in request_ids if request_id in moved], failures)

@@ -23,7 +23,10 @@ class Kin:
 def find_kin(
     connection: sa.Connection, digests: Collection[bytes], policies: Collection[str], since: datetime
 ) -> list[Kin]:
-    """Requests made since then under these policies with one of these hashes; those that were canceled left out."""
+    """Requests made since then under these policies with one of these hashes.
+
+    Left out are those that were canceled, and those of whom nobody knows yet whether the person has sent them.
+    """
     if not digests:
         return []
     query = (
@@ -31,7 +34,7 @@ def find_kin(
             identities.c.hash,
             requests.c.id,
             requests.c.policy_key,
-            requests.c.created_at,
+            sa.func.coalesce(requests.c.identity_verified_at, requests.c.created_at).label("since"),
             requests.c.duplicate_of,
         )
         .join(requests, requests.c.id == identities.c.request_id)
@@ -39,10 +42,10 @@ def find_kin(
             identities.c.hash.in_(sorted(digests)),
             requests.c.policy_key.in_(sorted(policies)),
             requests.c.created_at >= since,
-            requests.c.status != RequestStatus.CANCELED,
+            requests.c.status.not_in([RequestStatus.CANCELED, RequestStatus.IDENTITY_UNVERIFIED]),
         )
     )
     return [
-        Kin(row.id, row.policy_key, bytes(row.hash), (row.created_at, row.duplicate_of is not None, row.id))
+        Kin(row.id, row.policy_key, bytes(row.hash), (row.since, row.duplicate_of is not None, row.id))
         for row in connection.execute(query)
     ]

@@ -399,9 +399,9 @@ messages = sa.Table(
     sa.Column("event", sa.String(64), nullable=False),
     sa.Column("part", sa.String(256)),  # the dataset that an erasure e-mail is about
     sa.Column("channel", sa.String(16), nullable=False),  # email | sms
-    sa.Column("sealed_recipient", sa.LargeBinary),  # gone when it is sent or given up, as are its variables
+    sa.Column("sealed_recipient", sa.LargeBinary),  # gone when it is sent, as are its variables
     sa.Column("sealed_variables", sa.LargeBinary),
-    sa.Column("status", sa.String(16), nullable=False),  # due | sent | failed
+    sa.Column("status", sa.String(16), nullable=False),  # intended | due | sent | failed
     _counter("attempts"),
     sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
     sa.Column("failure", sa.Text),
@@ -432,6 +432,7 @@ message_templates = sa.Table(
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+    sa.Column("sms", sa.Text),  # null: the one that is shipped
     sa.Column("enabled", sa.Boolean, nullable=False),
     *_stamps(),
 )

@@ -10,6 +10,7 @@ from habeas.web.api import (
     datasets,
     health,
     metrics,
+    notes,
     policies,
     privacy_requests,
     regulations,
@@ -38,7 +39,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.metrics = Metrics(context)
     api = APIRouter(prefix="/api/v1")
-    for room in (clients, connections, datasets, storages, policies, privacy_requests, regulations):
+    for room in (clients, connections, datasets, storages, policies, privacy_requests, notes, regulations):
         api.include_router(room.router)
     api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)

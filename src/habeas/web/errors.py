@@ -24,6 +24,7 @@ from habeas.domain.errors import (
     NotAllowed,
     NotAuthenticated,
     NotFound,
+    TooSoon,
     TryAgain,
 )
 from habeas.services.fields import InvalidFields
@@ -38,6 +39,7 @@ _STATUSES: tuple[tuple[type[HabeasError], int], ...] = (
     (Conflict, 409),
     (DatasetError, 422),
     (InvalidFields, 422),
+    (TooSoon, 429),
     (InputError, 400),
     (TryAgain, 503),
     (NeedsHuman, 409),
@@ -67,9 +69,14 @@ def answer_error(error: Exception) -> JSONResponse:
             status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
             if status == 500:
                 return _fault(error)
-            headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-            return JSONResponse({"detail": str(error)}, status, headers)
+            return JSONResponse({"detail": str(error)}, status, _headers(error, status))
     return _fault(error)
+
+
+def _headers(error: HabeasError, status: int) -> dict[str, str] | None:
+    if isinstance(error, TooSoon):
+        return {"Retry-After": str(error.seconds)}
+    return {"WWW-Authenticate": "Bearer"} if status == 401 else None
 
 
 def _answer(request: Request, error: Exception) -> Response:

@@ -34,12 +34,13 @@ _SCHEMAS: dict[str, Any] = {
 _MEANINGS = {
     "400": "It makes no sense, or not now",
     "401": "No valid token",
-    "403": "The token lacks the scope",
+    "403": "The token lacks the scope, or the code is not right",
     "404": "There is no such thing",
     "409": "What is there stands against it",
     "413": "The body is larger than 16 MB",
     "415": "The body is of another media type",
     "422": "Parts of it are malformed",
+    "429": "Too soon: `Retry-After` says in how many seconds to ask again",
     "503": "The ledger does not answer: try again later",
 }
 

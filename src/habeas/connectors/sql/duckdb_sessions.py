@@ -177,7 +177,8 @@ class _File:
             opened.connection.close()
 
     def _close_later(self) -> None:
-        """Close the file when it has been left alone long enough."""
+        """Close the file when it has been left alone long enough; a process that ends waits for that: DuckDB cannot be
+        called from a thread that Python lets go of."""
         if not self._is_free():
             return
         left = self._left_at + self._linger - time.monotonic()
@@ -185,7 +186,6 @@ class _File:
             self._close()
         elif self._timer is None:
             self._timer = threading.Timer(left, self._look_again)
-            self._timer.daemon = True
             self._timer.start()
 
     def _look_again(self) -> None:

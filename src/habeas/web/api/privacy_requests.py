@@ -28,6 +28,7 @@ from habeas.services.request_statistics import Statistics
 from habeas.services.request_views import LogEntry, RequestView, VerboseRequestView
 from habeas.services.requests import LookUp, NewRequest
 from habeas.services.review import Decisions
+from habeas.services.selection import Chosen
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
 from habeas.web.api.request_bodies import (
     PREVIEW,
@@ -75,16 +76,16 @@ def create(
     caller: Annotated[Caller | None, Depends(identify_if_required)],
     items: Annotated[list[RequestItem], SUBMISSION],
 ) -> BulkResult[RequestView]:
-    return _submit(context, items, caller)
+    return _submit(context, items, caller, by_staff=False)
 
 
-@router.post("/authenticated", summary="The same; the caller is recorded as the submitter")
+@router.post("/authenticated", summary="The same by staff, who know the person: no code is asked for, none is told")
 def create_authenticated(
     context: Wired,
     caller: Annotated[Caller, needs("privacy-request:create")],
     items: Annotated[list[RequestItem], SUBMISSION],
 ) -> BulkResult[RequestView]:
-    return _submit(context, items, caller)
+    return _submit(context, items, caller, by_staff=True)
 
 
 @router.get(
@@ -129,21 +130,21 @@ def preview(context: Wired, question: Annotated[PreviewBody, PREVIEW] = None) ->
 
 @router.patch("/administrate/approve", summary="Let requests that await review be carried out")
 def approve(context: Wired, caller: _Reviewer, chosen: Annotated[Choice | RequestIds, choice()]) -> Decisions:
-    return review.approve(context, _ids(chosen), caller.client_id)
+    return review.approve(context, _chosen(chosen), caller.client_id)
 
 
 @router.patch("/administrate/deny", summary="End requests that await review")
 def deny(
     context: Wired, caller: _Reviewer, chosen: Annotated[DenialChoice | RequestIds, choice(reason="not a customer")]
 ) -> Decisions:
-    return review.deny(context, _ids(chosen), caller.client_id, _reason(chosen))
+    return review.deny(context, _chosen(chosen), caller.client_id, _reason(chosen))
 
 
 @router.patch("/administrate/cancel", summary="End requests that are not over yet; what was masked stays masked")
 def cancel(
     context: Wired, caller: _Reviewer, chosen: Annotated[CancelChoice | RequestIds, choice(reason="withdrawn")]
 ) -> Decisions:
-    return review.cancel(context, _ids(chosen), caller.client_id, _reason(chosen))
+    return review.cancel(context, _chosen(chosen), caller.client_id, _reason(chosen))
 
 
 @router.post("/bulk/retry", summary="Go on with several requests in `error`, each where it stopped")
@@ -152,7 +153,7 @@ def retry_all(
     caller: Annotated[Caller, needs("privacy-request:resume")],
     chosen: Annotated[Choice | RequestIds, choice()],
 ) -> BulkResult[RequestView]:
-    return requests.retry_all(context, _ids(chosen), caller.client_id)
+    return requests.retry_all(context, _chosen(chosen), caller.client_id)
 
 
 @router.get("/{request_id}", summary="Show a privacy request", dependencies=_READ)
@@ -238,8 +239,8 @@ def _media_type(package: packages.OpenPackage) -> str:
     return _JSON if package.name.endswith(".json") and not package.encrypted else _OTHER
 
 
-def _ids(chosen: Choice | list[str]) -> list[str]:
-    return chosen if isinstance(chosen, list) else chosen.request_ids
+def _chosen(chosen: Choice | list[str]) -> Chosen:
+    return chosen if isinstance(chosen, list) else chosen.chosen
 
 
 def _reason(chosen: DenialChoice | CancelChoice | list[str]) -> str:
@@ -258,12 +259,15 @@ def _list(context: Wired, query: RequestQuery) -> PageBody[Shown] | StreamingRes
     return show_page(found)
 
 
-def _submit(context: Wired, items: list[RequestItem], caller: Caller | None) -> BulkResult[RequestView]:
+def _submit(
+    context: Wired, items: list[RequestItem], caller: Caller | None, *, by_staff: bool
+) -> BulkResult[RequestView]:
     _check_keys(items)
     people = [person for item in items for person in item.expand()]
     if len(people) > BULK_LIMIT:
         raise InvalidFields([Problem((), f"at most {BULK_LIMIT} people at once, counting every object of identities")])
-    views = requests.submit(context, [_read_item(person) for person in people], caller.client_id if caller else None)
+    submitter = caller.client_id if caller else None
+    views = requests.submit(context, [_read_item(person) for person in people], submitter, by_staff=by_staff)
     succeeded = [view for view in views if isinstance(view, RequestView)]
     failed = [
         Failure(str(view), person.model_dump(exclude_unset=True))

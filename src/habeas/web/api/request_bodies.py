@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from fastapi import Body
 from fastapi.openapi.models import Example
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from habeas.domain.errors import InputError
 from habeas.domain.identity import parse_identities
@@ -15,6 +15,7 @@ from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_search import Order, RequestFilter, SortField, Span
 from habeas.services.request_views import IdentityShape
 from habeas.services.requests import NewRequest
+from habeas.services.selection import MOST, Chosen, Selection
 from habeas.web.api.paging import BULK_LIMIT, PageNumber, PageSize
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=256)]
@@ -93,34 +94,6 @@ SUBMISSION = Body(
 )
 
 
-RequestId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=64)]
-RequestIds = Annotated[list[RequestId], Field(min_length=1, max_length=BULK_LIMIT)]
-
-
-class Choice(BaseModel):
-    """Requests that something is decided about."""
-
-    request_ids: RequestIds
-
-
-class DenialChoice(Choice):
-    """Requests that are denied, and why."""
-
-    reason: str = Field("", max_length=32_000, pattern=r"^[^\x00]*$", description="Kept in the audit log.")
-
-
-class CancelChoice(Choice):
-    """Requests that are cancelled, and why."""
-
-    reason: str = Field("", max_length=200, pattern=r"^[^\x00]*$", description="Shown with the request.")
-
-
-def choice(**more: str) -> Any:
-    """The body of a decision, with an example."""
-    ids = ["pri_5f1c3b52-0c68-4f5d-8a0e-9f6a7c1b2d3e"]
-    return Body(openapi_examples={"example": Example(value={"request_ids": ids, **more})})
-
-
 class PreviewQuestion(BaseModel):
     """What a plan is asked for."""
 
@@ -173,13 +146,14 @@ class ShownParts(BaseModel):
         return IdentityShape.LABELLED if self.include_identities == "labelled" else IdentityShape.PLAIN
 
 
-class RequestQuery(ShownParts):
-    """Query parameters of a listing (control-plane §1.4.1)."""
+class Conditions(BaseModel):
+    """What requests are looked for (control-plane §1.4.1)."""
 
     id: str | None = Field(None, description="Exactly this id.")
     request_id: str | None = Field(None, description="Ids that begin so.")
     external_id: str | None = Field(None, description="External ids that begin so.")
     status: list[RequestStatus] = Field([], description="Any of these.")
+    policy_key: Text | None = Field(None, description="Of this policy.")
     identity: str | None = Field(None, description="Exactly this value of any kind.")
     action_type: list[ActionType] = Field([], description="Policies that have a rule of any of these.")
     created_gt: Moment | None = _moment("Created later than this")
@@ -194,11 +168,6 @@ class RequestQuery(ShownParts):
     is_overdue: bool | None = Field(None, description="Not ended, and due before today (UTC).")
     duplicate_of: Text | None = Field(None, description="Later requests of the same person as the one of this id.")
     has_duplicates: bool | None = Field(None, description="Later requests of the same person point to it.")
-    sort_field: SortField = SortField.CREATED_AT
-    sort_direction: Literal["asc", "desc"] = "desc"
-    download_csv: bool = Field(False, description="All of them as CSV instead of a page.")
-    page: PageNumber = 1
-    size: PageSize = 50
 
     @property
     def filter(self) -> RequestFilter:
@@ -207,6 +176,7 @@ class RequestQuery(ShownParts):
             request_id=self.request_id,
             external_id=self.external_id,
             status=tuple(self.status),
+            policy_key=self.policy_key,
             identity=self.identity,
             action_types=tuple(self.action_type),
             created=Span(self.created_gt, self.created_lt),
@@ -218,6 +188,16 @@ class RequestQuery(ShownParts):
             duplicate_of=self.duplicate_of,
             has_duplicates=self.has_duplicates,
         )
+
+
+class RequestQuery(ShownParts, Conditions):
+    """Query parameters of a listing."""
+
+    sort_field: SortField = SortField.CREATED_AT
+    sort_direction: Literal["asc", "desc"] = "desc"
+    download_csv: bool = Field(False, description="All of them as CSV instead of a page.")
+    page: PageNumber = 1
+    size: PageSize = 50
 
     @property
     def order(self) -> Order:
@@ -231,8 +211,8 @@ class StatisticsQuery(BaseModel):
     end: date = Field(alias="to", description="The day after the last.")
 
 
-class RequestSearch(RequestQuery):
-    """The same as a body; a field that is not known is refused."""
+class BodyConditions(Conditions):
+    """The same in a body; a field that is not known is refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -248,6 +228,10 @@ class RequestSearch(RequestQuery):
         return replace(super().filter, identities=given)
 
 
+class RequestSearch(BodyConditions, RequestQuery):
+    """A listing asked for by a body."""
+
+
 SEARCH = Body(
     openapi_examples={
         "overdue": Example(value={"is_overdue": True, "sort_field": "due_date", "sort_direction": "asc"}),
@@ -257,3 +241,60 @@ SEARCH = Body(
 )
 
 PreviewBody: TypeAlias = PreviewQuestion | list[Text] | None
+
+
+RequestId = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=64)]
+RequestIds = Annotated[list[RequestId], Field(min_length=1, max_length=BULK_LIMIT)]
+
+
+_NOTHING: tuple[object, ...] = (None, "", [], {})
+
+
+class Choice(BaseModel):
+    """Requests that something is decided about: these, or all that match the filters and can be decided so."""
+
+    request_ids: RequestIds | None = None
+    filters: BodyConditions | None = Field(
+        None, description=f"At least one condition; at most {MOST} requests may match."
+    )
+    exclude_ids: list[RequestId] = Field([], max_length=MOST, description="Left out of what the filters choose.")
+
+    @model_validator(mode="after")
+    def _check_one_is_given(self) -> Self:
+        if (self.request_ids is None) == (self.filters is None):
+            raise ValueError("give either request_ids or filters")
+        if self.filters is None and self.exclude_ids:
+            raise ValueError("exclude_ids goes with filters")
+        if self.filters is not None and all(value in _NOTHING for value in self.filters.model_dump().values()):
+            raise ValueError("filters has no condition: say which requests")
+        return self
+
+    @property
+    def chosen(self) -> Chosen:
+        if self.filters is None:
+            return self.request_ids or ()
+        return Selection(self.filters.filter, self.exclude_ids)
+
+
+class DenialChoice(Choice):
+    """Requests that are denied, and why."""
+
+    reason: str = Field("", max_length=32_000, pattern=r"^[^\x00]*$", description="Kept in the audit log.")
+
+
+class CancelChoice(Choice):
+    """Requests that are cancelled, and why."""
+
+    reason: str = Field("", max_length=200, pattern=r"^[^\x00]*$", description="Shown with the request.")
+
+
+def choice(**more: str) -> Any:
+    """The body of a decision, with examples."""
+    ids = ["pri_5f1c3b52-0c68-4f5d-8a0e-9f6a7c1b2d3e"]
+    filters = {"policy_key": "give_and_forget", "created_lt": "2026-01-01T00:00:00Z"}
+    return Body(
+        openapi_examples={
+            "these": Example(value={"request_ids": ids, **more}),
+            "all that match": Example(value={"filters": filters, "exclude_ids": ids, **more}),
+        }
+    )

@@ -1,0 +1,51 @@
+"""When a request begins to count, at once or after the person has proved who they are: duplicates, review, receipt."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from habeas.domain.message import Event
+from habeas.domain.request import SYSTEM_ACTOR, AuditAction
+from habeas.execution import outbox
+from habeas.execution.context import Context
+from habeas.services.duplicates import Fresh, find_duplicates
+from habeas.store import journal
+
+UNADMITTED: Mapping[str, Any] = {"duplicate_of": None, "reviewed_at": None, "reviewed_by": None}
+"""The same columns of a request that does not count yet."""
+
+
+def admit(
+    context: Context, connection: sa.Connection, people: Sequence[Fresh], now: datetime
+) -> dict[str, Mapping[str, Any]]:
+    """The columns with which requests begin to count, by id: the one they repeat, and that the system has approved
+    them, unless somebody is to review them."""
+    duplicates = find_duplicates(context, connection, people, now)
+    held = {request_id for request_id, duplicate in duplicates.items() if duplicate.held}
+    if context.settings.execution.require_manual_request_approval:
+        held = {item.id for item in people}
+    return {
+        item.id: {
+            "duplicate_of": duplicates[item.id].of if item.id in duplicates else None,
+            "reviewed_at": None if item.id in held else now,
+            "reviewed_by": None if item.id in held else SYSTEM_ACTOR,
+        }
+        for item in people
+    }
+
+
+def announce(
+    context: Context,
+    connection: sa.Connection,
+    admitted: Mapping[str, Mapping[str, Any]],
+    now: datetime,
+    *,
+    tell_people: bool,
+) -> None:
+    """Write down which of the stored requests the system has approved; tell people that theirs has come in."""
+    approved = [request_id for request_id, columns in admitted.items() if columns["reviewed_at"] is not None]
+    journal.audit(connection, approved, SYSTEM_ACTOR, AuditAction.APPROVED, now)
+    if tell_people and admitted:
+        outbox.enqueue(context, connection, Event.PRIVACY_REQUEST_RECEIPT, list(admitted))

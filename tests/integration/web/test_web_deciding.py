@@ -1,0 +1,56 @@
+"""Decisions about all requests that match: what the body may say, and what it does."""
+
+import re
+from typing import Any
+
+import pytest
+from tests.integration.web.conftest import Caller
+
+ANN = {"policy_key": "give_and_forget", "identity": {"email": "ann@example.com"}}
+BOB = {"policy_key": "give_and_forget", "identity": {"email": "bob@example.com"}, "external_id": "crm-2"}
+DECIDE = "/api/v1/privacy-request/administrate/"
+
+
+@pytest.fixture
+def two(configured: Caller) -> list[str]:
+    made = configured("POST", "/api/v1/privacy-request", json=[ANN, BOB]).json()["succeeded"]
+    return [item["id"] for item in made]
+
+
+def test_filters_choose_by_anything_a_search_knows(root: Caller, two: list[str]) -> None:
+    person = {"filters": {"identities": {"email": "Bob@example.com"}}, "reason": "withdrawn"}
+    canceled = root("PATCH", DECIDE + "cancel", json=person).json()
+    assert [(item["id"], item["cancel_reason"]) for item in canceled["succeeded"]] == [(two[1], "withdrawn")]
+    rest = {"filters": {"policy_key": "give_and_forget", "status": ["pending", "canceled"]}}
+    excluded = root("PATCH", DECIDE + "deny", json={**rest, "exclude_ids": [two[0]]}).json()
+    assert excluded == {"succeeded": [], "failed": []}
+    denied = root("PATCH", DECIDE + "deny", json=rest).json()
+    assert [item["id"] for item in denied["succeeded"]] == [two[0]] and not denied["failed"]
+    assert root("POST", "/api/v1/privacy-request/bulk/retry", json=rest).json() == {"succeeded": [], "failed": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({}, "either request_ids or filters"),
+        ({"filters": {}}, "no condition"),
+        ({"filters": {"external_id": "", "status": []}}, "no condition"),
+        ({"filters": {"size": 10, "policy_key": "give_and_forget"}}, "size.*Extra inputs"),
+        ({"filters": {"identities": {"email": "nobody"}}}, "not an e-mail address"),
+        ({"filters": {"policy_key": "x"}, "request_ids": ["pri_1"]}, "either request_ids or filters"),
+        ({"request_ids": ["pri_1"], "exclude_ids": ["pri_1"]}, "exclude_ids goes with filters"),
+    ],
+)
+def test_a_body_that_could_mean_more_than_was_said_is_refused(
+    root: Caller, two: list[str], body: dict[str, Any], why: str
+) -> None:
+    answer = root("PATCH", DECIDE + "cancel", json=body)
+    assert answer.status_code == 422
+    assert re.search(why, answer.text), answer.text
+    listed = root("GET", "/api/v1/privacy-request").json()["items"]
+    assert {item["status"] for item in listed} == {"pending"}
+
+
+def test_listings_know_the_policy(root: Caller, two: list[str]) -> None:
+    for policy, found in (("give_and_forget", 2), ("other", 0)):
+        assert root("GET", f"/api/v1/privacy-request?policy_key={policy}").json()["total"] == found
