@@ -16,7 +16,7 @@ from habeas import bootstrap
 from habeas.cli.main import EXIT_CODES
 from habeas.cli.main import app as commands
 from habeas.cli.server_options import CLIENT, LOCAL
-from habeas.connectors.sql import connection_types
+from habeas.connectors import manual, sql
 from habeas.delivery.destinations import storage_types
 from habeas.domain.category import DEFAULT_CATEGORIES
 from habeas.domain.errors import Fault, HabeasError, LeaseLost, TooSoon, Unreachable
@@ -101,7 +101,7 @@ def _strategies() -> list[str]:
 
 def _connections() -> list[str]:
     def rows() -> Iterator[Sequence[str]]:
-        for kind in connection_types():
+        for kind in (*sql.connection_types(), *manual.connection_types()):
             needed = [f"`{name}`" for name, required in kind.secrets.items() if required]
             choices = [" ".join(f"`{name}`" for name in sorted(choice)) for choice in kind.alternatives]
             rest = {*kind.secrets} - {name for choice in kind.alternatives for name in choice}

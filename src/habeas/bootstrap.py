@@ -29,6 +29,7 @@ from habeas.execution.executors import ClusterExecutor, Executor, ThreadExecutor
 from habeas.execution.planning_input import Planner
 from habeas.execution.presence import present
 from habeas.masking.registry import strategies
+from habeas.outgoing import OutgoingClient
 from habeas.settings import Settings
 from habeas.store.backup import back_up
 from habeas.store.checking import Finding, check_ledger
@@ -192,6 +193,7 @@ def build(
         connectors=ConnectorPool(ledger, types, _limits(settings)),
         planner=Planner(ledger, strategies(), types),
         wake=awake.set,
+        outgoing=OutgoingClient(settings.security.outgoing_allow_list),
         regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
     )
     return Application(context, awake, notices)

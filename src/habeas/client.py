@@ -100,13 +100,16 @@ class Client:
                 raise ApiFailure(f"PATCH {path} refused an item: {reasons}{f' (saved: {kept})' if kept else ''}")
         return saved
 
-    def submit(self, policy: str, identity: Mapping[str, str | Sequence[str]], **details: Json) -> str:
+    def submit(
+        self, policy: str, identity: Mapping[str, str | Sequence[str]], *, by_staff: bool = False, **details: Json
+    ) -> str:
         """Submit a privacy request for one person, a value or several per kind; its id.
 
-        `details` are further fields of the item.
+        `by_staff`: the person need not prove who they are. `details` are further fields of the item.
         """
         item = {"policy_key": policy, "identity": identity, **details}
-        answer = self.call("POST", "/privacy-request", json=[item])
+        path = f"/privacy-request{'/authenticated' if by_staff else ''}"
+        answer = self.call("POST", path, json=[item])
         for failed in answer["failed"]:
             raise ApiFailure(f"the privacy request was refused: {failed['message']}")
         return str(answer["succeeded"][0]["id"])

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from habeas.domain.errors import InputError
+from habeas.outgoing import parse_allowed
 
 
 class Section(BaseModel):
@@ -37,6 +38,17 @@ class SecuritySettings(Section):
     identity_verification_code_limit: int = Field(5, ge=1, description="Codes sent for one request, at most.")
     identity_verification_resend_pause_seconds: int = Field(60, ge=0, description="Least time between two codes.")
     require_auth_to_create: bool = Field(False, description="Creating a request needs `privacy-request:create`.")
+    outgoing_allow_list: tuple[str, ...] = Field(
+        (),
+        description="Hosts and networks that webhooks and the like may reach though they are not public, or by http.",
+    )
+
+    @field_validator("outgoing_allow_list")
+    @classmethod
+    def _check_entries(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            parse_allowed(entry)
+        return entries
 
 
 class ExecutionSettings(Section):

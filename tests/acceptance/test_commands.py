@@ -293,9 +293,9 @@ def test_another_encryption_key_than_the_ledgers(tmp_path: Path) -> None:
         ({"HABEAS__SECURITY__ENCRYPTION_KEYS": f"one:{MARK}"}, "encryption_keys"),
         ({"HABEAS__EXECUTION__THREADS": MARK}, "execution.threads"),
         ({"HABEAS__EXECUTION__THREADZ": MARK}, "threadz"),
-        ({"HABEAS__EXECUTION__SUBJECT_IDENTITY_VERIFICATION_REQUIRED": "true"}, "subject_identity_verification"),
+        ({"HABEAS__EXECUTION__SUBJECT_IDENTITY_VERIFICATION_REQUIRED": "perhaps"}, "subject_identity_verification"),
         (
-            {"FIDES__EXECUTION__SUBJECT_IDENTITY_VERIFICATION_REQUIRED": "true"},
+            {"FIDES__EXECUTION__SUBJECT_IDENTITY_VERIFICATION_REQUIRED": "perhaps"},
             "subject_identity_verification_required",
         ),
         ({"HABEAS__DATABASE__URL": f"nonsense {MARK}"}, "database"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 import requests
 import schemathesis
@@ -30,6 +31,7 @@ from servers.habeas import (
     submit,
 )
 from servers.postgres import PostgresServer
+from servers.process import wait_for
 
 CHECKS = [
     not_a_server_error,
@@ -42,6 +44,9 @@ OPEN = {
     "POST /api/v1/oauth/token",
     "POST /api/v1/oauth/revoke",
     "POST /api/v1/privacy-request",
+    "POST /api/v1/privacy-request/{request_id}/verify",
+    "POST /api/v1/privacy-request/{request_id}/resend-code",
+    "GET /api/v1/id-verification/config",
     "GET /health",
     "GET /health/database",
     "GET /health/workers",
@@ -100,20 +105,32 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
         register_dataset(http, "shop", DATASET)
         register_policy(http, "both", access=["user"], erasure=["user.contact"])
         (request,) = submit(http, "both", {"email": "ann@example.com"})
+        wait_for("the request", lambda: status_of(http, request) == "complete")
+        desk = {"name": "desk", "connection_type": "manual_webhook", "access": "write"}
+        http.patch("/api/v1/connection", json=[desk]).raise_for_status()
+        definition = {"fields": [{"pii_field": "Given name"}, {"pii_field": "Date of birth"}]}
+        http.post("/api/v1/connection/desk/access_manual_webhook", json=definition).raise_for_status()
+        (waiting,) = submit(http, "both", {"email": "bob@example.com"})
+        wait_for("the form", lambda: status_of(http, waiting) == "requires_input")
         client = http.post("/api/v1/oauth/client", json=["policy:read"]).json()["client_id"]
         described = schemathesis.openapi.from_dict(http.get("/openapi.json").json())
         operations = {found.ok().label: found.ok() for found in described.get_all_operations()}
         known = {
-            "key": ["shop", "both", "packages"],
+            "key": ["shop", "both", "packages", "desk"],
+            "connection_key": ["desk"],
             "rule_key": ["both_access", "both_erasure"],
             "target_key": ["both_access-user"],
             "fides_key": ["shop_db"],
-            "request_id": [request],
+            "request_id": [request, waiting],
             "client_id": [client, "root"],
             "name": ["sqlite", "postgres"],
         }
         yield Stage(server, operations, {"Authorization": http.headers["Authorization"]}, known, session)
         assert "fault" not in server.log_text()
+
+
+def status_of(http: httpx.Client, request_id: str) -> str:
+    return str(http.get(f"/api/v1/privacy-request/{request_id}").json()["status"])
 
 
 ODD = st.one_of(

@@ -15,8 +15,10 @@ from habeas.settings import ExecutionSettings, SecuritySettings, Settings
 KEY = "canary:key"
 
 
-def make(*, reviewed: bool = False, **security: Any) -> Settings:
-    execution = ExecutionSettings(require_manual_request_approval=reviewed)
+def make(*, reviewed: bool = False, proved: bool = False, **security: Any) -> Settings:
+    execution = ExecutionSettings(
+        require_manual_request_approval=reviewed, subject_identity_verification_required=proved
+    )
     return Settings(security=SecuritySettings(**security), execution=execution)
 
 
@@ -56,6 +58,7 @@ def test_elsewhere_an_open_create_route_is_refused_unless_it_is_accepted() -> No
         for closed in (
             make(encryption_keys=KEY, require_auth_to_create=True),
             make(encryption_keys=KEY, reviewed=True),
+            make(encryption_keys=KEY, proved=True),
         ):
             check_exposure(listener, closed, accept_open_create=False)
 

@@ -53,7 +53,7 @@ def test_a_named_fides_toml_is_read_and_our_own_file_wins(tmp_path: Path) -> Non
     [
         ("[execution]\nrun_size = 0\n", "execution.run_size"),
         ("[execution]\nrunsize = 1\n", "execution.runsize"),
-        ("[execution]\nsubject_identity_verification_required = true\n", "subject_identity_verification_required"),
+        ("[execution]\nsubject_identity_verification_required = 5\n", "subject_identity_verification_required"),
         ("[security]\nencryption_keys = 5\n", "security.encryption_keys"),
         ("nonsense", "TOML"),
     ],

@@ -46,7 +46,7 @@ def add(
     if as_json:
         print_json(saved)
     tell_test(tested, as_json=as_json, hint="it is saved: mend it, then add it again or `habeas connection test` it")
-    if not as_json:
+    if secrets and not as_json:
         say_next(f"habeas dataset generate {key} --output {key}.yml")
 
 

@@ -21,7 +21,7 @@ from habeas.cli.settings_option import DataDir
 from habeas.client import ApiFailure, Client, Json, path_of
 from habeas.delivery.opening import is_zip
 from habeas.domain.errors import InputError
-from habeas.domain.request import ActionType, RequestStatus
+from habeas.domain.request import ActionType, LogStatus, RequestStatus
 
 app = typer.Typer(help="Privacy requests.", no_args_is_help=True)
 
@@ -41,6 +41,7 @@ Reason: TypeAlias = Annotated[str, typer.Option(help="Why; it is kept with the r
 Watch: TypeAlias = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
 _PATIENCE = 600.0
 """Seconds that a decision about many requests may take."""
+_WORDS = {True: "erased", False: "not erased", None: "nothing held"}
 _MISSING = "`habeas request list` shows the latest"
 
 
@@ -54,6 +55,7 @@ def submit(
     ],
     external_id: Annotated[str | None, typer.Option(help="Your own id of the request.")] = None,
     dataset: Annotated[list[str] | None, typer.Option("--dataset", "-d", help="Only these datasets.")] = None,
+    verified: Annotated[bool, typer.Option("--verified", help="You know the person: no code is asked for.")] = False,
     key_file: KeyFile = None,
     key_env: KeyVariable = None,
     watch: Watch = False,
@@ -65,7 +67,8 @@ def submit(
     given = _read_identities(identity)
     details = {"external_id": external_id, "dataset_keys": dataset, "encryption_key": read_key(key_file, key_env)}
     with connect(context, url, data_dir) as client:
-        request_id = client.submit(policy, given, **{name: value for name, value in details.items() if value})
+        more = {name: value for name, value in details.items() if value}
+        request_id = client.submit(policy, given, by_staff=verified, **more)
         if not as_json:
             typer.echo(request_id)
         _tell_on(client, request_id, watch=watch, as_json=as_json)
@@ -131,6 +134,8 @@ def show(
     _print_request(request, packages)
     if report is not None:
         _print_report(report)
+    if request["status"] == RequestStatus.REQUIRES_INPUT:
+        say_next(f"save its forms, then: POST /api/v1{request['resume_endpoint']}")
     if request["status"] == RequestStatus.ERROR:
         say_next(f"mend what stopped it, then: habeas request retry {request_id} --watch")
 
@@ -172,6 +177,28 @@ def retry(
         if not as_json:
             typer.echo(status)
         _tell_on(client, request_id, watch=watch, as_json=as_json)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    request_id: RequestId,
+    code: Annotated[str, typer.Argument(help="The six digits that the person was sent.")],
+    url: Url = LOCAL,
+    data_dir: DataDir = None,
+) -> None:
+    """Prove who sent a request, by the code that was sent to the person."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        path = path_of("privacy-request", request_id, "verify")
+        typer.echo(client.call("POST", path, json={"code": code})["status"])
+
+
+@app.command("resend-code")
+def resend_code(context: typer.Context, request_id: RequestId, url: Url = LOCAL, data_dir: DataDir = None) -> None:
+    """Send the person another code, instead of the one before."""
+    with connect(context, url, data_dir, missing=_MISSING) as client:
+        sent = client.call("POST", path_of("privacy-request", request_id, "resend-code"))
+    typer.echo(f"sent; it counts until {sent['expires_at']}")
 
 
 @app.command()
@@ -418,7 +445,8 @@ def _tell_on(client: Client, request_id: str, *, watch: bool, as_json: bool) -> 
 
 
 def _follow(client: Client, request_id: str) -> ApiFailure | None:
-    """Show a request's progress until it ends; how, if it is not complete."""
+    """Show a request's progress, and what it waits for, until it ends; how, if it is not complete."""
+    told: set[str] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bars = {action: progress.add_task(action, total=0, visible=False) for action in ActionType}
@@ -427,6 +455,10 @@ def _follow(client: Client, request_id: str) -> ApiFailure | None:
             for action, bar in bars.items():
                 begun, ended = _count(entries, action)
                 progress.update(bar, total=begun, completed=ended, visible=begun > 0)
+            for entry in itertools.takewhile(lambda entry: entry["status"] == LogStatus.PAUSED, reversed(entries)):
+                if entry["message"] not in told:
+                    progress.console.print(f"waits: {entry['message']}", highlight=False, soft_wrap=True, markup=False)
+                told.add(entry["message"])
 
         try:
             client.follow(request_id, float("inf"), show_progress)
@@ -451,8 +483,17 @@ def _print_request(request: Json, packages: Sequence[str]) -> None:
         place = f"{details['collection'] or ''}: "
         stopped = f"stopped at {details['step']} {place}{request['failure'].removeprefix(place)}"
         console.print(stopped, highlight=False, soft_wrap=True, markup=False)
+    if request["status"] == RequestStatus.REQUIRES_INPUT:
+        console.print(f"waits for {_name_awaited(request)}", highlight=False, soft_wrap=True, markup=False)
     for package in packages:
         console.print(f"package: {package}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _name_awaited(request: Json) -> str:
+    """What people have to save before a request goes on."""
+    forms = request["action_required_details"]["forms"]
+    names = [f"the {form['action_type']} form of {form['connection_key']}" for form in forms]
+    return ", ".join(names) or "being resumed: all forms are saved"
 
 
 def _print_report(report: Json) -> None:
@@ -462,5 +503,9 @@ def _print_report(report: Json) -> None:
         counts = [str(place[name]) for name in ("found", "changed", "drifted", "already", "absent")]
         table.add_row(Text(place["address"]), *counts, {True: "yes", False: "no", None: ""}[place["verified"]])
     console.print(table)
+    for people in report["confirmed"]:
+        said = ", ".join(f"{label}: {_WORDS[erased]}" for label, erased in people["erased"].items())
+        line = f"{people['connection_key']}, by hand: {said}"
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     for exception in report["exceptions"]:
         console.print(f"- {exception}", highlight=False, soft_wrap=True, markup=False)

@@ -15,7 +15,6 @@ from habeas.delivery.csv_cells import write_line
 from habeas.delivery.encoding import to_json
 from habeas.delivery.encryption import ByteSink, EncryptingWriter
 from habeas.delivery.section import Section
-from habeas.domain.dataset import Address
 from habeas.domain.documents import Path
 from habeas.domain.errors import Fault
 
@@ -58,8 +57,8 @@ class CsvPackage:
         self._zip = ZipFile(self._file, "w", ZIP_DEFLATED)
         self._title = title
         self._key = key
-        self._current: Address | None = None
-        self._members: dict[Address, _Member] = {}
+        self._current: str | None = None
+        self._members: dict[str, _Member] = {}
         self._names = {MANIFEST.casefold()}
         self._entry: IO[bytes] | None = None
         self._sink: ByteSink = self._file
@@ -68,9 +67,9 @@ class CsvPackage:
 
     def add(self, section: Section, row: Mapping[str, object]) -> None:
         """See `Package`."""
-        if section.address != self._current:
+        if section.name != self._current:
             self._open(section)
-        self._members[section.address].rows += 1
+        self._members[section.name].rows += 1
         self._lines += write_line(self._cells(row))
         if len(self._lines) > _LINES:
             self._pass_on()
@@ -91,13 +90,13 @@ class CsvPackage:
         self._zip.close()
 
     def _open(self, section: Section) -> None:
-        if section.address in self._members:
-            raise Fault(f"rows of {section.address} reached the package in two parts")
+        if section.name in self._members:
+            raise Fault(f"rows of {section.name} reached the package in two parts")
         self._end_member()
-        name = self._name(section.address)
-        self._current = section.address
-        self._members[section.address] = _Member(
-            name, str(section.address), section.fields, rows=0, encrypted=self._key is not None
+        name = self._name(section.name)
+        self._current = section.name
+        self._members[section.name] = _Member(
+            name, section.name, section.fields, rows=0, encrypted=self._key is not None
         )
         # How long it becomes is not known, and a zip that cannot be gone back in must say at once that it may be long.
         self._entry = self._zip.open(_entry(name), "w", force_zip64=True)
@@ -118,9 +117,9 @@ class CsvPackage:
         self._entry.close()
         self._entry = None
 
-    def _name(self, address: Address) -> str:
+    def _name(self, section: str) -> str:
         """A file name without path parts, told apart from the others also where case does not count."""
-        stem = _UNSAFE.sub("_", f"{address.dataset}__{address.collection}").lstrip(".")
+        stem = _UNSAFE.sub("_", section.replace(":", "__", 1)).lstrip(".")
         name, number = f"{stem}.csv", 1
         while name.casefold() in self._names:
             number += 1

@@ -1,5 +1,6 @@
 """What a package shows of one collection: the paths that its rule selects, picked from the rows found.
 
+What people have answered is one row of a section that is named after their connection (data-plane §7.6).
 Source: data-plane §7.2. Knows no format.
 """
 
@@ -12,14 +13,14 @@ _NESTED = frozenset({dict, list})
 
 
 class Section:
-    """The selected `fields` (dotted paths) of a collection whose rows have `columns`.
+    """The selected `fields` (dotted paths) of a collection whose rows have `columns`, or the labels of a form.
 
     A path below another selected one is part of it; `paths` and `fields` are the outermost, in the order given.
     """
 
-    def __init__(self, address: Address, fields: Sequence[str], columns: Sequence[str]) -> None:
+    def __init__(self, address: Address | str, fields: Sequence[str], columns: Sequence[str]) -> None:
         paths = [(field,) if field in columns else tuple(field.split(".")) for field in fields]
-        self.address = address
+        self.name = str(address)
         self.paths: tuple[Path, ...] = tuple(_outermost(paths))
         self.fields = tuple(map(".".join, self.paths))
         self._places = {path[0]: columns.index(path[0]) for path in self.paths}

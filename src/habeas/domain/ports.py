@@ -298,6 +298,8 @@ class ConnectionType:
     title: str = ""
     """Its name for people, if that is another."""
     system: SystemType = SystemType.DATABASE
+    holds_data: bool = True
+    """False when such a connection has no collections: datasets cannot be saved on it, and no plan names it."""
 
 
 Secrets: TypeAlias = Mapping[str, str]

@@ -13,6 +13,7 @@ from habeas.domain.regulation import Regulation, shipped_regulations
 from habeas.execution.connector_pool import ConnectorPool
 from habeas.execution.planning_input import Planner
 from habeas.execution.tally import Tally
+from habeas.outgoing import OutgoingClient
 from habeas.settings import Settings
 from habeas.store.ledger import Ledger
 
@@ -31,5 +32,6 @@ class Context:
     planner: Planner
     wake: Callable[[], None] = field(default=lambda: None)
     tally: Tally = field(default_factory=Tally)
+    outgoing: OutgoingClient = field(default_factory=lambda: OutgoingClient(()))
     regulations: Mapping[str, Regulation] = field(default_factory=shipped_regulations)
     provider_types: Mapping[str, ProviderType] = field(default_factory=dict)

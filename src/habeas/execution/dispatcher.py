@@ -3,6 +3,7 @@
 Several dispatchers on one ledger do no harm: forming is compare-and-set, and a run submitted twice is claimed once.
 """
 
+import hashlib
 import logging
 import threading
 import time
@@ -251,7 +252,8 @@ def _plan(context: Context, kind: _Kind) -> Course:
     """How requests of a kind are carried out. Nothing is visited to prepare. Raises what planning raises."""
     if phase_of(kind.next_step) == runs.PREPARE:
         policy = kind.wanted.policy_key
-        return Course(Plan(f"prepare:{policy}"[:64], policy, (), (), ()), kind.next_step)
+        digest = hashlib.sha256(f"prepare:{policy}".encode()).hexdigest()
+        return Course(Plan(digest, policy, (), (), ()), kind.next_step)
     if kind.stored is None or kind.standing is None:
         return Course(context.planner.plan(kind.wanted), kind.next_step)
     stored = context.planner.load(kind.stored)

@@ -41,12 +41,14 @@ _RUNS = 20
 def forget(context: Context) -> int:
     """Let go of rows that are not needed any more and delete the chunks nobody needs; how many chunks.
 
-    Rows of finished requests go after the grace, of abandoned ones after the time to live, with their package keys.
+    Rows of finished requests, and what people found for them, go after the grace, of abandoned ones after the time to
+    live, with their package keys.
     """
     settings, now = context.settings.execution, context.clock.now()
     finished = now - timedelta(seconds=settings.grace_seconds)
     abandoned = now - timedelta(seconds=settings.temporary_ttl_seconds)
     _repeat(context, lambda connection: retention.release_finished(connection, finished, _PORTION))
+    _repeat(context, lambda connection: retention.forget_answers(connection, finished, _PORTION))
     _repeat(context, lambda connection: retention.release_abandoned(connection, abandoned, _PORTION))
     return _repeat(context, lambda connection: retention.delete_stale_chunks(connection, _PORTION))
 

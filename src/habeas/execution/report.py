@@ -37,17 +37,33 @@ class CollectionReport(TypedDict):
     statement_digest: str | None
 
 
+class Confirmation(TypedDict):
+    """What people say they erased by hand, by label: yes, no, or null where there was nothing."""
+
+    connection_key: str
+    erased: Mapping[str, bool | None]
+
+
 class Report(TypedDict):
     """A request's report; `exceptions` are sentences on all that did not go as the policy and the request say."""
 
     request_id: str
     plan_digest: str
     collections: list[CollectionReport]
+    confirmed: list[Confirmation]
     exceptions: list[str]
 
 
-def make_report(request_id: str, plan: Plan, outcomes: Sequence[Record]) -> Report:
-    """A JSON-able report; collections in walk order, then the skipped ones. No value of a row is in it."""
+def make_report(
+    request_id: str,
+    plan: Plan,
+    outcomes: Sequence[Record],
+    confirmed: Mapping[str, Mapping[str, bool | None]] | None = None,
+) -> Report:
+    """A JSON-able report; collections in walk order, then the skipped ones. No value of a row is in it.
+
+    `confirmed` is what people say they erased: connection → label → whether.
+    """
     by_place = {(row.action, row.collection): row for row in outcomes}
     erasures = {erasure.address: erasure for erasure in plan.erasure}
     collections = [_report_node(node.address, erasures.get(node.address), by_place) for node in plan.nodes]
@@ -56,6 +72,7 @@ def make_report(request_id: str, plan: Plan, outcomes: Sequence[Record]) -> Repo
         "request_id": request_id,
         "plan_digest": plan.digest,
         "collections": collections,
+        "confirmed": [{"connection_key": key, "erased": said} for key, said in sorted((confirmed or {}).items())],
         "exceptions": _exceptions(plan, collections),
     }
 

@@ -31,7 +31,7 @@ from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.log_fields import adopt, current
 from habeas.planning.plan import AccessRule, Selection
-from habeas.store import configurations, requests, runs
+from habeas.store import configurations, manual_webhooks, requests, runs
 from habeas.store.journal import Entry
 from habeas.store.packages import Uploaded, add_packages, packages_of
 from habeas.store.spool import BUCKET
@@ -46,10 +46,12 @@ PLACE = (None, "Access package upload", "")
 
 def perform(run: Run) -> Done | Failed:
     """Write the packages that are missing or outdated; afterwards the packages' keys are forgotten."""
+    with run.context.ledger.read() as connection:
+        is_answered = manual_webhooks.has_answers(connection, run.id, ActionType.ACCESS)
     for rule in run.plan.access:
         try:
             _remove_outdated(run, rule)
-            _upload_rule(run, rule)
+            _upload_rule(run, rule, is_answered)
         except LeaseLost:
             raise
         except Exception as problem:
@@ -69,14 +71,24 @@ class _Place:
     destination: Destination
 
 
-def _upload_rule(run: Run, rule: AccessRule) -> None:
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """What the packages of some members are made of: their keys (None: in the clear), where their rows are, and what
+    people have answered by connection and label."""
+
+    keys: Mapping[int, bytes | None]
+    spools: Mapping[str, Spools]
+    answers: Mapping[int, Mapping[str, Mapping[str, object]]]
+
+
+def _upload_rule(run: Run, rule: AccessRule, is_answered: bool) -> None:
     place = _find_place(run, rule)
 
     def upload_bucket(ordinals: Sequence[int]) -> None:
-        keys, spools = _open_bucket(run, ordinals)
-        upload = partial(_upload, run, rule, place, keys, spools)
-        if keys:
-            try_again(run, (), upload, partial(_report_retry, run, sorted(keys)))
+        bucket = _open_bucket(run, ordinals, is_answered)
+        if bucket.keys:
+            upload = partial(_upload, run, rule, place, bucket)
+            try_again(run, (), upload, partial(_report_retry, run, sorted(bucket.keys)))
 
     buckets = _buckets(_lacking(run, rule))
     if len(buckets) == 1:
@@ -125,23 +137,23 @@ def _buckets(ordinals: Sequence[int]) -> list[list[int]]:
     return list(buckets.values())
 
 
-def _upload(
-    run: Run, rule: AccessRule, place: _Place, keys: Mapping[int, bytes | None], spools: Mapping[str, Spools]
-) -> None:
-    """Write and record the packages of one bucket of members, with their keys."""
+def _upload(run: Run, rule: AccessRule, place: _Place, bucket: _Bucket) -> None:
+    """Write and record the packages of one bucket of members."""
     several = len(run.plan.access) > 1
     names = {
         ordinal: package_name(run.members[ordinal].request_id, rule.rule if several else None, place.format)
-        for ordinal in sorted(keys)
+        for ordinal in sorted(bucket.keys)
     }
     with ExitStack() as open_files:
         packages: dict[int, Package] = {}
         for ordinal, name in names.items():
             file = open_files.enter_context(place.destination.write(name))
             title = Title(run.members[ordinal].request_id, rule.rule)
-            packages[ordinal] = write_package(place.format, file, title, keys[ordinal])
+            packages[ordinal] = write_package(place.format, file, title, bucket.keys[ordinal])
             open_files.callback(packages[ordinal].discard)
-        _write_rows(run, rule, spools, packages)
+        _write_rows(run, rule, bucket.spools, packages)
+        for ordinal, answers in bucket.answers.items():
+            _write_answers(packages[ordinal], answers)
         for package in packages.values():
             package.close()
         run.guard()
@@ -163,18 +175,18 @@ def _upload(
         add_packages(connection, run.context.ledger.sealer, uploaded, now)
 
 
-def _open_bucket(run: Run, ordinals: Sequence[int]) -> tuple[dict[int, bytes | None], Mapping[str, Spools]]:
-    """Package keys by member, None for a package in the clear, and where the members' rows are.
-
-    A member whose key is gone leaves in `error`.
-    """
+def _open_bucket(run: Run, ordinals: Sequence[int], is_answered: bool) -> _Bucket:
+    """What these members' packages are made of. A member whose key is gone leaves in `error`."""
+    sealer = run.context.ledger.sealer
     with run.context.ledger.read() as connection:
         spools = runs.spools_of(connection, run.id, (ordinals[0], ordinals[-1]))
         living = run.living(connection)
         ordinals = [ordinal for ordinal in ordinals if ordinal in living]
         encrypted = run.request_ids(ordinal for ordinal in ordinals if run.members[ordinal].encrypted)
         records = requests.find_requests(connection, encrypted) if encrypted else []
-    opened = {record.id: requests.open_encryption_key(run.context.ledger.sealer, record) for record in records}
+        own = run.request_ids(ordinals) if is_answered else []
+        answers = manual_webhooks.answers_of(connection, sealer, own, ActionType.ACCESS) if own else {}
+    opened = {record.id: requests.open_encryption_key(sealer, record) for record in records}
     keys = {ordinal: opened.get(run.members[ordinal].request_id) for ordinal in ordinals}
     lost = [ordinal for ordinal in ordinals if run.members[ordinal].encrypted and keys[ordinal] is None]
     if lost:
@@ -185,7 +197,14 @@ def _open_bucket(run: Run, ordinals: Sequence[int]) -> tuple[dict[int, bytes | N
         with run.commit() as connection:
             _log(run, connection, LogStatus.ERROR, str(error), lost)
             run.fail(connection, lost, error, None)
-    return {ordinal: key for ordinal, key in keys.items() if ordinal not in lost}, spools
+    kept = {ordinal: key for ordinal, key in keys.items() if ordinal not in lost}
+    return _Bucket(kept, spools, {ordinal: answers.get(run.members[ordinal].request_id, {}) for ordinal in kept})
+
+
+def _write_answers(package: Package, answers: Mapping[str, Mapping[str, object]]) -> None:
+    """What people have answered, whatever the rule's targets are; one row for each of their connections."""
+    for connection_key, said in answers.items():
+        package.add(Section(connection_key, list(said), list(said)), said)
 
 
 def _write_rows(run: Run, rule: AccessRule, spools: Mapping[str, Spools], packages: Mapping[int, Package]) -> None:

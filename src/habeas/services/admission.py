@@ -48,4 +48,4 @@ def announce(
     approved = [request_id for request_id, columns in admitted.items() if columns["reviewed_at"] is not None]
     journal.audit(connection, approved, SYSTEM_ACTOR, AuditAction.APPROVED, now)
     if tell_people and admitted:
-        outbox.enqueue(context, connection, Event.PRIVACY_REQUEST_RECEIPT, list(admitted))
+        outbox.enqueue(context, connection, Event.RECEIPT, list(admitted))

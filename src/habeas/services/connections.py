@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import ConnectionType, Sketch, SystemType
 from habeas.execution.context import Context
+from habeas.execution.manual_webhooks import let_go
 from habeas.planning.plan_input import AccessLevel
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
 from habeas.services.fields import InvalidFields, Problem, check_fields
@@ -99,7 +100,10 @@ class TypeView:
 
 
 def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> BulkResult[ConnectionView]:
-    """Create or update by key. Raises InvalidFields when a type is unknown; a changed type is a failed entry."""
+    """Create or update by key. Raises InvalidFields when a type is unknown; a changed type is a failed entry.
+
+    Requests that waited for a form of one that is disabled now, and for nothing else, go on.
+    """
     known = ", ".join(sorted(context.connection_types))
     unknown = [
         Problem((number, "connection_type"), f"unknown connection type; known are {known}")
@@ -122,29 +126,36 @@ def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> Bul
         }
         created = {"id": make_id("con"), "type": draft.connection_type}
         now = context.clock.now()
-        return _show(configurations.save(connection, connections, key, values, now, on_create=created))
+        saved = configurations.save(connection, connections, key, values, now, on_create=created)
+        if saved.disabled and existing is not None and not existing.disabled:
+            let_go(context, connection, key)
+        return show_connection(saved)
 
-    return save_each(context, drafts, save)
+    result = save_each(context, drafts, save)
+    context.wake()
+    return result
 
 
 def list_connections(context: Context, wanted: ConnectionFilter, page: int, size: int) -> Listing[ConnectionView]:
     """One page of connections, by key."""
     with context.ledger.read() as connection:
         records, total = configurations.list_page(connection, connections, page, size, *_conditions(context, wanted))
-    return Listing([_show(record) for record in records], total, page, size)
+    return Listing([show_connection(record) for record in records], total, page, size)
 
 
 def find_connection(context: Context, key: str) -> ConnectionView:
     """Raises NotFound."""
     with context.ledger.read() as connection:
-        return _show(get_record(connection, key))
+        return show_connection(get_record(connection, key))
 
 
 def delete_connection(context: Context, key: str) -> None:
-    """Delete a connection and its datasets. Raises NotFound."""
+    """Delete a connection and its datasets. Raises NotFound. Requests that waited for its form alone go on."""
     with context.ledger.write() as connection:
         if not configurations.delete(connection, connections, key):
             raise unknown_connection(key)
+        let_go(context, connection, key)
+    context.wake()
 
 
 def pause_connection(context: Context, key: str) -> ConnectionView:
@@ -192,6 +203,8 @@ def try_connection(context: Context, key: str) -> SystemTest:
     """Ask the system whether it answers, and keep its description. Raises NotFound for an unknown connection."""
     with context.ledger.read() as connection:
         record = get_record(connection, key)
+    if not find_type(context, record.type).secrets:
+        return SystemTest(f"{key} stands for people: there is no system to test", Verdict.SKIPPED)
     if record.sealed_secrets is None:
         return SystemTest(f"{key} has no secrets yet", Verdict.SKIPPED)
     reason: str | None = None
@@ -270,7 +283,7 @@ def unknown_connection(key: str) -> NotFound:
 def _set_paused(context: Context, key: str, since: datetime | None) -> ConnectionView:
     with context.ledger.write() as connection:
         configurations.set_paused(connection, key, since)
-        return _show(get_record(connection, key))
+        return show_connection(get_record(connection, key))
 
 
 def _keep_test(context: Context, key: str, succeeded: bool, sketch: Sketch | None) -> None:
@@ -306,7 +319,8 @@ def _conditions(context: Context, wanted: ConnectionFilter) -> list[sa.ColumnEle
     return conditions
 
 
-def _show(record: Record) -> ConnectionView:
+def show_connection(record: Record) -> ConnectionView:
+    """A connection as it is shown."""
     return ConnectionView(
         key=record.key,
         name=record.name,

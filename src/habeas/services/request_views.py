@@ -12,11 +12,13 @@ import sqlalchemy as sa
 from habeas.domain.identity import Identity, Scalar
 from habeas.domain.request import ActionType, AuditAction, LogStatus, RequestStatus
 from habeas.execution.context import Context
+from habeas.execution.manual_webhooks import awaited_forms
 from habeas.planning.plan import AffectedField
 from habeas.services.policies import PolicySummary, find_policies
 from habeas.store import journal, verifications
 from habeas.store import requests as store
 from habeas.store.configurations import Record
+from habeas.store.manual_webhooks import Form
 
 RESULTS_CAP = 1000
 """Log entries that a verbose answer shows per group; the rest is read through `/log` (control-plane §1.4.3)."""
@@ -70,12 +72,24 @@ class LabelledIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedForm:
+    """A form that people have to save before a request goes on."""
+
+    connection_key: str
+    action_type: ActionType
+
+
+@dataclass(frozen=True, slots=True)
 class ActionRequired:
-    """Where a request stopped: the step, and the collection if it was one's. `action_needed` is of later versions."""
+    """Where a request stopped: the step, and the collection if it was one's. `action_needed` is of later versions.
+
+    `forms` are awaited by a request that requires input; none when all are saved and it only has to be resumed.
+    """
 
     step: str | None
     collection: str | None
     action_needed: None
+    forms: Sequence[AwaitedForm] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +183,8 @@ def show_requests(
     records = store.find_requests(connection, ids)
     policies = find_policies(context, connection, {record.policy_key for record in records})
     known = store.identities_of(connection, context.ledger.sealer, ids) if identities else {}
+    asked = [record.id for record in records if record.status == RequestStatus.REQUIRES_INPUT]
+    awaited = awaited_forms(connection, asked) if asked else {}
     now = context.clock.now()
     codes = _awaited_codes(connection, records, now)
     views = {
@@ -188,8 +204,8 @@ def show_requests(
             paused_at=record.paused_at,
             identity=_show_identities(known.get(record.id, ()), identities) if identities else None,
             policy=policies[record.policy_key],
-            action_required_details=_action_required(record),
-            resume_endpoint=f"/privacy-request/{record.id}/retry" if record.status == RequestStatus.ERROR else None,
+            action_required_details=_action_required(record, awaited.get(record.id, ())),
+            resume_endpoint=_resume_endpoint(record),
             regulation=record.regulation,
             due_date=_day(record.due_at),
             days_left=_count_days_left(record, now),
@@ -230,10 +246,21 @@ def _day(moment: datetime | None) -> date | None:
     return None if moment is None else moment.date()
 
 
-def _action_required(record: Record) -> ActionRequired | None:
+def _action_required(record: Record, awaited: Sequence[Form]) -> ActionRequired | None:
+    if record.status == RequestStatus.REQUIRES_INPUT:
+        forms = [AwaitedForm(form.connection_key, form.action) for form in awaited]
+        return ActionRequired(record.next_step, None, None, forms)
     if record.status != RequestStatus.ERROR:
         return None
     return ActionRequired(record.next_step, record.failed_collection, None)
+
+
+_WAYS_ON = {RequestStatus.ERROR: "retry", RequestStatus.REQUIRES_INPUT: "resume_from_requires_input"}
+
+
+def _resume_endpoint(record: Record) -> str | None:
+    way = _WAYS_ON.get(RequestStatus(record.status))
+    return way and f"/privacy-request/{record.id}/{way}"
 
 
 def _show_identities(

@@ -40,7 +40,7 @@ from habeas.services.request_views import (
 )
 from habeas.services.selection import Chosen, act_on
 from habeas.services.verification import THE_PERSON, check_reach, send_first_codes
-from habeas.store import journal, runs
+from habeas.store import journal, manual_webhooks, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of
 from habeas.store.packages import packages_of
@@ -263,9 +263,11 @@ def report(context: Context, request_id: str) -> Report:
     with context.ledger.read() as connection:
         record = get_record(connection, request_id)
         outcomes = runs.outcomes_of(connection, [request_id])
+        sealer, erasure = context.ledger.sealer, ActionType.ERASURE
+        confirmed = manual_webhooks.answers_of(connection, sealer, [request_id], erasure).get(request_id)
     if record.plan_digest is None:
         raise NotFound(f"request {request_id} has no report yet", hint="ask again when it has been planned")
-    return make_report(request_id, context.planner.load(record.plan_digest), outcomes)
+    return make_report(request_id, context.planner.load(record.plan_digest), outcomes, confirmed)
 
 
 def make_preview(

@@ -51,7 +51,7 @@ def _approve(context: Context, actor: str, request_ids: Sequence[str]) -> Decisi
         values = {"reviewed_at": now, "reviewed_by": actor}
         approved = _move(context, connection, request_ids, RequestStatus.APPROVED, values)
         journal.audit(connection, approved, actor, AuditAction.APPROVED, now)
-        outbox.enqueue(context, connection, Event.PRIVACY_REQUEST_REVIEW_APPROVE, approved)
+        outbox.enqueue(context, connection, Event.APPROVED, approved)
         return _show(context, connection, request_ids, approved, RequestStatus.APPROVED)
 
 
@@ -62,7 +62,7 @@ def _deny(context: Context, actor: str, reason: str, request_ids: Sequence[str])
         denied = _end(context, connection, request_ids, RequestStatus.DENIED, values)
         journal.audit(connection, denied, actor, AuditAction.DENIED, now, reason)
         variables = {request_id: {"reason": reason} for request_id in denied}
-        outbox.enqueue(context, connection, Event.PRIVACY_REQUEST_REVIEW_DENY, denied, variables)
+        outbox.enqueue(context, connection, Event.DENIED, denied, variables)
         return _show(context, connection, request_ids, denied, RequestStatus.DENIED)
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from habeas.domain.errors import HabeasError, InputError, NotAllowed, NotFound, SystemUnavailable, TooSoon
 from habeas.domain.identity import Identity
-from habeas.domain.message import Event
+from habeas.domain.message import Channel, Event
 from habeas.domain.request import AuditAction, RequestStatus
 from habeas.execution import outbox
 from habeas.execution.context import Context
@@ -40,7 +40,7 @@ class CodeSent:
 
 def check_reach(context: Context, connection: sa.Connection, identities: Sequence[Identity]) -> None:
     """Raises InputError when no code could be sent to this person."""
-    if not outbox.can_reach(context, connection, Event.SUBJECT_IDENTITY_VERIFICATION, identities):
+    if not outbox.can_reach(context, connection, Event.VERIFICATION, identities):
         raise InputError(
             "the code that proves an identity cannot be sent to this person",
             hint="give an e-mail address or a phone number, for which a provider of messages is set up",
@@ -89,11 +89,19 @@ def resend(context: Context, request_id: str) -> CodeSent:
         pause = timedelta(seconds=security.identity_verification_resend_pause_seconds)
         if (rest := (known.sent_at + pause - now).total_seconds()) > 0:
             raise TooSoon("a code was sent a moment ago", math.ceil(rest), hint="wait for it, or ask again later")
-        check_reach(context, connection, store.identities_of(connection, context.ledger.sealer, [request_id])[request_id])
+        check_reach(
+            context, connection, store.identities_of(connection, context.ledger.sealer, [request_id])[request_id]
+        )
         code, until = _make_code(), now + _life(context)
         verifications.renew_code(connection, request_id, _hash(context, request_id, code), until, now)
         _send(context, connection, {request_id: code})
     return CodeSent(until, security.identity_verification_code_limit - known.sent - 1)
+
+
+def sends_mail(context: Context) -> bool:
+    """Whether codes can go by e-mail."""
+    with context.ledger.read() as connection:
+        return Channel.EMAIL in outbox.open_channels(context, connection, Event.VERIFICATION)
 
 
 def _lock_unverified(connection: sa.Connection, request_id: str) -> Record:
@@ -137,7 +145,7 @@ def _accept(context: Context, connection: sa.Connection, record: Record, now: da
 def _send(context: Context, connection: sa.Connection, codes: Mapping[str, str]) -> None:
     minutes = math.ceil(_life(context).total_seconds() / 60)
     variables = {request_id: {"code": code, "minutes": minutes} for request_id, code in codes.items()}
-    told = outbox.enqueue(context, connection, Event.SUBJECT_IDENTITY_VERIFICATION, list(codes), variables)
+    told = outbox.enqueue(context, connection, Event.VERIFICATION, list(codes), variables)
     if len(told) < len(codes):
         raise SystemUnavailable("a code could not be sent, so nothing was done", hint="try again")
 

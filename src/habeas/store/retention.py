@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from habeas.domain.request import TERMINAL, ActionType, RequestStatus
 from habeas.store.runs import DONE
-from habeas.store.tables import chunks, outcomes, packages, plans, requests, runs, tasks
+from habeas.store.tables import chunks, forms, outcomes, packages, plans, requests, runs, tasks
 
 
 def release_finished(connection: sa.Connection, before: datetime, limit: int) -> int:
@@ -33,7 +33,11 @@ def release_abandoned(connection: sa.Connection, before: datetime, limit: int) -
     Those that began to erase keep all they need to go on. Packages that need no key are then made again.
     """
     erasing = sa.exists().where(outcomes.c.request_id == requests.c.id, outcomes.c.action == str(ActionType.ERASURE))
-    keeps = sa.or_(requests.c.next_step.is_not(None), requests.c.sealed_encryption_key.is_not(None))
+    keeps = sa.or_(
+        requests.c.next_step.is_not(None),
+        requests.c.sealed_encryption_key.is_not(None),
+        sa.exists().where(forms.c.request_id == requests.c.id),
+    )
     abandoned = (requests.c.status == RequestStatus.ERROR, requests.c.updated_at < before, keeps)
     found = sa.select(requests.c.id).where(*abandoned, ~erasing).limit(limit).with_for_update(skip_locked=True)
     released = connection.scalars(
@@ -42,10 +46,27 @@ def release_abandoned(connection: sa.Connection, before: datetime, limit: int) -
         .values(plan_digest=None, next_step=None, sealed_encryption_key=None)
         .returning(requests.c.id)
     ).all()
-    connection.execute(outcomes.delete().where(outcomes.c.request_id.in_(released)))
+    for kept in (outcomes, forms):
+        connection.execute(kept.delete().where(kept.c.request_id.in_(released)))
     open_ones = sa.select(requests.c.id).where(requests.c.id.in_(released), ~requests.c.encrypted)
     connection.execute(packages.update().where(packages.c.request_id.in_(open_ones)).values(outdated=True))
     return len(released)
+
+
+def forget_answers(connection: sa.Connection, before: datetime, limit: int) -> int:
+    """Delete what people were asked and found for requests that were finished before; how many forms.
+
+    What the people of manual webhooks say they erased is part of the report and stays: it is yes or no.
+    """
+    is_reported = sa.and_(forms.c.action == str(ActionType.ERASURE), forms.c.place.not_like("%:%"))
+    is_finished = sa.exists().where(
+        requests.c.id == forms.c.request_id,
+        requests.c.status.in_(sorted(TERMINAL)),
+        requests.c.finished_at < before,
+    )
+    key = tuple(forms.primary_key)
+    found = sa.select(*key).where(~is_reported, is_finished).limit(limit).with_for_update(skip_locked=True)
+    return connection.execute(forms.delete().where(sa.tuple_(*key).in_(found))).rowcount
 
 
 def delete_stale_chunks(connection: sa.Connection, limit: int) -> int:

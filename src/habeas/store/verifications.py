@@ -18,9 +18,7 @@ def add_codes(connection: sa.Connection, hashes: Mapping[str, bytes], expires_at
     connection.execute(verifications.insert(), rows)
 
 
-def renew_code(
-    connection: sa.Connection, request_id: str, digest: bytes, expires_at: datetime, now: datetime
-) -> None:
+def renew_code(connection: sa.Connection, request_id: str, digest: bytes, expires_at: datetime, now: datetime) -> None:
     """Another code stands for the one before, with tries of its own."""
     values = {"hash": digest, "expires_at": expires_at, "tries": 0, "sent": verifications.c.sent + 1, "sent_at": now}
     connection.execute(verifications.update().where(verifications.c.request_id == request_id).values(values))
@@ -43,9 +41,7 @@ def take_try(connection: sa.Connection, request_id: str, limit: int, now: dateti
 
 def forget_codes(connection: sa.Connection, request_ids: Sequence[str]) -> None:
     """No code of these requests can succeed any more."""
-    connection.execute(
-        verifications.update().where(verifications.c.request_id.in_(request_ids)).values(hash=None)
-    )
+    connection.execute(verifications.update().where(verifications.c.request_id.in_(request_ids)).values(hash=None))
 
 
 def find_verifications(connection: sa.Connection, request_ids: Sequence[str]) -> dict[str, Record]:

@@ -9,12 +9,14 @@ from habeas.web.api import (
     connections,
     datasets,
     health,
+    manual_webhooks,
     metrics,
     notes,
     policies,
     privacy_requests,
     regulations,
     storages,
+    verification,
 )
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
@@ -39,7 +41,11 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     app.state.metrics = Metrics(context)
     api = APIRouter(prefix="/api/v1")
-    for room in (clients, connections, datasets, storages, policies, privacy_requests, notes, regulations):
+    rooms = (
+        *(clients, connections, datasets, storages, policies, regulations),
+        *(privacy_requests, verification, manual_webhooks, notes),
+    )
+    for room in rooms:
         api.include_router(room.router)
     api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)

@@ -18,7 +18,7 @@ from habeas.connectors.sql.dialect import Dialect, Engines, Rows
 from habeas.connectors.sql.failures import Condition, Diagnosis
 from habeas.connectors.sql.json_text import read_json
 from habeas.connectors.sql.postgres_nesting import PostgresNesting, whole_form
-from habeas.connectors.sql.postgres_types import INTEGERS, compare, compared_type, own_type, relation
+from habeas.connectors.sql.postgres_types import INTEGERS, compare, compared_type, listed_type, own_type, relation
 from habeas.connectors.sql.sessions import Sessions
 from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
 from habeas.connectors.sql.values import matched_form, postgres_form
@@ -136,7 +136,7 @@ class PostgresDialect(Dialect):
 
     def _keys(self, key: Seek, draft: Draft) -> list[str]:
         return [
-            f"CAST({draft.bind([values[place] for _, values in key.rows])} AS {compared_type(column, key.match)}[])"
+            f"CAST({draft.bind([values[place] for _, values in key.rows])} AS {listed_type(column, key.match)})"
             for place, column in enumerate(key.columns)
         ]
 

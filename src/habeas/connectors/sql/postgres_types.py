@@ -23,6 +23,11 @@ def compared_type(column: ColumnSketch, match: Match) -> str:
     return "bigint" if column.type in INTEGERS and not column.array else own_type(column)
 
 
+def listed_type(column: ColumnSketch, match: Match) -> str:
+    """The type of a list of such values. Arrays are listed as their text: `unnest` would take them apart as well."""
+    return "text[]" if column.array else f"{compared_type(column, match)}[]"
+
+
 def compare(held: str, column: ColumnSketch, value: str, match: Match) -> str:
     """`held`, an expression of the column's type, equals `value`; of documents, scalars match by their text."""
     if column.document:
@@ -34,6 +39,8 @@ def compare(held: str, column: ColumnSketch, value: str, match: Match) -> str:
         return f"lower({words}) = lower({value})"
     if match is Match.PHONE:
         return f"translate({words}, '{PHONE_NOISE}', '') = {value}"
+    if column.array:
+        value = f"CAST({value} AS {own_type(column)})"
     return f"{held if column.document or _is_own(column) else words} = {value}"
 
 
@@ -43,7 +50,7 @@ def relation(seek: Seek, alias: str, draft: Draft) -> Relation:
     names = ["ord"]
     for place, column in enumerate(seek.columns):
         placeholder = draft.bind([values[place] for _, values in seek.rows])
-        arrays.append(f"CAST({placeholder} AS {compared_type(column, seek.match)}[])")
+        arrays.append(f"CAST({placeholder} AS {listed_type(column, seek.match)})")
         names.append(f"v{place}")
     draft.relations.append(
         f"{alias} AS MATERIALIZED (SELECT * FROM unnest({', '.join(arrays)}) AS u({', '.join(names)}))"  # noqa: S608

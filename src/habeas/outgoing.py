@@ -1,0 +1,250 @@
+"""The one way by which Habeas calls URLs that somebody configured: webhooks and providers of messages.
+
+It owns the guard against being led into the own network. What it says of a refusal or a failure names neither the URL
+nor an address: a URL may be a secret, and an address is what the guard hides. Proxies of the environment are not used.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import httpcore
+import httpx
+
+from habeas.domain.errors import InputError, SystemUnavailable
+
+MAX_ANSWER = 1_000_000
+"""Longest answer that is read, in bytes."""
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_UNICAST = IPv6Network("2000::/3")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_OWN = (  # what providers of machines answer at, though not every Python counts it as private
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("168.63.129.16/32"),
+)
+_HINT = "add its host or network to security.outgoing_allow_list"
+
+
+def parse_allowed(entry: str) -> Network | str:
+    """An entry of the allow list: a network (an address is one of size one), or a host in lower case.
+
+    Raises ValueError when it is neither.
+    """
+    try:
+        return ip_network(entry, strict=False)
+    except ValueError:
+        host = entry.lower().rstrip(".")
+        if not host or not all(sign.isalnum() or sign in "-._" for sign in host):
+            raise ValueError("an entry is a host or a network") from None
+        return host
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, by the machine's own resolver. Raises OSError when there are none."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+@dataclass
+class OutgoingClient:
+    """Posts to URLs outside: follows no redirect and connects to the address that it has checked, to no other.
+
+    Private, loopback, link-local and other addresses that are not public are refused, and so is plain http, unless
+    the host or its network is in the allow list. `timeout`: seconds that a call may take in all, an answer that comes
+    in drips included; how long the resolver takes is the machine's own affair.
+    """
+
+    allow_list: Sequence[str]
+    timeout: float = 30.0
+    resolve: Callable[[str, int], Iterable[str]] = field(default=resolve)
+
+    def check(self, url: str) -> None:
+        """Raises InputError when the guard refuses the URL, SystemUnavailable when its host is not to be found."""
+        self._checked_addresses(_parse_url(url))
+
+    def post(
+        self,
+        url: str,
+        *,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> httpx.Response:
+        """The answer, whatever its status, its body as it came. `auth`: name and password of HTTP Basic.
+
+        Raises InputError when the guard refuses the URL or a header is malformed, and SystemUnavailable when no answer
+        comes in time, or one of more than 1 MB.
+        """
+        deadline = time.monotonic() + self.timeout
+        parsed = _parse_url(url)
+        addresses = self._checked_addresses(parsed)
+        request = _make_request(parsed, json, form, headers, auth)
+        backend = _CheckedBackend(addresses, deadline)
+        try:
+            with httpcore.ConnectionPool(ssl_context=self._ssl_context, network_backend=backend) as pool:
+                return _exchange(pool, request)
+        except httpcore.TimeoutException:
+            raise SystemUnavailable(f"no answer within {self.timeout:g} s") from None
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise SystemUnavailable(f"no answer ({type(error).__name__})") from None
+
+    @cached_property
+    def _ssl_context(self) -> ssl.SSLContext:
+        return httpx.create_ssl_context()
+
+    @cached_property
+    def _allowed(self) -> tuple[Network | str, ...]:
+        return tuple(parse_allowed(entry) for entry in self.allow_list)
+
+    def _checked_addresses(self, url: httpx.URL) -> list[Address]:
+        host = url.raw_host.decode("ascii")
+        try:
+            found = [ip_address(text.partition("%")[0]) for text in self.resolve(host, url.port or 443)]
+        except (OSError, UnicodeError):
+            found = []
+        if not found:
+            raise SystemUnavailable("the host of the URL is not to be found", hint="check its spelling")
+        listed = host.lower().rstrip(".") in self._allowed
+        if not listed and not all(self._is_in_allowed_network(address) for address in found):
+            if url.scheme != "https":
+                raise InputError("the URL is not https", hint=f"use https, or {_HINT}")
+            if not all(self._is_in_allowed_network(address) or is_public(address) for address in found):
+                raise InputError("the URL leads to an address that is not public", hint=_HINT)
+        return found
+
+    def _is_in_allowed_network(self, address: Address) -> bool:
+        own = (address, _embedded(address))
+        return any(each in network for network in self._allowed if not isinstance(network, str) for each in own if each)
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address lies in nobody's own network; of one that carries an IPv4 address both must be public."""
+    inner = _embedded(address)
+    if inner is not None and not is_public(inner):
+        return False
+    if isinstance(address, IPv4Address):
+        return address.is_global and not address.is_multicast and not any(address in own for own in _OWN)
+    return address in _NAT64 or address.ipv4_mapped is not None or (address.is_global and address in _UNICAST)
+
+
+def _embedded(address: Address) -> IPv4Address | None:
+    """The IPv4 address that a mapped, a 6to4 or a NAT64 address leads to."""
+    if isinstance(address, IPv4Address):
+        return None
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def _parse_url(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise InputError("the URL is malformed") from None
+    if parsed.scheme not in {"http", "https"} or not parsed.host:
+        raise InputError("the URL is not one of https", hint="it looks like https://host/path")
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise InputError("the URL is malformed")
+    if parsed.userinfo:
+        raise InputError("the URL holds a name or password", hint="give them apart from the URL")
+    return parsed
+
+
+def _make_request(
+    url: httpx.URL,
+    json: object,
+    form: Mapping[str, str] | None,
+    headers: Mapping[str, str] | None,
+    auth: tuple[str, str] | None,
+) -> httpx.Request:
+    own = {"User-Agent": "habeas", "Accept": "application/json", "Accept-Encoding": "identity"}
+    body = None if form is None else dict(form)
+    try:
+        request = httpx.Request("POST", url, json=json, data=body, headers={**own, **(headers or {})})
+    except UnicodeError:
+        raise InputError("a header holds signs that HTTP headers cannot carry") from None
+    return request if auth is None else next(httpx.BasicAuth(*auth).auth_flow(request))
+
+
+def _exchange(pool: httpcore.ConnectionPool, request: httpx.Request) -> httpx.Response:
+    url = request.url
+    target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    body = bytearray()
+    try:
+        with pool.stream("POST", target, headers=request.headers.raw, content=request.read()) as answer:
+            for part in answer.iter_stream():
+                body += part
+                if len(body) > MAX_ANSWER:
+                    raise SystemUnavailable(f"the answer is longer than {MAX_ANSWER} bytes")
+    except httpcore.LocalProtocolError:
+        raise InputError("a header or the path of the URL is malformed") from None
+    headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
+    return httpx.Response(answer.status, headers=headers, content=bytes(body), request=request)
+
+
+class _CheckedBackend(httpcore.NetworkBackend):
+    """Connects to addresses that were checked, whatever the name says now, and to nothing after the deadline."""
+
+    def __init__(self, addresses: Sequence[Address], deadline: float) -> None:
+        self._addresses = addresses
+        self._deadline = deadline
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        failure: Exception = httpcore.ConnectError()
+        for waiting, address in zip(range(len(self._addresses), 0, -1), self._addresses, strict=True):
+            try:
+                share = _left(self._deadline) / waiting
+                stream = self._backend.connect_tcp(str(address), port, share, local_address, socket_options)
+                return _HurriedStream(stream, self._deadline)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+class _HurriedStream(httpcore.NetworkStream):
+    """A stream every part of which must be done by one deadline."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, _left(self._deadline))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, _left(self._deadline))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
+        return _HurriedStream(secured, self._deadline)
+
+    def get_extra_info(self, info: str) -> object:
+        return self._stream.get_extra_info(info)
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout
+    return left
