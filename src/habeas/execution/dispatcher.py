@@ -34,6 +34,7 @@ from habeas.execution.retries import (
     choose_course,
     follow_course,
     keep_course,
+    read_away,
     read_standings,
 )
 from habeas.execution.steps import FIRST_DATA_STEP, FIRST_STEP, phase_of
@@ -249,7 +250,10 @@ def _preparing(connection: sa.Connection) -> frozenset[str]:
 
 
 def _plan(context: Context, kind: _Kind) -> Course:
-    """How requests of a kind are carried out. Nothing is visited to prepare. Raises what planning raises."""
+    """How requests of a kind are carried out. Nothing is visited to prepare. Raises what planning raises.
+
+    A retry that cannot be planned now goes on under the plan that it has.
+    """
     if phase_of(kind.next_step) == runs.PREPARE:
         policy = kind.wanted.policy_key
         digest = hashlib.sha256(f"prepare:{policy}".encode()).hexdigest()
@@ -259,11 +263,11 @@ def _plan(context: Context, kind: _Kind) -> Course:
     stored = context.planner.load(kind.stored)
     try:
         fresh = context.planner.plan(kind.wanted)
-    except HabeasError:
-        if not kind.standing.is_bound:
-            raise
-        return keep_course(stored, kind.standing)
-    return choose_course(stored, fresh, kind.standing)
+    except HabeasError as error:
+        return keep_course(stored, kind.standing, f"it cannot be planned now: {error}")
+    with context.ledger.read() as connection:
+        away = read_away(connection, stored)
+    return choose_course(stored, fresh, kind.standing, away)
 
 
 def _fail(context: Context, group: list[Record], error: HabeasError) -> None:

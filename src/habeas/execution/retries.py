@@ -4,7 +4,7 @@ As long as nothing was erased the present configuration counts; what was read an
 What has been masked cannot be found again: from then on the plan stays, but for what changes no visit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,12 +12,13 @@ import sqlalchemy as sa
 
 from habeas.domain.dataset import Address
 from habeas.domain.request import ActionType, LogStatus
+from habeas.execution.connector_pool import hindrance_of
 from habeas.execution.run import place_of
 from habeas.execution.steps import ACCESS, ERASURE, UPLOAD, is_after
 from habeas.planning.comparison import Difference, Differences, compare_visits
 from habeas.planning.plan import Node, Plan
 from habeas.store import journal, packages, runs
-from habeas.store.configurations import Record
+from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
 
 PLACE = (None, "Retry", "")
@@ -25,6 +26,7 @@ PLACE = (None, "Retry", "")
 
 _ERASING = "the request has begun to erase"
 _SEALED = "the key of its packages is gone"
+_AWAY = "a connection that it needs is disabled or deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,6 @@ class Standing:
     """Its packages need no key, or it is there."""
     passed_over: frozenset[str]
     """Collections that nobody was asked about."""
-
-    @property
-    def is_bound(self) -> bool:
-        """Whether what was done under the plan can be done under no other."""
-        return self.erasing or is_after(self.next_step, ERASURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +68,27 @@ def read_standings(connection: sa.Connection, stopped: Sequence[Record]) -> dict
     }
 
 
-def choose_course(stored: Plan, fresh: Plan, standing: Standing) -> Course:
-    """How a request of this standing goes on when it was carried under one plan and would now get another."""
+def read_away(connection: sa.Connection, stored: Plan) -> frozenset[str]:
+    """Connections of a stored plan that cannot be used now: disabled or deleted."""
+    keys = {node.connection for node in stored.nodes}
+    found = find_connections(connection, keys)
+    return frozenset(key for key in keys if hindrance_of(found.get(key)))
+
+
+def choose_course(stored: Plan, fresh: Plan, standing: Standing, away: Collection[str]) -> Course:
+    """How a request of this standing goes on when it was carried under one plan and would now get another.
+
+    `away`: connections that cannot be used now. What they hold is passed over, as in any run, and not forgotten.
+    """
     step = standing.next_step
     if is_after(step, ERASURE):
-        return keep_course(stored, standing)
+        return Course(stored, step)
     passed_over = [node.address for node in fresh.nodes if str(node.address) in standing.passed_over]
     differences = compare_visits(stored, fresh, () if standing.erasing else passed_over)
-    if standing.erasing:
-        return keep_course(stored, standing) if differences else Course(fresh, step)
-    packaged = bool(stored.access) and is_after(step, UPLOAD)
-    if packaged and not standing.can_package:
-        return _keep(stored, step, _SEALED) if differences else Course(fresh, step)
+    if differences and (reason := _why_bound(stored, differences, standing, away)):
+        return keep_course(stored, standing, reason)
+    if standing.erasing or _is_sealed(stored, standing):
+        return Course(fresh, step)
     outdated = _outdated(stored, fresh, differences)
     if any(difference is not Difference.REMOVED for difference in differences.values()):
         step = ACCESS
@@ -91,11 +97,13 @@ def choose_course(stored: Plan, fresh: Plan, standing: Standing) -> Course:
     return Course(fresh, step, tuple(map(str, differences)), outdated, _tell(stored, fresh, differences))
 
 
-def keep_course(stored: Plan, standing: Standing) -> Course:
-    """How a request goes on whose plan stays, be the configuration what it may."""
-    if is_after(standing.next_step, ERASURE):
-        return Course(stored, standing.next_step)
-    return _keep(stored, standing.next_step, _ERASING)
+def keep_course(stored: Plan, standing: Standing, reason: str) -> Course:
+    """How a request goes on whose plan stays; the log says why, unless there is nothing left to ask of any store."""
+    step = standing.next_step
+    if is_after(step, ERASURE):
+        return Course(stored, step)
+    message = f"the configuration has changed since, but the plan stays as it was: {reason}"
+    return Course(stored, step, entries=(Entry(PLACE, ActionType.ACCESS, LogStatus.RETRYING, message),))
 
 
 def follow_course(connection: sa.Connection, course: Course, request_ids: Sequence[str], now: datetime) -> None:
@@ -108,9 +116,19 @@ def follow_course(connection: sa.Connection, course: Course, request_ids: Sequen
         journal.log_requests(connection, request_ids, entry, now)
 
 
-def _keep(stored: Plan, step: str, reason: str) -> Course:
-    message = f"the configuration has changed since, but the plan stays as it was: {reason}"
-    return Course(stored, step, entries=(Entry(PLACE, ActionType.ACCESS, LogStatus.RETRYING, message),))
+def _why_bound(stored: Plan, differences: Differences, standing: Standing, away: Collection[str]) -> str:
+    """Why these differences must not count, or nothing."""
+    if standing.erasing:
+        return _ERASING
+    if _is_sealed(stored, standing):
+        return _SEALED
+    removed = (node for node in stored.nodes if differences.get(node.address) is Difference.REMOVED)
+    return _AWAY if any(node.connection in away for node in removed) else ""
+
+
+def _is_sealed(stored: Plan, standing: Standing) -> bool:
+    """Whether there are packages that cannot be made again."""
+    return bool(stored.access) and is_after(standing.next_step, UPLOAD) and not standing.can_package
 
 
 def _outdated(stored: Plan, fresh: Plan, differences: Differences) -> tuple[str, ...]:
