@@ -16,7 +16,8 @@ from habeas import bootstrap
 from habeas.cli.main import EXIT_CODES
 from habeas.cli.main import app as commands
 from habeas.cli.server_options import CLIENT, LOCAL
-from habeas.connectors import manual, sql
+from habeas.connectors import asking, manual, sql
+from habeas.connectors.https import https_type
 from habeas.delivery.destinations import storage_types
 from habeas.domain.category import DEFAULT_CATEGORIES
 from habeas.domain.errors import Fault, HabeasError, LeaseLost, TooSoon, Unreachable
@@ -101,7 +102,8 @@ def _strategies() -> list[str]:
 
 def _connections() -> list[str]:
     def rows() -> Iterator[Sequence[str]]:
-        for kind in (*sql.connection_types(), *manual.connection_types()):
+        people = (*asking.connection_types(), *manual.connection_types())
+        for kind in (*sql.connection_types(), *people, https_type(lambda url: None)):
             needed = [f"`{name}`" for name, required in kind.secrets.items() if required]
             choices = [" ".join(f"`{name}`" for name in sorted(choice)) for choice in kind.alternatives]
             rest = {*kind.secrets} - {name for choice in kind.alternatives for name in choice}

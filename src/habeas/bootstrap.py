@@ -17,6 +17,7 @@ from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
 from habeas.connectors import connection_types
+from habeas.connectors.https import https_type
 from habeas.delivery.destinations import storage_types
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import InputError, SystemUnavailable
@@ -27,8 +28,10 @@ from habeas.execution.context import Context
 from habeas.execution.dispatcher import Dispatcher
 from habeas.execution.executors import ClusterExecutor, Executor, ThreadExecutor
 from habeas.execution.planning_input import Planner
+from habeas.execution.postman import Postman
 from habeas.execution.presence import present
 from habeas.masking.registry import strategies
+from habeas.messaging.providers import provider_types
 from habeas.outgoing import OutgoingClient
 from habeas.settings import Settings
 from habeas.store.backup import back_up
@@ -181,7 +184,9 @@ def build(
     settings, notices = prepare(settings) if create else (with_key(settings), ())
     clock = clock or SystemClock()
     ledger = open_ledger(ledger_url(settings), _ring(settings), clock, create=create)
-    types = {kind.name: kind for kind in connection_types()} | dict(extra_types or {})
+    outgoing = OutgoingClient(settings.security.outgoing_allow_list)
+    shipped = (*connection_types(), https_type(outgoing.check))
+    types = {kind.name: kind for kind in shipped} | dict(extra_types or {})
     awake = threading.Event()
     context = Context(
         settings=settings,
@@ -193,7 +198,8 @@ def build(
         connectors=ConnectorPool(ledger, types, _limits(settings)),
         planner=Planner(ledger, strategies(), types),
         wake=awake.set,
-        outgoing=OutgoingClient(settings.security.outgoing_allow_list),
+        provider_types={kind.name: kind for kind in provider_types(outgoing, clock)},
+        outgoing=outgoing,
         regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
     )
     return Application(context, awake, notices)
@@ -260,10 +266,13 @@ def dispatching(application: Application) -> Iterator[None]:
     """Dispatch and execute runs while the block lasts; what runs at its end comes to a safe stop."""
     executor = make_executor(application)
     dispatcher = Dispatcher(application.context, executor, application.awake)
+    postman = Postman(application.context)
     dispatcher.start()
+    postman.start()
     try:
         yield
     finally:
+        postman.stop()
         dispatcher.stop()
         executor.close()
 

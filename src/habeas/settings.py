@@ -66,6 +66,9 @@ class ExecutionSettings(Section):
     answer_ttl_seconds: int = Field(
         604800, ge=1, description="How long a request waits for a form, for rows or for a webhook's receiver."
     )
+    privacy_request_delay_timeout: int = Field(
+        3600, ge=1, description="How long the token of a webhook resumes the request that it halted."
+    )
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
     subject_identity_verification_required: bool = Field(
         False, description="A request counts only after the person has proved by a code who they are."
@@ -159,6 +162,7 @@ _OLD_NAMES = {
     ("execution", "task_retry_count"): ("execution", "task_retry_count"),
     ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
+    ("execution", "privacy_request_delay_timeout"): ("execution", "privacy_request_delay_timeout"),
     _LINK_LIFE: _LINK_LIFE,
     ("security", "identity_verification_attempt_limit"): ("security", "identity_verification_attempt_limit"),
     ("redis", "identity_verification_code_ttl_seconds"): ("security", "identity_verification_code_ttl_seconds"),

@@ -58,7 +58,12 @@ def test_a17_access_fails_at_the_third_collection_and_goes_on_from_there(landsca
     with second.locked("items"):
         stopped = landscape.finish(policy, {"email": ANN}, "error")
         request = stopped["id"]
-    assert stopped["action_required_details"] == {"step": "access", "collection": "second:items", "action_needed": None}
+    assert stopped["action_required_details"] == {
+        "step": "access",
+        "collection": "second:items",
+        "action_needed": None,
+        "forms": None,
+    }
     assert stopped["resume_endpoint"] == f"/privacy-request/{request}/retry"
     assert "second:items" in stopped["failure"]
     before = landscape.visits(request)

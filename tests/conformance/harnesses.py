@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import psycopg
 from duckdb import connect as open_duckdb
 from psycopg.types.json import Json, set_json_loads
 
+from habeas.connectors.asking import connect_email, connect_manual
 from habeas.connectors.conformance import Column, Kind, Need, TableSpec
 from habeas.connectors.memory import MemoryConnector, MemoryStore, MemoryTable
 from habeas.connectors.sql import connect_duckdb, connect_postgres, connect_sqlite
@@ -23,6 +24,9 @@ from habeas.domain.ports import ColumnSketch, Connector, ForeignKeySketch, Limit
 from servers.postgres import PostgresServer
 
 LIMITS = Limits(lock_timeout=2.0, statement_timeout=10.0)
+
+STORE = {Need.ANSWERS: "it answers by itself", Need.OTHERS: "it erases by itself"}
+"""What no store has."""
 
 
 def _quoted(name: str) -> str:
@@ -39,7 +43,7 @@ def _reference(column: Column) -> str:
 class MemoryHarness:
     """Tables in memory."""
 
-    lacks: Mapping[Need, str] = {}
+    lacks: Mapping[Need, str] = STORE
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -93,10 +97,49 @@ class MemoryHarness:
         return ColumnSketch(column.name, kind, kind == "text", column.nullable, column.length, array=array)
 
 
+class PeopleHarness:
+    """People who are asked: nothing but what they answer."""
+
+    lacks: Mapping[Need, str] = {Need.ROWS: "people have the rows", Need.OTHERS: "people say when it is done"}
+
+    def create(self, spec: TableSpec) -> None:
+        """People have it."""
+
+    def connect(self, limits: Limits = LIMITS) -> Connector:
+        return connect_manual({}, limits)
+
+    def rows(self, spec: TableSpec) -> list[tuple[Value, ...]]:
+        raise NotImplementedError
+
+    def fill(self, spec: TableSpec, rows: Sequence[tuple[Value, ...]]) -> None:
+        raise NotImplementedError
+
+    def spoil(self, spec: TableSpec, column: str) -> None:
+        raise NotImplementedError
+
+    def keep(self, spec: TableSpec) -> None:
+        raise NotImplementedError
+
+    def lock(self, spec: TableSpec) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+class MailedHarness(PeopleHarness):
+    """Somebody who is asked by e-mail to erase."""
+
+    lacks: Mapping[Need, str] = {Need.ROWS: "the recipient has the rows", Need.ANSWERS: "nobody answers"}
+
+    def connect(self, limits: Limits = LIMITS) -> Connector:
+        return connect_email({"to_email": "privacy@example.com"}, limits)
+
+
 class SqliteHarness:
     """A database file."""
 
-    lacks: Mapping[Need, str] = dict.fromkeys((Need.DOCUMENTS, Need.ARRAYS), "no nested values")
+    lacks: Mapping[Need, str] = {**STORE, **dict.fromkeys((Need.DOCUMENTS, Need.ARRAYS), "no nested values")}
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store #1?.db"
@@ -169,7 +212,7 @@ class SqliteHarness:
 class DuckdbHarness:
     """A database file; its sessions are closed at once, as a file has one user at a time."""
 
-    lacks: Mapping[Need, str] = {}
+    lacks: Mapping[Need, str] = STORE
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store #1.db"
@@ -287,7 +330,7 @@ def hold_duckdb(path: Path, *, read_only: bool = False) -> Iterator[Callable[[],
 class PostgresHarness:
     """A database of the session's server. `folding`: how its FOLDING columns fold case; `document`: json or jsonb."""
 
-    lacks: Mapping[Need, str] = {}
+    lacks: Mapping[Need, str] = STORE
 
     def __init__(self, server: PostgresServer, folding: str, document: str) -> None:
         self.server = server

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from harnesses import LIMITS
+from harnesses import LIMITS, STORE
 
 from habeas.connectors.conformance import Column, Kind, Need, TableSpec
 from habeas.connectors.sql import connect_mariadb
@@ -16,7 +16,7 @@ from servers.mariadb import MariaDbServer
 class MariaDbHarness:
     """A database of the session's server. `folding`: how its FOLDING columns fold case."""
 
-    lacks: Mapping[Need, str] = dict.fromkeys((Need.DOCUMENTS, Need.ARRAYS), "no nested values")
+    lacks: Mapping[Need, str] = {**STORE, **dict.fromkeys((Need.DOCUMENTS, Need.ARRAYS), "no nested values")}
 
     def __init__(self, server: MariaDbServer, folding: str) -> None:
         self.server = server

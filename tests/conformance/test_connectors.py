@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harnesses import DuckdbHarness, MemoryHarness, PostgresHarness, SqliteHarness
+from harnesses import DuckdbHarness, MailedHarness, MemoryHarness, PeopleHarness, PostgresHarness, SqliteHarness
 from mariadb_harness import MariaDbHarness
 
 from habeas.connectors import connection_types
 from habeas.connectors.conformance import CASES, Case, Harness, name_of, not_offered
 
 Record = Callable[[str, object], None]
-DRIVERS = ("memory", "sqlite", "duckdb", "postgres", "postgres-icu", "mariadb", "mariadb-latin1")
+DRIVERS = ("memory", "sqlite", "duckdb", "postgres", "postgres-icu", "mariadb", "mariadb-latin1", "manual", "email")
 
 SHARED = {"mysql": "mariadb"}
 """Connection types that share a dialect. Debian has no MySQL server: what differs there is in no cell."""
@@ -19,10 +19,14 @@ SHARED = {"mysql": "mariadb"}
 
 @pytest.fixture
 def harness(driver: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Harness]:
-    made: MemoryHarness | SqliteHarness | DuckdbHarness | PostgresHarness | MariaDbHarness
+    made: MemoryHarness | PeopleHarness | SqliteHarness | DuckdbHarness | PostgresHarness | MariaDbHarness
     match driver:
         case "memory":
             made = MemoryHarness()
+        case "manual":
+            made = PeopleHarness()
+        case "email":
+            made = MailedHarness()
         case "sqlite":
             made = SqliteHarness(tmp_path)
         case "duckdb":

@@ -41,7 +41,7 @@ ROWS = st.lists(st.tuples(st.sampled_from("xyz"), DOCUMENTS), min_size=1, max_si
 SPEC = TableSpec(
     "docs", (Column("id", Kind.INTEGER, nullable=False), Column("name"), Column("doc", Kind.DOCUMENT)), ("id",)
 )
-often = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+often = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass

@@ -59,7 +59,7 @@ ENTRIES = st.lists(
 )
 MASKS = st.sampled_from([(path, None) for path in PATHS] + [(("a",), "m"), (("b", "a"), "x"), (("l",), "m")])
 TABLE = Table(Address("store", "t"), ("id", "x"), ("id",))
-often = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+often = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass

@@ -24,7 +24,7 @@ from habeas.masking.registry import strategies
 FEW = 6
 """People per example: each costs a run of its own."""
 SAME = {"salt": "one", "key": "two"}
-many = settings(UNSHRUNK, max_examples=20)
+many = settings(UNSHRUNK, max_examples=14)
 
 
 @many

@@ -1,6 +1,6 @@
 """Connected systems: every connector fulfils `habeas.domain.ports.Connector` and passes `conformance`."""
 
-from habeas.connectors import manual, sql
+from habeas.connectors import asking, manual, sql
 from habeas.connectors.installed import installed_types
 from habeas.domain.errors import InputError
 from habeas.domain.ports import ConnectionType
@@ -11,7 +11,7 @@ def connection_types() -> tuple[ConnectionType, ...]:
 
     Raises InputError when two have one name, or an installed one is unusable.
     """
-    types = (*sql.connection_types(), *manual.connection_types(), *installed_types())
+    types = (*sql.connection_types(), *asking.connection_types(), *manual.connection_types(), *installed_types())
     names = [kind.name for kind in types]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"connection type {twice[0]!r} exists twice", hint="uninstall a package that brings it")

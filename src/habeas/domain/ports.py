@@ -10,9 +10,10 @@ Which error a connector raises, and what follows:
 | DataFault | the statement fails because of the values sent or a row's constraint | the batch is halved |
 | NeedsHuman | table or column missing, no privilege | the collection fails, no retry |
 | Fault | anything else | the collection fails, no retry |
+| Waiting | a person has to look, or to erase, and has not answered yet | these people wait, the others go on |
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -65,12 +66,32 @@ class Entry:
         return (self.column, *self.inside)
 
 
+Answer: TypeAlias = Sequence[Mapping[str, Value]]
+"""The rows that somebody has found, by column; none when nothing was found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A set-based read of one table for many people: ordinals are the people's places in their run."""
+    """A set-based read of one table for many people: ordinals are the people's places in their run.
+
+    `answers`: what was answered by hand, by ordinal; only for connection types of `SystemType.MANUAL`.
+    """
 
     table: Table
     entries: tuple[Entry, ...]
+    answers: Mapping[int, Answer] = field(default_factory=dict)
+
+
+class Waiting(Exception):
+    """A connector cannot go on for some people before somebody has answered.
+
+    From `read`, after the rows of all others: `ordinals` are those who wait. From `erase`, before anything is written:
+    whoever owns a row of the batch waits, and `ordinals` is empty.
+    """
+
+    def __init__(self, ordinals: Collection[int] = ()) -> None:
+        super().__init__("a person has to answer")
+        self.ordinals = frozenset(ordinals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,7 @@ class Outcome(StrEnum):
     ALREADY = "already"  # held `after` before, or was gone before it was to be deleted
     ABSENT = "absent"  # no such row any more, or none of the elements to change in it
     REFUSED = "refused"  # the store would not keep `after`; the whole batch was rolled back
+    SUBMITTED = "submitted"  # somebody else was asked to erase it, and nothing can be read again to prove it
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +271,10 @@ class Connector(Protocol):
         ...
 
     def read(self, lookup: Lookup) -> Iterator[list[Row]]:
-        """Stream the matching rows in batches of bounded size; nothing when the lookup has no pairs."""
+        """Stream the matching rows in batches of bounded size; nothing when the lookup has no pairs.
+
+        May end with Waiting.
+        """
         ...
 
     def erase(self, erasure: Erasure, guard: Callable[[], None]) -> Sequence[Effect]:
@@ -257,7 +282,7 @@ class Connector(Protocol):
 
         One effect per change, in order; for a change of a keyless table one for each outcome, whose rows add up to
         `copies` or more. All `refused` and nothing written when verification differs. When `guard` raises, nothing
-        is committed and its error passes through.
+        is committed and its error passes through. May raise Waiting instead.
         """
         ...
 
@@ -279,8 +304,9 @@ class SystemType(StrEnum):
 
     DATABASE = "database"
     SAAS = "saas"
-    MANUAL = "manual"
-    EMAIL = "email"
+    MANUAL = "manual"  # people, who are asked to look and to erase
+    EMAIL = "email"  # somebody who is asked by e-mail to erase, and tells nothing
+    WEBHOOK = "webhook"  # a receiver of calls
 
 
 @dataclass(frozen=True, slots=True)

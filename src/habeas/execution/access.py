@@ -5,6 +5,7 @@ chunks; only keys and link values stay in memory (design §3). One ledger transa
 are over and begins those that have become possible.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -13,18 +14,19 @@ import sqlalchemy as sa
 
 from habeas.domain.dataset import Address
 from habeas.domain.errors import DataFault, HabeasError, LeaseLost
-from habeas.domain.request import ActionType, LogStatus
+from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.connector_pool import hindrance_of, is_paused
 from habeas.execution.links import LinkValues
-from habeas.execution.run import Done, Failed, Paused, Run, Wait, place_of
+from habeas.execution.run import ASKED, Done, Failed, Paused, Run, Wait, place_of
 from habeas.execution.spooled import read_rows
 from habeas.execution.visit import Attempts, GroupVisit
 from habeas.log_fields import adopt, current
 from habeas.planning.plan import Group, Node
-from habeas.store import runs, spool
+from habeas.store import manual_collections, runs, spool
 from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
+from habeas.store.manual_collections import Question
 
 _MOMENT = 0.05
 """Seconds in which visits may end together."""
@@ -32,7 +34,7 @@ _MOMENT = 0.05
 
 def perform(run: Run) -> Done | Failed | Wait:
     """Visit what is not yet visited for each member. Branches that do not depend on a failure still go on, and so do
-    those that need no paused connection.
+    those that need no paused connection and no answer of a person; members who need one are parked at the end.
     """
     return _Access(run).perform()
 
@@ -66,6 +68,8 @@ class _Access:
             self._living = run.living(connection)
             spools = runs.spools_of(connection, run.id)
             self._announced = runs.started_collections(connection, run.id, ActionType.ACCESS)
+            answers = manual_collections.answers_of(connection, ledger.sealer, run.id) if run.plan.asks else {}
+        self._answers = {address: answers.get(str(address), {}) for address in self._nodes}
         self._visited = {address: spools.get(str(address), {}) for address in self._nodes}
         feeding = {a: found for a, found in self._visited.items() if found and self._nodes[a].feeds}
         for address, rows in read_rows(ledger, feeding):
@@ -75,6 +79,10 @@ class _Access:
         self._failures: dict[int, HabeasError] = {}
         self._paused: dict[int, str] = {}
         """Groups that wait for a paused connection."""
+        self._behind: dict[int, set[int]] = defaultdict(set)
+        """Group → members who wait for a person's answer, in it or in one that must be complete before."""
+        self._asked: dict[Address, set[int]] = defaultdict(set)
+        """Collection → members about whom people have to be asked."""
 
     def perform(self) -> Done | Failed | Wait:
         ended: list[_Underway] = []
@@ -98,12 +106,33 @@ class _Access:
                 else:
                     running.update(pool.submit(self._visit, group) for group in begun)
         if not (self._failures or self._paused):
-            return Done(lambda connection: self._record(connection, ended, self._run.living(connection)))
-        self._commit(ended, [])
+            return Done(lambda connection: self._conclude(connection, ended))
         if not self._failures:
+            with self._run.commit(progress=True) as connection:
+                self._conclude(connection, ended)
             return Wait(self._paused[min(self._paused)])
+        self._commit(ended, [])
         first = min(self._failures)
         return Failed(self._failures[first], str(self._run.plan.groups[first].nodes[0]))
+
+    def _conclude(self, connection: sa.Connection, ended: Sequence[_Underway]) -> None:
+        """Record what has ended, and let those wait for whom people have to be asked."""
+        living = self._run.living(connection)
+        self._record(connection, ended, living)
+        first: dict[int, Address] = {}
+        questions = []
+        for address in sorted(self._asked):
+            node = self._nodes[address]
+            for ordinal in sorted(self._asked[address] & living):
+                locators = self._links.locators(node, ordinal)
+                question = Question(locators, get=node.table.columns, key=node.table.key)
+                questions.append((self._run.members[ordinal].request_id, str(address), question))
+                first.setdefault(ordinal, address)
+        sealer, now = self._run.context.ledger.sealer, self._run.context.clock.now()
+        manual_collections.ask(connection, sealer, ActionType.ACCESS, questions, now)
+        for address in sorted(set(first.values())):
+            who = [ordinal for ordinal, place in first.items() if place == address]
+            self._run.park(connection, who, RequestStatus.PAUSED, str(address))
 
     def _pending(self, group: Group) -> set[int]:
         """Living members that some collection of the group has not been visited for."""
@@ -120,6 +149,10 @@ class _Access:
             self._paused[group.index] = group.paused
         elif group.error is None:
             self._finished.add(group.index)
+            for visit in group.visits:
+                for address, ordinals in visit.waiting.items():
+                    self._asked[address] |= ordinals
+                    self._behind[group.index] |= ordinals
         else:
             self._failures[group.index] = group.error
         return group
@@ -132,7 +165,9 @@ class _Access:
             groups = {index: self._waiting.pop(index) for index in ready}
             nodes = {index: [self._nodes[address] for address in group.nodes] for index, group in groups.items()}
             records = find_connections(connection, {node.connection for own in nodes.values() for node in own})
-            pending = {index: self._pending(group) for index, group in groups.items()}
+            for index, group in groups.items():
+                self._behind[index].update(*(self._behind[before] for before in group.upstream))
+            pending = {index: self._pending(group) - self._behind[index] for index, group in groups.items()}
             free = []
             for index, own in nodes.items():
                 if reason := _hindrance(own, records):
@@ -164,6 +199,9 @@ class _Access:
             entries = [Entry(place_of(n), ActionType.ACCESS, LogStatus.COMPLETE, "success") for n in group.nodes]
             for visit in group.visits:
                 self._run.log(connection, visit.ordinals & living, *entries)
+                for address, ordinals in visit.waiting.items():
+                    asked = Entry(place_of(self._nodes[address]), ActionType.ACCESS, LogStatus.PAUSED, ASKED)
+                    self._run.log(connection, ordinals & living, asked)
                 for address, spools in visit.where(living).items():
                     self._visited[address].update(spools)
 
@@ -212,7 +250,7 @@ class _Access:
             return
         pool = self._run.context.connectors
         connectors = {node.connection: pool.open(group.records[node.connection]) for node in group.nodes}
-        visit = GroupVisit(self._run, group.nodes, ordinals, self._links, connectors, attempts)
+        visit = GroupVisit(self._run, group.nodes, ordinals, self._links, connectors, attempts, self._answers)
         try:
             visit.read(cyclic=group.cyclic)
         except DataFault as fault:

@@ -38,6 +38,7 @@ from habeas.execution.retries import (
     read_standings,
 )
 from habeas.execution.steps import FIRST_DATA_STEP, FIRST_STEP, phase_of
+from habeas.execution.telling import tell_failed
 from habeas.planning.plan import Plan
 from habeas.store import journal, manual_webhooks, requests, runs, webhooks
 from habeas.store.configurations import Record
@@ -282,6 +283,7 @@ def _fail(context: Context, group: list[Record], error: HabeasError) -> None:
         failed = requests.transition(
             connection, ids, RequestStatus.ERROR, now, failure=str(error), next_step=FIRST_DATA_STEP, finished_at=now
         )
+        tell_failed(context, connection, failed)
         for address in places:
             entry = Entry((None, "Dataset traversal", address), ActionType.ACCESS, LogStatus.ERROR, str(error))
             journal.log_requests(connection, failed, entry, now)

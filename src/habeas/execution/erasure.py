@@ -5,7 +5,7 @@ smallest request id among them, so that a repeat writes the same thing (design Â
 """
 
 import hashlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,19 +16,20 @@ import sqlalchemy as sa
 from habeas.domain.documents import mark
 from habeas.domain.errors import DataFault, Fault, LeaseLost, TryAgain
 from habeas.domain.policy import SharedRows
-from habeas.domain.ports import Change, Connector, Effect, Erasure, Outcome, Row
-from habeas.domain.request import ActionType, LogStatus
+from habeas.domain.ports import Change, Connector, Effect, Erasure, Key, Outcome, Row, SystemType, Value, Waiting
+from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.connector_pool import hindrance_of, is_paused
 from habeas.execution.masks import Masks, RequestSecrets, alters
 from habeas.execution.owned import Owned, owned_rows
-from habeas.execution.run import Done, Failed, Paused, Run, Wait, place_of
+from habeas.execution.run import ASKED, Done, Failed, Paused, Run, Wait, place_of
 from habeas.execution.sharing import Sharing
 from habeas.execution.spooled import Spools, read_rows
 from habeas.planning.plan import Node, NodeErasure
-from habeas.store import requests, runs
+from habeas.store import manual_collections, requests, runs
 from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
+from habeas.store.manual_collections import Question
 from habeas.store.runs import Begun
 
 
@@ -121,6 +122,7 @@ class _Collection:
     def __init__(self, run: Run, node: Node, erasure: NodeErasure, known: _Known) -> None:
         self._run = run
         self._node = node
+        self._request = erasure.request
         self._address = str(node.address)
         self._announced = self._address in known.announced
         self._spools = known.spools.get(self._address, {})
@@ -132,11 +134,13 @@ class _Collection:
         counts = run.plan.shared_rows is not SharedRows.MASK
         self._sharing = Sharing(run, node, known.spools, known.secrets) if counts else None
         reasons = sorted({str(omitted.reason) for omitted in erasure.omitted})
-        self._message = "success" if self._acts else f"nothing was masked: {'; '.join(reasons)}"
+        done = "left to an e-mail" if node.system is SystemType.EMAIL else "success"
+        self._message = done if self._acts else f"nothing was masked: {'; '.join(reasons)}"
         self._statement: str | None = None
         self._record: Record | None = None
         self._retried: set[Hashable] = set()
         self._tallies: dict[int, _Tally] = {}
+        self._waiting: dict[int, list[Key]] = defaultdict(list)
 
     def begin(self, connection: sa.Connection) -> bool:
         """Say that rows may change from here on; False when there is nothing to do here.
@@ -176,8 +180,10 @@ class _Collection:
             self._erase_batch(connector, self._settle_shared(batch))
 
     def complete(self, connection: sa.Connection) -> None:
-        """Write the outcomes; members with refused rows leave in `error`."""
+        """Write the outcomes; members with refused rows leave in `error`, and those wait who need a person."""
         living = self._run.living(connection).intersection(self._tallies)
+        self._ask(connection, living & self._waiting.keys())
+        living -= self._waiting.keys()
         refused = {ordinal for ordinal in living if Outcome.REFUSED in self._tallies[ordinal].outcomes}
         outcomes = [self._outcome(ordinal, complete=ordinal not in refused) for ordinal in sorted(living)]
         runs.write_outcomes(connection, outcomes)
@@ -192,6 +198,28 @@ class _Collection:
             entry = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.ERROR, str(error))
             self._run.log(connection, [ordinal], entry)
             self._run.fail(connection, [ordinal], error, self._address)
+
+    def _ask(self, connection: sa.Connection, ordinals: set[int]) -> None:
+        """Let members wait until a person has erased their rows."""
+        if not ordinals:
+            return
+        sealer, ids = self._run.context.ledger.sealer, self._run.request_ids(ordinals)
+        known = manual_collections.questions_of(connection, sealer, ActionType.ACCESS, ids, answered=True)
+        questions = []
+        for ordinal in sorted(ordinals):
+            request_id = self._run.members[ordinal].request_id
+            before = known.get(request_id, {}).get(self._address)
+            question = Question(self._locators(ordinal, before), update=self._request)
+            questions.append((request_id, self._address, question))
+        manual_collections.ask(connection, sealer, ActionType.ERASURE, questions, self._run.context.clock.now())
+        self._run.log(connection, ordinals, Entry(place_of(self._node), ActionType.ERASURE, LogStatus.PAUSED, ASKED))
+        self._run.park(connection, ordinals, RequestStatus.PAUSED, self._address)
+
+    def _locators(self, ordinal: int, before: Question | None) -> dict[str, Sequence[Value]]:
+        """What a person finds the rows by: what was looked for at access, and the keys of what was found."""
+        keys, names = self._waiting[ordinal], self._node.table.key
+        found = {name: [key[place] for key in keys] for place, name in enumerate(names)}
+        return {**(before.locators if before else {}), **found}
 
     def record_so_far(self, connection: sa.Connection) -> None:
         """Count what was masked before the erasure had to stop; a retry counts anew, and may stop sooner than this."""
@@ -233,6 +261,11 @@ class _Collection:
                 erase = partial(connector.erase, erasure, self._run.guard)
                 used, report = [self._node.connection], partial(self._report_retry, batch)
                 effects = self._check(try_again(self._run, used, erase, report), changes)
+        except Waiting:
+            for owned in batch:
+                for ordinal in owned.ordinals:
+                    self._waiting[ordinal].append(owned.versions[0].key)
+            return
         except DataFault as fault:
             effects = [[Effect(one.key, Outcome.REFUSED, str(fault), one.copies)] for one in changes]
         if len(batch) > 1 and any(effect.outcome is Outcome.REFUSED for own in effects for effect in own):

@@ -19,9 +19,10 @@ from habeas.domain.errors import HabeasError
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import expire_packages
+from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
 from habeas.execution.waiting import end_waits
-from habeas.store import configurations, grants, requests, retention, schedules
+from habeas.store import configurations, grants, requests, retention, schedules, webhooks
 from habeas.store.configurations import Record
 from habeas.store.schedules import Job
 from habeas.store.tables import storages
@@ -49,6 +50,7 @@ def forget(context: Context) -> int:
     abandoned = now - timedelta(seconds=settings.temporary_ttl_seconds)
     _repeat(context, lambda connection: retention.release_finished(connection, finished, _PORTION))
     _repeat(context, lambda connection: retention.forget_answers(connection, finished, _PORTION))
+    _repeat(context, lambda connection: webhooks.forget_finished(connection, finished, _PORTION))
     _repeat(context, lambda connection: retention.release_abandoned(connection, abandoned, _PORTION))
     return _repeat(context, lambda connection: retention.delete_stale_chunks(connection, _PORTION))
 
@@ -99,6 +101,7 @@ JOBS: Mapping[str, Callable[[Context], int]] = {
     "forget_dead_processes": forget_dead_processes,
     "expire_packages": expire_packages,
     "end_waits": end_waits,
+    "forget_messages": forget_messages,
 }
 
 INTERVALS: Mapping[str, float] = {"drop_unused_plans": 24 * 3600, "drop_unfinished_packages": 3600}

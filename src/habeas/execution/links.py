@@ -67,6 +67,13 @@ class LinkValues:
             for ordinal in ordinals:
                 known.pop(ordinal, None)
 
+    def locators(self, node: Node, ordinal: int) -> dict[str, list[Value]]:
+        """What one member's rows in a collection are found by: field → values."""
+        found: dict[str, list[Value]] = defaultdict(list)
+        for (field, _), value in self._known_of(node, ordinal):
+            found[field].append(value)
+        return dict(found)
+
     def questions(
         self, node: Node, ordinals: Collection[int], asked: Asked | None = None, *, again: bool = False
     ) -> Iterator[Question]:

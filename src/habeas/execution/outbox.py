@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from habeas.domain.errors import InputError
 from habeas.domain.identity import EMAIL, PHONE, Identity, normalise
 from habeas.domain.message import Channel, Event, MessageProvider, is_callable_number, is_mailable
+from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.context import Context
 from habeas.store import configurations, messages, requests
 from habeas.store.configurations import Record
+from habeas.store.journal import Entry
 from habeas.store.messages import MessageStatus
 
 _SWITCHES = {
@@ -146,6 +148,12 @@ def choose_recipient(identities: Sequence[Identity], channels: frozenset[Channel
         number = str(normalise(PHONE, values[PHONE]))
         return Recipient(Channel.SMS, number) if is_callable_number(number) else None
     return None
+
+
+def entry_of(event: Event, status: LogStatus, said: str) -> Entry:
+    """What the execution log says of a message."""
+    action = ActionType.ERASURE if event is Event.DELETION_COMPLETE else ActionType.ACCESS
+    return Entry((None, "Message", event), action, status, said)
 
 
 def _new_id() -> str:

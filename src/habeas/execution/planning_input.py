@@ -147,6 +147,7 @@ def load_datasets(connection: sa.Connection, types: Mapping[str, ConnectionType]
                 disabled=row.disabled,
                 erases=types[row.type].erases,
                 sketch=decode_sketch(row.sketch),
+                system=types[row.type].system,
             ),
         )
         for row in datasets_with_connections(connection)

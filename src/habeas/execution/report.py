@@ -30,6 +30,7 @@ class CollectionReport(TypedDict):
     already: int
     absent: int
     refused: int
+    submitted: int
     shared: int
     skipped: list[SkippedField]
     reason: str | None
@@ -89,7 +90,7 @@ def _report_node(
     erased = by_place.get((ActionType.ERASURE, str(address)))
     verified = None
     if erasure is not None and (erasure.maskings or erasure.delete):
-        verified = bool(erased and erased.complete and not erased.refused and not erased.skipped)
+        verified = bool(erased and erased.complete and not (erased.refused or erased.submitted or erased.skipped))
     return {
         "address": str(address),
         "reached": access is not None and not access.skipped,
@@ -99,6 +100,7 @@ def _report_node(
         "already": erased.already if erased else 0,
         "absent": erased.absent if erased else 0,
         "refused": erased.refused if erased else 0,
+        "submitted": erased.submitted if erased else 0,
         "shared": erased.shared if erased else 0,
         "skipped": [
             {"path": f"{address}:{omitted.field}", "reason": str(omitted.reason)}
@@ -120,6 +122,7 @@ def _report_skipped(skipped: Skipped) -> CollectionReport:
         "already": 0,
         "absent": 0,
         "refused": 0,
+        "submitted": 0,
         "shared": 0,
         "skipped": [],
         "reason": ": ".join(filter(None, (skipped.reason, skipped.detail))),
@@ -157,12 +160,13 @@ def _exceptions(plan: Plan, collections: Sequence[CollectionReport]) -> list[str
     return said
 
 
-def _meanings(plan: Plan) -> dict[Literal["drifted", "absent", "refused", "shared"], str]:
+def _meanings(plan: Plan) -> dict[Literal["drifted", "absent", "refused", "submitted", "shared"], str]:
     """Counts of rows that went another way than asked for, in words."""
     shared = "left" if plan.shared_rows is SharedRows.SKIP else "masked"
     return {
         "drifted": "rows had changed since they were read and were masked all the same",
         "absent": "rows were gone before they could be masked",
         "refused": "rows could not be masked",
+        "submitted": "erasures were asked of others and are not proved",
         "shared": f"rows belong to others too and were {shared}",
     }

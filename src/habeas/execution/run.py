@@ -14,10 +14,14 @@ from habeas.domain.identity import Identity
 from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.connector_pool import is_paused
 from habeas.execution.context import Context
+from habeas.execution.telling import tell_failed
 from habeas.planning.plan import Node, Plan
 from habeas.store import journal, requests, runs
 from habeas.store.configurations import find_connections
 from habeas.store.journal import Entry
+
+ASKED = "a person is asked"
+"""What the log says of a collection that waits for somebody's answer."""
 
 
 class Stopped(LeaseLost):
@@ -142,7 +146,7 @@ class Run:
         """End members in `error` at this step; they leave the run and a retry goes on from here."""
         now = self.context.clock.now()
         failed = self.request_ids(ordinals)
-        requests.transition(
+        ended = requests.transition(
             connection,
             failed,
             RequestStatus.ERROR,
@@ -152,12 +156,17 @@ class Run:
             failure=str(error),
             finished_at=now,
         )
+        tell_failed(self.context, connection, ended)
         runs.leave(connection, self.id, failed)
 
-    def park(self, connection: sa.Connection, ordinals: Iterable[int], status: RequestStatus) -> None:
-        """Let members wait at this step for somebody's answer; they leave the run, and go on from here."""
+    def park(
+        self, connection: sa.Connection, ordinals: Iterable[int], status: RequestStatus, collection: str | None = None
+    ) -> None:
+        """Let members wait at this step for somebody's answer (about `collection`); they leave the run, and go on
+        from here.
+        """
         now = self.context.clock.now()
-        values: dict[str, Any] = {"next_step": self.next_step}
+        values: dict[str, Any] = {"next_step": self.next_step, "failed_collection": collection}
         values["waits_until"] = now + timedelta(seconds=self.context.settings.execution.answer_ttl_seconds)
         if status is RequestStatus.PAUSED:
             values["paused_at"] = now

@@ -20,6 +20,7 @@ from habeas.execution.context import Context
 from habeas.execution.run import Done, Failed, Member, Run, Stopped, Wait
 from habeas.execution.steps import FIRST_DATA_STEP, Step, phase_of, steps_from
 from habeas.execution.tally import Ending
+from habeas.execution.telling import tell_completed, tell_failed
 from habeas.log_fields import bound
 from habeas.store import journal, requests, runs, webhooks
 from habeas.store.configurations import Record
@@ -120,7 +121,7 @@ def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
     with context.ledger.write() as connection:
         runs.hold(connection, claimed.id, claimed.fence)
         ids = [row.id for row in runs.members_of(connection, claimed.id)]
-        requests.transition(
+        ended = requests.transition(
             connection,
             ids,
             RequestStatus.ERROR,
@@ -129,6 +130,7 @@ def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
             failure=str(error),
             finished_at=now,
         )
+        tell_failed(context, connection, ended)
         runs.leave(connection, claimed.id, ids)
         runs.finish(connection, claimed.id, now)
     context.tally.add(Ending.FAILED)
@@ -203,6 +205,7 @@ def _close(run: Run, result: Done | Failed) -> None:
             )
             requests.forget_secrets(connection, complete)
             journal.audit(connection, complete, SYSTEM_ACTOR, AuditAction.FINISHED, now)
+            tell_completed(run.context, connection, run.plan, complete)
             runs.leave(connection, run.id, left)
         runs.finish(connection, run.id, now)
     run.context.tally.add(Ending.FAILED if isinstance(result, Failed) else Ending.COMPLETE)

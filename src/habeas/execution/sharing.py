@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from habeas.domain.dataset import Address
 from habeas.domain.documents import collect, mark
 from habeas.domain.errors import NeedsHuman
-from habeas.domain.ports import Entry, Lookup, Row, Table, Value
+from habeas.domain.ports import Entry, Lookup, Row, SystemType, Table, Value
 from habeas.execution import links
 from habeas.execution.connector_pool import hindrance_of, is_paused
 from habeas.execution.masks import Masks, RequestSecrets
@@ -27,8 +27,12 @@ class Sharing:
         self._node = node
         self._spools = spools
         self._secrets = secrets
-        self._links = [link for link in node.links if link.source is not None]
+        self._links = [link for link in node.links if link.source is not None and self._can_count(link.source)]
         self._own: dict[Address, set[Hashable]] = {}
+
+    def _can_count(self, source: Address) -> bool:
+        """Whether there is a store to ask, and not a person."""
+        return self._run.plan.node(source).system not in (SystemType.MANUAL, SystemType.EMAIL)
 
     @property
     def connections(self) -> set[str]:

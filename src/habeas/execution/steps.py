@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import dropwhile
 
-from habeas.execution import access, erasure, manual_webhooks, upload, webhooks
+from habeas.execution import access, erasure, erasure_emails, manual_webhooks, upload, webhooks
 from habeas.execution.run import Done, Failed, Run, Wait
 from habeas.store.runs import DATA, PREPARE
 
@@ -30,6 +30,7 @@ STEPS = (
     Step(ACCESS, DATA, access.perform),
     Step(UPLOAD, DATA, upload.perform, lambda run: bool(run.plan.access)),
     Step(ERASURE, DATA, erasure.perform, lambda run: run.plan.erases),
+    Step("erasure_emails", DATA, erasure_emails.perform, lambda run: run.plan.mails),
     Step("post_webhooks", DATA, webhooks.perform_post, lambda run: run.has_post_webhooks),
 )
 _PHASES = {step.name: step.phase for step in STEPS}

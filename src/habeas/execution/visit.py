@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from habeas.domain.dataset import Address
 from habeas.domain.documents import names_of, narrow
 from habeas.domain.errors import Fault
-from habeas.domain.ports import Connector, Entry, Key, Lookup, Row, Value
+from habeas.domain.ports import Answer, Connector, Entry, Key, Lookup, Row, Value, Waiting
 from habeas.domain.request import ActionType
 from habeas.execution.links import Asked, LinkValues, Question, Way
 from habeas.execution.repeats import Repeats
@@ -33,11 +33,15 @@ Attempts: TypeAlias = Mapping[Address, tuple[int, int]]
 Connectors: TypeAlias = Mapping[str, Connector]
 """By connection key."""
 
+Answers: TypeAlias = Mapping[Address, Mapping[int, Answer]]
+"""What people have answered, by collection and member."""
+
 
 class GroupVisit:
     """One attempt at a group for some members. Its rows count only once outcomes name it.
 
-    `chunks` are those that are not yet in the ledger.
+    `ordinals` are those it is made for, without those who turn out to wait for a person: they are in `waiting`, by the
+    collection where they do. `chunks` are those that are not yet in the ledger.
     """
 
     def __init__(
@@ -48,8 +52,11 @@ class GroupVisit:
         links: LinkValues,
         connectors: Connectors,
         attempts: Attempts,
+        answers: Answers,
     ) -> None:
-        self.ordinals = ordinals
+        self.ordinals = set(ordinals)
+        self.waiting: dict[Address, set[int]] = defaultdict(set)
+        self._answers = answers
         self._run = run
         self._nodes = nodes
         self._links = links
@@ -75,6 +82,7 @@ class GroupVisit:
         for node in self._nodes:
             if self._repeats[node.address].found():
                 raise _two_rows(node)
+            self._links.forget(node, set().union(*self.waiting.values()))
         self._seal()
 
     def where(self, living: set[int]) -> dict[Address, dict[int, Spool]]:
@@ -164,15 +172,26 @@ class GroupVisit:
         whole = {link.field for link in node.links if link.all_elements}
         nested = _is_nested(node)
         for question in questions:
-            lookup = Lookup(node.table, tuple(_entry(way, pairs) for way, pairs in question.items()))
+            entries = tuple(_entry(way, pairs) for way, pairs in question.items())
+            lookup = Lookup(node.table, entries, self._answers.get(node.address, {}))
             if node.address not in self._digests:
                 self._digests[node.address] = hashlib.sha256(connector.explain(lookup).encode()).hexdigest()
             yield []
             with self._run.context.connectors.slot(node.connection):
-                for batch in connector.read(lookup):
-                    self._run.check()
-                    self._check_owners(node, batch)
-                    yield [_narrow(node, row, whole) for row in batch] if nested else batch
+                try:
+                    for batch in connector.read(lookup):
+                        self._run.check()
+                        self._check_owners(node, batch)
+                        yield [_narrow(node, row, whole) for row in batch] if nested else batch
+                except Waiting as pause:
+                    self._set_aside(node, pause.ordinals)
+
+    def _set_aside(self, node: Node, ordinals: frozenset[int]) -> None:
+        """Go on without those who wait for a person."""
+        if not ordinals or not self.ordinals.issuperset(ordinals):
+            raise Fault(f"{node.address} waits for an answer about nobody who was asked for")
+        self.waiting[node.address] |= ordinals
+        self.ordinals -= ordinals
 
     def _check_owners(self, node: Node, batch: Sequence[Row]) -> None:
         for row in batch:

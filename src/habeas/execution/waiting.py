@@ -2,6 +2,7 @@
 
 from habeas.domain.request import RequestStatus
 from habeas.execution.context import Context
+from habeas.execution.telling import tell_failed
 from habeas.store import requests
 
 _TOO_LATE = "nobody answered in time (retry to ask again)"
@@ -18,6 +19,7 @@ def end_waits(context: Context) -> int:
             moved = requests.transition(
                 connection, late, RequestStatus.ERROR, now, failure=_TOO_LATE, finished_at=now, waits_until=None
             )
+            tell_failed(context, connection, moved)
         ended += len(moved)
         if not moved:
             return ended

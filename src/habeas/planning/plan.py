@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from habeas.domain.dataset import Address, DataType, Match
 from habeas.domain.policy import SharedRows
-from habeas.domain.ports import Table
+from habeas.domain.ports import SystemType, Table
 
 DISTINCT_LENGTH = 12
 """With fewer characters than these, masked texts of many rows are likely to meet."""
@@ -73,7 +73,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A collection that is visited. `group` is its place in `Plan.groups`."""
+    """A collection that is visited. `group` is its place in `Plan.groups`. `system`: who or what is asked."""
 
     address: Address
     connection: str
@@ -82,6 +82,7 @@ class Node:
     group: int
     feeds: tuple[str, ...] = ()
     """Fields whose values later visits need."""
+    system: SystemType = SystemType.DATABASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,13 @@ class NodeErasure:
     omitted: tuple[Omitted, ...] = ()
     delete: bool = False
 
+    @property
+    def request(self) -> dict[str, str]:
+        """What a person is asked to do with the rows: field → strategy; the field `*` stands for whole rows."""
+        if self.delete:
+            return {"*": "delete"}
+        return {masking.field: masking.strategy for masking in self.maskings}
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -211,6 +219,17 @@ class Plan:
     """Collections with targeted fields, in erasure order: reverse of the visits, but for `erase_after` and deletes."""
     affected: tuple[Affected, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether people are asked to look into some collection."""
+        return any(node.system is SystemType.MANUAL for node in self.nodes)
+
+    @property
+    def mails(self) -> bool:
+        """Whether somebody is asked by e-mail to erase."""
+        acting = (erasure.address for erasure in self.erasure if erasure.maskings or erasure.delete)
+        return any(self.node(address).system is SystemType.EMAIL for address in acting)
 
     def node(self, address: Address) -> Node:
         return next(node for node in self.nodes if node.address == address)

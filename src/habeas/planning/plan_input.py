@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from habeas.domain.dataset import Dataset
 from habeas.domain.policy import Policy
-from habeas.domain.ports import Sketch
+from habeas.domain.ports import Sketch, SystemType
 
 
 class AccessLevel(StrEnum):
@@ -21,7 +21,7 @@ class AccessLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """What the planner knows of a connection. `erases`: its connector type can erase."""
+    """What the planner knows of a connection. `erases`: its connector type can erase. `system`: people may be asked."""
 
     key: str
     type: str
@@ -29,6 +29,7 @@ class ConnectionState:
     disabled: bool = False
     erases: bool = True
     sketch: Sketch | None = None
+    system: SystemType = SystemType.DATABASE
 
 
 @dataclass(frozen=True, slots=True)

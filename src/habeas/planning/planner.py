@@ -10,7 +10,7 @@ from dataclasses import replace
 from habeas.domain.dataset import Address, Match
 from habeas.domain.errors import DatasetError, InputError, Unreachable
 from habeas.domain.policy import OnUnreachable, Policy, Rule, check_erasure_targets
-from habeas.domain.ports import Table
+from habeas.domain.ports import SystemType, Table
 from habeas.domain.request import ActionType
 from habeas.planning.checks import check_against_sketch, check_composite_keys, check_datasets
 from habeas.planning.columns import NO_FACTS, TableFacts
@@ -53,6 +53,7 @@ def make_plan(given: PlanInput) -> Plan:
     unreachable = _settle_unreached(survey, given.policy.on_unreachable)
     walked = walk(survey.graph, survey.roots, survey.reached)
     groups = form_groups(walked, survey.graph.after)
+    _check_asked(groups, survey.graph.places)
     visited = [survey.graph.places[address] for group in groups for address in group.nodes]
     facts = gather_facts(visited)
     nodes = _make_nodes(visited, groups, walked, given.identity_kinds, facts)
@@ -101,6 +102,7 @@ def traversability(datasets: Sequence[PlacedDataset]) -> tuple[bool, str]:
         survey = survey_graph(datasets, kinds)
         _settle_unreached(survey, OnUnreachable.FAIL)
         groups = form_groups(walk(survey.graph, survey.roots, survey.reached), survey.graph.after)
+        _check_asked(groups, survey.graph.places)
         order_erasure([survey.graph.places[address] for group in groups for address in group.nodes])
     except (DatasetError, Unreachable) as error:
         return False, str(error)
@@ -111,6 +113,18 @@ def _check_policy(policy: Policy) -> None:
     if not policy.rules:
         raise InputError(f"policy {policy.key!r} has no rules", hint="add an access or an erasure rule")
     check_erasure_targets(policy.rules)
+
+
+def _check_asked(groups: Sequence[Group], places: Mapping[Address, Place]) -> None:
+    """Raise DatasetError for a cycle through a collection that people look into: they would be asked without end."""
+    circling = (address for group in groups if group.cyclic for address in group.nodes)
+    for address in circling:
+        if places[address].connection.system is SystemType.MANUAL:
+            raise DatasetError(
+                "people look into this collection, and what they find leads back to it",
+                path=str(address),
+                hint="give the references of the cycle a direction that does not lead back",
+            )
 
 
 def _settle_unreached(survey: Survey, on_unreachable: OnUnreachable) -> list[Skipped]:
@@ -170,6 +184,7 @@ def _make_nodes(
             tuple(_mark_nested(link, place, facts.get(place.address, NO_FACTS)) for link in links[place.address]),
             group_of[place.address],
             tuple(sorted(feeds[place.address])),
+            place.connection.system,
         )
         for place in visited
     )

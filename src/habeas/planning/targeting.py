@@ -12,6 +12,7 @@ from habeas.domain.category import covers
 from habeas.domain.dataset import Address, Field
 from habeas.domain.errors import InputError
 from habeas.domain.policy import Masking, Policy, Rule
+from habeas.domain.ports import SystemType
 from habeas.domain.request import ActionType
 from habeas.planning.columns import NO_FACTS, SketchFacts, TableFacts
 from habeas.planning.fitting import fit
@@ -207,8 +208,10 @@ def _find_hindrance(place: Place, settled: Iterable[FieldMasking | Omitted], *, 
         return OmitReason.CONNECTION_READ_ONLY
     if not place.connection.erases:
         return OmitReason.CANNOT_ERASE
-    if place.collection.key:
+    if place.collection.key or place.connection.system is SystemType.MANUAL:
         return None
+    if place.connection.system is SystemType.EMAIL:
+        return OmitReason.NO_KEY
     nested = any(isinstance(outcome, FieldMasking) and outcome.nested for outcome in settled)
     return None if findable and (place.collection.delete or not nested) else OmitReason.NO_KEY
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import ConnectionType, Sketch, SystemType
 from habeas.execution.context import Context
+from habeas.execution.erasure_letter import deliver, write_sample
 from habeas.execution.manual_webhooks import let_go
 from habeas.planning.plan_input import AccessLevel
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
@@ -207,6 +208,8 @@ def try_connection(context: Context, key: str) -> SystemTest:
         return SystemTest(f"{key} stands for people: there is no system to test", Verdict.SKIPPED)
     if record.sealed_secrets is None:
         return SystemTest(f"{key} has no secrets yet", Verdict.SKIPPED)
+    if find_type(context, record.type).system is SystemType.EMAIL:
+        return _send_sample(context, record)
     reason: str | None = None
     sketch: Sketch | None = None
     try:
@@ -222,6 +225,21 @@ def try_connection(context: Context, key: str) -> SystemTest:
     if reason is not None:
         return SystemTest(f"{key} does not work", Verdict.FAILED, reason)
     return SystemTest(f"{key} works", Verdict.SUCCEEDED)
+
+
+def _send_sample(context: Context, record: Record) -> SystemTest:
+    """Send an e-mail as erasures would to the connection's `test_email`, asking for nothing real."""
+    place = configurations.connection_place(record.key)
+    recipient = configurations.open_json(context.ledger.sealer, record.sealed_secrets, place).get("test_email")
+    if recipient is None:
+        return SystemTest(f"{record.key} has no test_email to send a sample to", Verdict.SKIPPED)
+    try:
+        deliver(context, write_sample(recipient))
+    except HabeasError as error:
+        _keep_test(context, record.key, False, None)
+        return SystemTest(f"{record.key} does not work", Verdict.FAILED, str(error))
+    _keep_test(context, record.key, True, None)
+    return SystemTest(f"{record.key} works: a sample was sent to its test_email", Verdict.SUCCEEDED)
 
 
 def fetch_sketch(context: Context, record: Record) -> Sketch | None:

@@ -17,7 +17,7 @@ from habeas.execution.planning_input import load_datasets
 from habeas.planning.plan_input import AccessLevel, ConnectionState, PlacedDataset
 from habeas.planning.planner import check_against_sketch, check_datasets, traversability
 from habeas.services.bulk import BulkResult, Failure, Listing, save_each
-from habeas.services.connections import fetch_sketch, get_record, keep_sketch
+from habeas.services.connections import fetch_sketch, find_type, get_record, keep_sketch
 from habeas.services.dataset_format import dataset_to_json, parse_dataset, parse_datasets
 from habeas.store import configurations
 from habeas.store.configurations import Record
@@ -108,7 +108,8 @@ def validate_dataset(context: Context, connection_key: str, body: Body) -> Valid
         ]
     _check_database(dataset, record.type, _database_of(context, record))
     _check(dataset, [placed.dataset for placed in others], sketch)
-    here = ConnectionState(record.key, record.type, AccessLevel(record.access), record.disabled)
+    system = context.connection_types[record.type].system
+    here = ConnectionState(record.key, record.type, AccessLevel(record.access), record.disabled, system=system)
     traversable, reason = traversability([*others, PlacedDataset(dataset, here)])
     return Validation(dataset_to_json(dataset), Traversal(traversable, reason or None))
 
@@ -199,7 +200,10 @@ def _without_references(dataset: Dataset) -> Dataset:
 
 def _find_connection(context: Context, key: str) -> Record:
     with context.ledger.read() as connection:
-        return get_record(connection, key)
+        record = get_record(connection, key)
+    if not find_type(context, record.type).holds_data:
+        raise InputError(f"connection {key!r} holds no data", hint="save the dataset under the connection of its store")
+    return record
 
 
 def _get_owned(connection: sa.Connection, connection_key: str, key: str) -> Record:

@@ -2,15 +2,15 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import BinaryIO
 
 import sqlalchemy as sa
 
-from habeas.domain.errors import HabeasError, NotFound
+from habeas.domain.errors import NotFound
 from habeas.domain.request import AuditAction
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
+from habeas.execution.package_links import find_link
 from habeas.services.requests import get_record
 from habeas.store import configurations, journal
 from habeas.store import packages as store
@@ -26,11 +26,9 @@ def access_results(context: Context, request_id: str) -> list[str]:
     with context.ledger.read() as connection:
         get_record(connection, request_id)
         found = store.packages_of(connection, [request_id])
-    return [
-        _find_link(context, package) or package.location
-        for package in found
-        if package.deleted_at is None and not package.outdated
-    ]
+    kept = [package for package in found if package.deleted_at is None and not package.outdated]
+    links = [find_link(context, package) for package in kept]
+    return [link[0] if link else package.location for package, link in zip(kept, links, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,33 +63,6 @@ def open_package(context: Context, request_id: str, rule_key: str, actor: str) -
         with stream:
             raise
     return OpenPackage(found[0].name, stream, record.encrypted)
-
-
-def _find_link(context: Context, package: Record) -> str | None:
-    if package.sealed_link is None:
-        return None
-    link = store.open_link(context.ledger.sealer, package, context.clock.now())
-    return link or _renew_link(context, package)
-
-
-def _renew_link(context: Context, package: Record) -> str | None:
-    """A new link, or None when the storage is gone, is another place by now, or cannot give one."""
-    life = context.settings.security.subject_request_download_link_ttl_seconds
-    expires_at = context.clock.now() + timedelta(seconds=life)
-    with context.ledger.read() as connection:
-        storage = _find_storage(connection, package)
-    if storage is None:
-        return None
-    try:
-        destination = connect_storage(context, storage)
-        here = destination.location(package.name) == package.location
-        link = destination.link(package.name, life) if here else None
-    except HabeasError:
-        return None
-    if link is not None:
-        with context.ledger.write() as connection:
-            store.keep_link(connection, context.ledger.sealer, package, link, expires_at)
-    return link
 
 
 def _find_storage(connection: sa.Connection, package: Record) -> Record | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -15,7 +15,7 @@ from habeas.execution.context import Context
 from habeas.execution.manual_webhooks import awaited_forms
 from habeas.planning.plan import AffectedField
 from habeas.services.policies import PolicySummary, find_policies
-from habeas.store import journal, verifications
+from habeas.store import journal, manual_collections, verifications
 from habeas.store import requests as store
 from habeas.store.configurations import Record
 from habeas.store.manual_webhooks import Form
@@ -80,15 +80,27 @@ class AwaitedForm:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionNeeded:
+    """What a person is asked to do in a collection: find the fields `get` of the rows that the locators lead to, or set
+    the fields of `update` (field → masking strategy; `*` → `delete` for whole rows).
+    """
+
+    collection: str
+    locators: Mapping[str, Sequence[Any]]
+    get: Sequence[str] | None
+    update: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
 class ActionRequired:
-    """Where a request stopped: the step, and the collection if it was one's. `action_needed` is of later versions.
+    """Where a request stopped: the step, the collection if it was one's, and what people are asked for.
 
     `forms` are awaited by a request that requires input; none when all are saved and it only has to be resumed.
     """
 
     step: str | None
     collection: str | None
-    action_needed: None
+    action_needed: Sequence[ActionNeeded] | None
     forms: Sequence[AwaitedForm] | None = None
 
 
@@ -187,6 +199,7 @@ def show_requests(
     awaited = awaited_forms(connection, asked) if asked else {}
     now = context.clock.now()
     codes = _awaited_codes(connection, records, now)
+    needed = _action_needed(context, connection, records)
     views = {
         record.id: RequestView(
             id=record.id,
@@ -204,7 +217,7 @@ def show_requests(
             paused_at=record.paused_at,
             identity=_show_identities(known.get(record.id, ()), identities) if identities else None,
             policy=policies[record.policy_key],
-            action_required_details=_action_required(record, awaited.get(record.id, ())),
+            action_required_details=_action_required(record, awaited.get(record.id, ()), needed.get(record.id)),
             resume_endpoint=_resume_endpoint(record),
             regulation=record.regulation,
             due_date=_day(record.due_at),
@@ -246,20 +259,41 @@ def _day(moment: datetime | None) -> date | None:
     return None if moment is None else moment.date()
 
 
-def _action_required(record: Record, awaited: Sequence[Form]) -> ActionRequired | None:
+def _action_needed(
+    context: Context, connection: sa.Connection, records: Sequence[Record]
+) -> dict[str, list[ActionNeeded]]:
+    """What people are asked for, of requests that wait at a collection."""
+    found: dict[str, list[ActionNeeded]] = {}
+    paused = [record for record in records if record.status == RequestStatus.PAUSED]
+    for action in ActionType:
+        ids = [record.id for record in paused if record.next_step == action]
+        questions = manual_collections.questions_of(connection, context.ledger.sealer, action, ids) if ids else {}
+        for request_id, asked in questions.items():
+            found[request_id] = [ActionNeeded(name, one.locators, one.get, one.update) for name, one in asked.items()]
+    return found
+
+
+def _action_required(
+    record: Record, awaited: Sequence[Form], needed: Sequence[ActionNeeded] | None
+) -> ActionRequired | None:
     if record.status == RequestStatus.REQUIRES_INPUT:
         forms = [AwaitedForm(form.connection_key, form.action) for form in awaited]
         return ActionRequired(record.next_step, None, None, forms)
-    if record.status != RequestStatus.ERROR:
+    if record.status not in _STOPPED:
         return None
-    return ActionRequired(record.next_step, record.failed_collection, None)
+    return ActionRequired(record.next_step, record.failed_collection, needed)
 
+
+_STOPPED = frozenset({RequestStatus.ERROR, RequestStatus.PAUSED})
 
 _WAYS_ON = {RequestStatus.ERROR: "retry", RequestStatus.REQUIRES_INPUT: "resume_from_requires_input"}
+_ANSWERS = {"pre_webhooks": "resume", ActionType.ACCESS: "manual_input", ActionType.ERASURE: "erasure_confirm"}
+"""By the step at which a request is paused; `resume` takes the token that the webhook's receiver was given."""
 
 
 def _resume_endpoint(record: Record) -> str | None:
-    way = _WAYS_ON.get(RequestStatus(record.status))
+    status = RequestStatus(record.status)
+    way = _ANSWERS.get(record.next_step) if status is RequestStatus.PAUSED else _WAYS_ON.get(status)
     return way and f"/privacy-request/{record.id}/{way}"
 
 

@@ -67,6 +67,12 @@ def find_message(connection: sa.Connection, message_id: str) -> Record | None:
     return connection.execute(sa.select(messages).where(messages.c.id == message_id)).mappings().first()
 
 
+def sent_about(connection: sa.Connection, event: Event, part: str, request_ids: Sequence[str]) -> set[str]:
+    """Those of the requests for which a message of this event and part was sent."""
+    own = (messages.c.event == event, messages.c.part == part, messages.c.status == MessageStatus.SENT)
+    return set(connection.scalars(sa.select(messages.c.request_id).where(messages.c.request_id.in_(request_ids), *own)))
+
+
 def open_recipient(sealer: Sealer, message: Record) -> str:
     """Whom an unsent message is for."""
     return sealer.open(message.sealed_recipient, _recipient_place(message.id)).decode()

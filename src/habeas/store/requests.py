@@ -180,9 +180,10 @@ def policies_of(connection: sa.Connection) -> list[str]:
 def read_endings(connection: sa.Connection, first: datetime, last: datetime) -> Iterable[Record]:
     """How requests received from `first` on and before `last` ended, in portions.
 
-    `exceptional`: in some collection rows had drifted, were absent, refused or shared, or it was passed over.
+    `exceptional`: in some collection rows had drifted, were absent, refused, left to others or shared, or it was passed
+    over.
     """
-    counts = (outcomes.c.drifted, outcomes.c.absent, outcomes.c.refused, outcomes.c.shared)
+    counts = [outcomes.c[name] for name in ("drifted", "absent", "refused", "submitted", "shared")]
     odd = sa.or_(outcomes.c.skipped.is_not(None), *(count > 0 for count in counts))
     query = sa.select(
         *(requests.c[name] for name in ("status", "policy_key", "plan_digest")),

@@ -506,6 +506,7 @@ forms = sa.Table(
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("action", sa.String(16), primary_key=True),
     sa.Column("place", sa.String(512), primary_key=True),  # key of a manual webhook's connection, or a collection
+    sa.Column("sealed_question", sa.LargeBinary),  # of a collection: where to look, and for what
     sa.Column("labels", sa.JSON(none_as_null=True)),  # what was answered; null: nothing yet
     sa.Column("sealed_answers", sa.LargeBinary),
     sa.Column("saved_at", Instant),

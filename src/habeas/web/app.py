@@ -9,6 +9,7 @@ from habeas.web.api import (
     connections,
     datasets,
     health,
+    manual_collections,
     manual_webhooks,
     metrics,
     notes,
@@ -17,6 +18,7 @@ from habeas.web.api import (
     regulations,
     storages,
     verification,
+    webhooks,
 )
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
@@ -42,12 +44,13 @@ def create_app(context: Context) -> FastAPI:
     app.state.metrics = Metrics(context)
     api = APIRouter(prefix="/api/v1")
     rooms = (
-        *(clients, connections, datasets, storages, policies, regulations),
-        *(privacy_requests, verification, manual_webhooks, notes),
+        *(clients, connections, datasets, storages, policies, regulations, webhooks),
+        *(privacy_requests, verification, manual_webhooks, manual_collections, notes),
     )
     for room in rooms:
         api.include_router(room.router)
-    api.include_router(policies.router, prefix="/dsr", include_in_schema=False)
+    for room in (policies, webhooks):
+        api.include_router(room.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(metrics.router)

@@ -43,12 +43,17 @@ def identify_if_required(context: Wired, header: Annotated[str | None, Depends(_
     return check_header(context, header, "privacy-request:create")
 
 
-def check_header(context: Context, header: str | None, scope: str | None = None) -> Caller:
-    """Raises NotAuthenticated without a valid token, NotAllowed without the scope."""
+def read_bearer(header: Annotated[str | None, Depends(_SCHEME)]) -> str:
+    """A bearer token that is no client's: whoever takes it says what it is worth. Raises NotAuthenticated."""
     kind, _, token = (header or "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
-        raise NotAuthenticated("an access token is needed", hint="send Authorization: Bearer <token>")
-    return clients.authenticate(context, token.strip(), scope)
+        raise NotAuthenticated("a token is needed", hint="send Authorization: Bearer <token>")
+    return token.strip()
+
+
+def check_header(context: Context, header: str | None, scope: str | None = None) -> Caller:
+    """Raises NotAuthenticated without a valid token, NotAllowed without the scope."""
+    return clients.authenticate(context, read_bearer(header), scope)
 
 
 def needs(scope: str) -> Any:

@@ -14,13 +14,13 @@ Start = Callable[..., Engine]
 
 
 def add_webhook(engine: Engine, policy: str, phase: str) -> None:
-    """A webhook of a policy, as its definition is kept."""
+    """A webhook of a policy, as its definition is kept; its receiver is disabled, so that nobody is called."""
+    engine.connect("receiver", "https", {"url": "https://receiver.invalid"}, disabled=True)
     now = engine.context.clock.now()
     stamps = {"created_at": now, "updated_at": now}
     with engine.context.ledger.write() as connection:
-        key = connection.execute(sa.select(tables.connections.c.key)).scalars().first()
         row = {"key": f"{policy}-{phase}", "id": f"{policy}-{phase}", "name": "hook", "direction": "one_way"}
-        row |= {"policy_key": policy, "phase": phase, "connection_key": key, "position": 0, **stamps}
+        row |= {"policy_key": policy, "phase": phase, "connection_key": "receiver", "position": 0, **stamps}
         connection.execute(tables.webhooks.insert().values(row))
 
 

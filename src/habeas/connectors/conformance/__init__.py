@@ -6,6 +6,7 @@ A case whose `needs_of` a harness lacks by its nature is not run; its cell in th
 from collections.abc import Iterable
 
 from habeas.connectors.conformance import (
+    asking,
     deleting,
     describing,
     erasing,
@@ -16,7 +17,11 @@ from habeas.connectors.conformance import (
 )
 from habeas.connectors.conformance.harness import Case, Column, Harness, Kind, Need, TableSpec, name_of
 
-_NEEDING: tuple[tuple[tuple[Case, ...], tuple[Need, ...]], ...] = (
+_STORED: tuple[tuple[tuple[Case, ...], tuple[Need, ...]], ...] = (
+    (describing.STORED, ()),
+    (reading.CASES, ()),
+    (erasing.CASES, ()),
+    (deleting.CASES, ()),
     (nested_reading.CASES, (Need.DOCUMENTS,)),
     (nested_reading.ARRAYS, (Need.ARRAYS,)),
     (erasing.TRIGGERED, (Need.TRIGGERS,)),
@@ -30,11 +35,13 @@ _NEEDING: tuple[tuple[tuple[Case, ...], tuple[Need, ...]], ...] = (
     (deleting.TRIGGERED, (Need.TRIGGERS,)),
     (deleting.UNKEYED_TRIGGERED, (Need.UNKEYED, Need.TRIGGERS)),
 )
-
-CASES: tuple[Case, ...] = (
-    *(*describing.CASES, *reading.CASES, *erasing.CASES, *deleting.CASES),
-    *(case for cases, _ in _NEEDING for case in cases),
+_NEEDING: tuple[tuple[tuple[Case, ...], tuple[Need, ...]], ...] = (
+    *((cases, (Need.ROWS, *needs)) for cases, needs in _STORED),
+    (asking.ASKED, (Need.ANSWERS,)),
+    (asking.SUBMITTED, (Need.OTHERS,)),
 )
+
+CASES: tuple[Case, ...] = (*describing.CASES, *(case for cases, _ in _NEEDING for case in cases))
 """Every case of the contract."""
 
 

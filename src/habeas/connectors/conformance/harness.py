@@ -30,6 +30,9 @@ class Kind(StrEnum):
 class Need(StrEnum):
     """What a case needs and a store may lack by its nature. Its harness then says why (`Harness.lacks`)."""
 
+    ROWS = "rows of its own"
+    ANSWERS = "answers of people"
+    OTHERS = "others who erase"
     DOCUMENTS = "documents"
     ARRAYS = "arrays"
     UNKEYED = "erasing without a key"

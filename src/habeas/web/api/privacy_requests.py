@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO, TypeAlias
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Body, Depends, Query
+from fastapi.openapi.models import Example
 from fastapi.responses import StreamingResponse
 
 from habeas.delivery.encryption import check_package_key
@@ -20,6 +21,7 @@ from habeas.services import (
     request_statistics,
     requests,
     review,
+    webhooks,
 )
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.clients import Caller
@@ -45,12 +47,13 @@ from habeas.web.api.request_bodies import (
     RequestItem,
     RequestQuery,
     RequestSearch,
+    Resumption,
     ShownParts,
     StatisticsQuery,
     choice,
 )
 from habeas.web.bodies import StrictRoute
-from habeas.web.security import Wired, identify_if_required, needs
+from habeas.web.security import Wired, identify_if_required, needs, read_bearer
 
 router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_class=StrictRoute)
 
@@ -159,6 +162,16 @@ def retry_all(
 @router.get("/{request_id}", summary="Show a privacy request", dependencies=_READ)
 def find_request(context: Wired, request_id: str, query: Annotated[ShownParts, Query()]) -> Shown:
     return requests.find_request(context, request_id, query.shape, verbose=query.verbose)
+
+
+@router.post("/{request_id}/resume", summary="Go on with a request that a webhook halted, by the token of its call")
+def resume(
+    context: Wired,
+    token: Annotated[str, Depends(read_bearer)],
+    request_id: str,
+    answer: Annotated[Resumption, Body(openapi_examples={"nothing to add": Example(value={})})],
+) -> RequestView:
+    return webhooks.resume(context, request_id, token, answer.derived_identity)
 
 
 @router.post("/{request_id}/retry", summary="Go on where a request in `error` stopped")

@@ -102,6 +102,14 @@ class PreviewQuestion(BaseModel):
     dataset_keys: list[Text] | None = None
 
 
+class Resumption(BaseModel):
+    """What a webhook's receiver found out meanwhile; `{}` if nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    derived_identity: dict[str, Any] | None = None
+
+
 class DeadlineReason(BaseModel):
     """Why a deadline is moved or stands still. It is kept in the audit log: no personal data."""
 

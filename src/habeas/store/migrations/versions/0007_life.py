@@ -129,6 +129,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(length=256), nullable=False),
         sa.Column("action", sa.String(length=16), nullable=False),
         sa.Column("place", sa.String(length=512), nullable=False),
+        sa.Column("sealed_question", sa.LargeBinary()),
         sa.Column("labels", sa.JSON()),
         sa.Column("sealed_answers", sa.LargeBinary()),
         sa.Column("saved_at", _MOMENT),

@@ -1,0 +1,103 @@
+"""From a row of the outbox to a message that was handed over. No ledger transaction is open meanwhile."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, timedelta
+
+from habeas.domain.errors import Fault, HabeasError, InputError, SystemUnavailable
+from habeas.domain.message import Channel, Event, Message
+from habeas.execution.context import Context
+from habeas.execution.outbox import connect_provider, usable
+from habeas.execution.package_links import find_link
+from habeas.messaging.defaults import DEFAULTS, Template
+from habeas.messaging.templates import render
+from habeas.store import configurations, messages, packages, requests
+from habeas.store.configurations import Record
+from habeas.store.messages import MessageStatus
+
+
+def send_now(context: Context, message_id: str) -> None:
+    """Send an intended message and wait until it is accepted; nothing happens when it was sent before.
+
+    The caller records that by `outbox.conclude`. Sent again after a crash it has the same Message-ID. Raises
+    SystemUnavailable (no provider is active, or it does not take messages now), InputError, Fault.
+    """
+    with context.ledger.read() as connection:
+        row = messages.find_message(connection, message_id)
+    if row is None:
+        raise Fault(f"there is no message {message_id}")
+    if row.status != MessageStatus.SENT:
+        deliver(context, row)
+
+
+def deliver(context: Context, row: Record) -> None:
+    """Hand the message of a row to the active provider of its channel. Raises what `send_now` does."""
+    if row.sealed_recipient is None:
+        raise InputError("what the message says was forgotten, as its time was over", hint="submit the request again")
+    recipient = messages.open_recipient(context.ledger.sealer, row)
+    variables = messages.open_variables(context.ledger.sealer, row)
+    event, channel = Event(row.event), Channel(row.channel)
+    try:
+        send(context, row.id, event, channel, recipient, variables | _look_up(context, event, row.request_id))
+    except HabeasError:
+        raise
+    except Exception as error:  # a driver's own words may hold the recipient: only the kind of error is kept
+        raise Fault(f"the message provider failed unexpectedly ({type(error).__name__})") from None
+
+
+def send(
+    context: Context, message_id: str, event: Event, channel: Channel, recipient: str, variables: Mapping[str, object]
+) -> None:
+    """Render a message and hand it to the active provider of the channel."""
+    with context.ledger.read() as connection:
+        own = messages.find_template(connection, event)
+        found = [
+            provider
+            for provider in usable(context, connection)
+            if context.provider_types[provider.type].channel is channel
+        ]
+    if not found:
+        hint = "PUT /api/v1/messaging/default/active chooses one"
+        raise SystemUnavailable(f"no message provider is active for {channel}", hint=hint)
+    told = {"organization": context.settings.notifications.organization_name, **variables}
+    texts = render(event, channel, effective_template(event, own), told)
+    provider = connect_provider(context, found[0])
+    provider.send(Message(message_id, channel, recipient, texts.subject, texts.text, texts.html))
+
+
+def effective_template(event: Event, own: Record | None) -> Template:
+    """The users' template of an event, or the shipped one."""
+    shipped = DEFAULTS[event]
+    return shipped if own is None else Template(shipped.label, own.subject, own.body, own.sms or shipped.sms)
+
+
+def _look_up(context: Context, event: Event, request_id: str | None) -> dict[str, object]:
+    """What an event tells besides its stored variables, as it is now."""
+    if request_id is None:
+        return {}
+    found: dict[str, object] = {"request_id": request_id}
+    if event is Event.RECEIPT:
+        with context.ledger.read() as connection:
+            request = requests.find_request(connection, request_id)
+            policies = [request.policy_key] if request is not None else []
+            actions = configurations.actions_of(connection, policies)
+        found["request_types"] = sorted(action for own in actions.values() for action in own)
+    if event is Event.ACCESS_COMPLETE:
+        found |= _look_up_links(context, request_id)
+    return found
+
+
+def _look_up_links(context: Context, request_id: str) -> dict[str, object]:
+    """A link to each package that its storage gives one for, good for a while yet, and how many have none."""
+    now = context.clock.now()
+    with context.ledger.read() as connection:
+        kept = [one for one in packages.packages_of(connection, [request_id]) if one.deleted_at is None]
+    links, last = [], []
+    for package in kept:
+        found = find_link(context, package)
+        if found is not None:
+            link, expires_at = found
+            links.append({"url": link, "expires_at": f"{expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"})
+            last.append(expires_at)
+    days = math.floor((min(last) - now) / timedelta(days=1)) if last else 0
+    return {"links": links, "days": days, "without_link": len(kept) - len(links)}

@@ -1,0 +1,132 @@
+"""E-mail by SMTP, to a server of your own or of your mail provider."""
+
+import smtplib
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from habeas.domain.clock import Clock, SystemClock
+from habeas.domain.errors import Fault, InputError, SystemUnavailable
+from habeas.domain.message import Channel, Message, ProviderType, is_mailable
+
+_TIMEOUT = 10.0
+"""Seconds that each answer of the server may take; there are a handful of answers to a message."""
+
+_MODES = ("starttls", "tls", "plain")
+_PORTS = {"starttls": 587, "tls": 465, "plain": 25}
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpProvider:
+    """Sends each message over a connection of its own."""
+
+    host: str
+    port: int
+    mode: str
+    sender: str
+    sender_name: str
+    username: str
+    password: str
+    clock: Clock
+
+    def send(self, message: Message) -> None:
+        mail = self.compose(message)
+        try:
+            with self._connect() as server:
+                refused = server.send_message(mail, self.sender, [message.recipient])
+        except smtplib.SMTPRecipientsRefused as error:
+            code = next(iter(error.recipients.values()), (500, b""))[0]
+            raise _judge("the mail server refused the recipient", code) from None
+        except smtplib.SMTPAuthenticationError as error:
+            raise SystemUnavailable(
+                f"the mail server refused the login ({error.smtp_code})", hint="check username and password"
+            ) from None
+        except (smtplib.SMTPConnectError, smtplib.SMTPHeloError) as error:
+            raise SystemUnavailable(f"the mail server is not ready ({error.smtp_code})") from None
+        except smtplib.SMTPSenderRefused as error:
+            said = f"the mail server refused the sender ({error.smtp_code})"
+            raise SystemUnavailable(said, hint="check from_address") from None
+        except smtplib.SMTPResponseException as error:
+            raise _judge("the mail server refused the message", error.smtp_code) from None
+        except smtplib.SMTPNotSupportedError:
+            said = "the mail server lacks what this provider or this recipient needs (STARTTLS, login or SMTPUTF8)"
+            raise SystemUnavailable(said, hint="check tls_mode, username and the server") from None
+        except ssl.SSLError as error:
+            said = f"TLS with the mail server failed ({error.reason or type(error).__name__})"
+            raise SystemUnavailable(said, hint="check tls_mode, port and the server's certificate") from None
+        except (smtplib.SMTPException, OSError) as error:
+            said = f"the mail server {self.host}:{self.port} does not answer ({type(error).__name__})"
+            raise SystemUnavailable(said, hint="check host, port and that it runs") from None
+        if refused:
+            raise Fault("the mail server refused one of one recipients, and took the message")
+
+    def compose(self, message: Message) -> EmailMessage:
+        """The e-mail; what would break out of a header raises InputError."""
+        mail = EmailMessage(policy=SMTP)
+        local, _, domain = self.sender.rpartition("@")
+        try:
+            mail["From"] = Address(self.sender_name, local, domain)
+            mail["To"] = Address(addr_spec=message.recipient)
+            mail["Subject"] = " ".join(message.subject.split())
+        except (ValueError, IndexError):
+            raise InputError("the recipient's address cannot stand in an e-mail") from None
+        mail["Date"] = format_datetime(self.clock.now())
+        mail["Message-ID"] = f"<{message.id}@{domain}>"
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(message.text)
+        if message.html:
+            mail.add_alternative(message.html, subtype="html")
+        return mail
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        if self.mode == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=_TIMEOUT, context=context)
+        else:
+            server = smtplib.SMTP(self.host, self.port, timeout=_TIMEOUT)
+        try:
+            if self.mode == "starttls":
+                server.starttls(context=context)
+            if self.username:
+                server.login(self.username, self.password)
+        except BaseException:
+            with suppress(smtplib.SMTPException, OSError):
+                server.close()
+            raise
+        return server
+
+
+def _judge(said: str, code: int) -> InputError | SystemUnavailable:
+    """4xx is for now, 5xx for good (RFC 5321 §4.2.1). Only the code is kept: the words may repeat an address."""
+    return SystemUnavailable(f"{said} for now ({code})") if code < 500 else InputError(f"{said} ({code})")
+
+
+def smtp_provider(clock: Clock | None = None) -> ProviderType:
+    """`tls_mode`: `starttls` (default), `tls`, or `plain` for a server on this machine."""
+
+    def connect(details: Mapping[str, object], secrets: Mapping[str, str]) -> SmtpProvider:
+        mode = str(details.get("tls_mode") or "starttls")
+        if mode not in _MODES:
+            raise InputError("details.tls_mode is unknown", hint=f"known are {', '.join(_MODES)}")
+        try:
+            port = int(str(details.get("port") or _PORTS[mode]))
+        except ValueError:
+            port = 0
+        if not 0 < port < 65536:
+            raise InputError("details.port is no port", hint="e.g. 587")
+        sender, host = str(details["from_address"]), str(details["host"])
+        if not (is_mailable(sender) and sender.isascii()):
+            raise InputError("details.from_address is no e-mail address", hint="write it as name@domain")
+        if not host or not host.isprintable() or " " in host:
+            raise InputError("details.host is no name of a host")
+        name = " ".join(str(details.get("from_name") or "").split())
+        given = (secrets.get("username", ""), secrets.get("password", ""))
+        return SmtpProvider(host, port, mode, sender, name, *given, clock or SystemClock())
+
+    details = {"host": True, "from_address": True, "from_name": False, "port": False, "tls_mode": False}
+    return ProviderType("smtp", Channel.EMAIL, details, {"username": False, "password": False}, connect)

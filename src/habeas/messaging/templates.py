@@ -1,0 +1,157 @@
+"""From a template and what an event tells to the texts of a message.
+
+Templates are Jinja2, of which they may use what shows values: variables of the event and their parts, `if`, `for` and a
+few filters. Everything else is refused before anything is rendered, and the sandbox stands behind that. Old spellings
+such as `__CODE__` are read as variables.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from habeas.domain.errors import InputError
+from habeas.domain.message import Channel, Event
+from habeas.messaging.defaults import COMMON, EXAMPLES, VARIABLES, Template
+
+LONGEST = 100_000
+"""Characters of a template, and of what it renders to."""
+
+_OLD = {
+    "__CODE__": "{{ code }}",
+    "__MINUTES__": "{{ minutes }}",
+    "__DENIAL_REASON__": "{{ reason }}",
+    "__DOWNLOAD_LINK__": "{% for link in links %}{{ link.url }}{% if not loop.last %} {% endif %}{% endfor %}",
+    "__DAYS__": "{{ days }}",
+    "__ORGANIZATION_NAME__": "{{ organization }}",
+}
+_OLD_NAME = re.compile(r"__[A-Z][A-Z_]*?__")
+_OLD_ANCHOR = re.compile(r"<a\b[^>]*__DOWNLOAD_LINK__[^>]*>.*?</a>", re.DOTALL | re.IGNORECASE)
+_FILTERS = frozenset({"join", "length", "upper", "lower", "title", "default", "first", "last", "trim", "escape", "e"})
+_NODES = (
+    *(nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const, nodes.For, nodes.If),
+    *(nodes.Compare, nodes.Operand, nodes.Not, nodes.And, nodes.Or, nodes.Filter, nodes.CondExpr),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The texts of a message; a text message has `text` alone."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def check_template(event: Event, template: Template) -> None:
+    """Raise InputError, naming the part and line, unless the template renders for this event."""
+    for part, text in (("subject", template.subject), ("body", template.body), ("sms", template.sms)):
+        _render(event, part, text, EXAMPLES)
+
+
+def render(event: Event, channel: Channel, template: Template, variables: Mapping[str, object]) -> Rendered:
+    """The texts for a channel; values are escaped in HTML. A variable that is not given is empty.
+
+    Raises InputError when the template cannot be rendered, or has no text for this channel.
+    """
+    values = {name: variables.get(name, "") for name in (*COMMON, *VARIABLES[event])}
+    if channel is Channel.SMS:
+        if not template.sms:
+            raise InputError(f"event {event} has no text message")
+        return Rendered("", _render(event, "sms", template.sms, values).strip(), "")
+    subject = " ".join(_render(event, "subject", template.subject, values).split())
+    body = _render(event, "body", template.body, values)
+    return Rendered(
+        subject, to_text(body), f'<!doctype html><html><head><meta charset="utf-8"></head><body>{body}</body></html>'
+    )
+
+
+def _render(event: Event, part: str, text: str, values: Mapping[str, object]) -> str:
+    known = (*COMMON, *VARIABLES[event])
+    environment = ImmutableSandboxedEnvironment(autoescape=part == "body", undefined=StrictUndefined)
+    try:
+        source = _modernise(event, part, text)
+        _check_nodes(part, environment.parse(source), frozenset(known))
+        rendered = environment.from_string(source).render({name: values[name] for name in known})
+    except TemplateSyntaxError as error:
+        raise InputError(f"{part}, line {error.lineno}: {error.message}", hint="see its preview") from None
+    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
+        raise InputError(f"{part}: it cannot be rendered ({type(error).__name__})", hint="see its preview") from None
+    if len(rendered) > LONGEST:
+        raise InputError(f"{part}: it renders to more than {LONGEST} characters")
+    return rendered
+
+
+def _modernise(event: Event, part: str, text: str) -> str:
+    """The text with old spellings replaced. An anchor around the link is repeated for each link."""
+    if len(text) > LONGEST:
+        raise InputError(f"{part}: it is longer than {LONGEST} characters")
+
+    def repeat(anchor: re.Match[str]) -> str:
+        one = anchor[0].replace("__DOWNLOAD_LINK__", "{{ link.url }}")
+        return f"{{% for link in links %}}{one}{{% if not loop.last %}}<br>{{% endif %}}{{% endfor %}}"
+
+    def replace(found: re.Match[str]) -> str:
+        if found[0] not in _OLD:
+            line = text.count("\n", 0, found.start()) + 1
+            raise InputError(f"{part}, line {line}: unknown variable {found[0]}", hint=_name_variables(event))
+        return _OLD[found[0]]
+
+    return _OLD_NAME.sub(replace, _OLD_ANCHOR.sub(repeat, text))
+
+
+def _check_nodes(part: str, tree: nodes.Template, known: frozenset[str]) -> None:
+    own = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"} | {"loop"}
+    for node in tree.find_all(nodes.Node):
+        if not isinstance(node, _NODES):
+            raise InputError(f"{part}, line {node.lineno}: {type(node).__name__} is not allowed in templates")
+        if isinstance(node, nodes.Name) and node.name not in known | own:
+            hint = f"known here are {', '.join(sorted(known))}"
+            raise InputError(f"{part}, line {node.lineno}: unknown variable {node.name}", hint=hint)
+        if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
+            raise InputError(f"{part}, line {node.lineno}: {node.attr} is not allowed in templates")
+        if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
+            hint = f"known are {', '.join(sorted(_FILTERS))}"
+            raise InputError(f"{part}, line {node.lineno}: filter {node.name} is not allowed", hint=hint)
+
+
+def _name_variables(event: Event) -> str:
+    return f"known here are {', '.join(sorted((*COMMON, *VARIABLES[event])))}"
+
+
+class _TextOf(HTMLParser):
+    """Gathers the text of HTML; links are followed by their address."""
+
+    _BREAKS = frozenset({"p", "br", "li", "div", "h1", "h2", "h3", "tr"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self._addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self._BREAKS:
+            self.parts.append("\n- " if tag == "li" else "\n")
+        if tag == "a":
+            self._addresses.append(dict(attrs).get("href") or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "a" and self._addresses and (address := self._addresses.pop()):
+            self.parts.append(f" ({address})")
+        elif tag in ("p", "ul", "ol", "h3"):
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
+
+
+def to_text(html: str) -> str:
+    """The plain text of an HTML body."""
+    reader = _TextOf()
+    reader.feed(html)
+    reader.close()
+    lines = [line.strip() for line in "".join(reader.parts).split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

@@ -1,0 +1,115 @@
+"""Use cases of collections that only people can look into: their rows, and the word that they have erased.
+
+One function is one transaction. A message never repeats what was submitted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from habeas.domain.errors import InputError, NotFound
+from habeas.domain.request import ActionType, AuditAction, RequestStatus
+from habeas.execution.context import Context
+from habeas.services.fields import InvalidFields, Problem
+from habeas.services.request_views import RequestView, show_requests
+from habeas.store import journal, manual_collections, runs
+from habeas.store import requests as store
+from habeas.store.manual_collections import Question
+
+
+def answer(
+    context: Context, request_id: str, rows: Sequence[Mapping[str, Any]], actor: str, collection: str | None = None
+) -> RequestView:
+    """Keep the rows that a person has found, none if there are none; once nothing else is asked, the request goes on.
+
+    `collection` is needed when several wait. Raises NotFound; InputError when none waits; InvalidFields for fields that
+    the collection does not have, and for rows that its key does not tell apart.
+    """
+    with context.ledger.write() as connection:
+        asked = _find_question(context, connection, request_id, ActionType.ACCESS, collection)
+        _check_rows(rows, asked.question)
+        view = _settle(context, connection, asked, rows, actor)
+    context.wake()
+    return view
+
+
+def confirm(
+    context: Context, request_id: str, row_count: int, actor: str, collection: str | None = None
+) -> RequestView:
+    """Record that a person has erased so many rows; the request goes on.
+
+    `collection` is needed when several wait. Raises NotFound; InputError when none waits.
+    """
+    with context.ledger.write() as connection:
+        asked = _find_question(context, connection, request_id, ActionType.ERASURE, collection)
+        own = {"request_id": request_id, "action": ActionType.ERASURE, "collection": asked.collection}
+        runs.write_outcomes(connection, [{**own, "complete": True, "found": row_count, "changed": row_count}])
+        view = _settle(context, connection, asked, (), actor)
+    context.wake()
+    return view
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question that waits; its request is locked by the transaction. `last`: nothing else is asked."""
+
+    request_id: str
+    action: ActionType
+    collection: str
+    question: Question
+    last: bool
+
+
+def _settle(
+    context: Context, connection: sa.Connection, asked: _Asked, rows: Sequence[Mapping[str, Any]], actor: str
+) -> RequestView:
+    """Keep the answer, and let the request go on if nothing else is asked."""
+    now, own = context.clock.now(), (asked.request_id, asked.action, asked.collection)
+    manual_collections.keep_answer(connection, context.ledger.sealer, *own, rows, now)
+    message = f"{asked.action} of {asked.collection}"
+    journal.audit(connection, [asked.request_id], actor, AuditAction.INPUT_UPLOADED, now, message)
+    if asked.last:
+        values = dict.fromkeys(("waits_until", "failure", "failed_collection", "finished_at"))
+        again, paused = RequestStatus.IN_PROCESSING, RequestStatus.PAUSED
+        store.transition(connection, [asked.request_id], again, now, only_from=paused, **values)
+    return show_requests(context, connection, [asked.request_id])[asked.request_id]
+
+
+def _find_question(
+    context: Context, connection: sa.Connection, request_id: str, action: ActionType, collection: str | None
+) -> _Asked:
+    record = store.lock_request(connection, request_id)
+    if record is None:
+        raise NotFound(f"there is no privacy request {request_id[:64]!r}")
+    if record.status != RequestStatus.PAUSED or record.next_step != action:
+        raise InputError(
+            f"no collection waits for that: the request's status is {record.status}, its step {record.next_step}",
+            hint="see its action_required_details",
+        )
+    found = manual_collections.questions_of(connection, context.ledger.sealer, action, [request_id])
+    questions = found.get(request_id, {})
+    if collection is None and len(questions) == 1:
+        collection = next(iter(questions))
+    if collection is None or collection not in questions:
+        waiting = ", ".join(questions) or "none"
+        raise InputError(f"no such collection waits; those that do: {waiting}", hint="name one as `collection`")
+    return _Asked(request_id, action, collection, questions[collection], len(questions) == 1)
+
+
+def _check_rows(rows: Sequence[Mapping[str, Any]], question: Question) -> None:
+    """Raise InvalidFields unless all fields are the collection's and its key tells the rows apart."""
+    fields, key = question.get or (), question.key
+    known = f"unknown field; known are {', '.join(fields)}"
+    problems = [Problem((number,), known) for number, row in enumerate(rows) if not row.keys() <= set(fields)]
+    seen: set[str] = set()
+    for number, row in enumerate(rows):
+        own = repr([row.get(name) for name in key])
+        if any(row.get(name) is None for name in key):
+            problems.append(Problem((number,), f"the key is required: {', '.join(key)}"))
+        elif key and own in seen:
+            problems.append(Problem((number,), "an earlier row has the same key"))
+        seen.add(own)
+    if problems:
+        raise InvalidFields(problems)

@@ -1,0 +1,211 @@
+"""Messages: put into the outbox with what they tell of, sent once by the postman, never deciding over a request."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+import sqlalchemy as sa
+from memory_shop import Shop, set_up
+
+from engine import Engine
+from habeas.connectors.hostile import HostileConnector, Misbehaviour
+from habeas.domain.errors import HabeasError, InputError, SystemUnavailable
+from habeas.domain.identity import Identity
+from habeas.domain.message import Channel, Event, Message, ProviderType
+from habeas.domain.request import RequestStatus
+from habeas.execution import outbox
+from habeas.execution.postman import pause_after, post_due
+from habeas.execution.sending import send_now
+from habeas.store import messages, requests, tables
+
+Start = Callable[..., Engine]
+
+
+@dataclass
+class Postbox:
+    """A provider that keeps what it takes, or raises `failure`."""
+
+    taken: list[Message] = field(default_factory=list)
+    failure: HabeasError | None = None
+
+    def send(self, message: Message) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.taken.append(message)
+
+
+@pytest.fixture
+def engine(start: Start) -> Iterator[Engine]:
+    made = start()
+    set_up(made, Shop().connector())
+    yield made
+
+
+def activate(engine: Engine, channel: Channel = Channel.EMAIL) -> Postbox:
+    box = Postbox()
+    name = f"postbox_{channel}"
+    kind = ProviderType(name, channel, {}, {}, lambda details, secrets: box)
+    engine.context.provider_types[name] = kind  # type: ignore[index]
+    now = engine.context.clock.now()
+    row = {"key": name, "id": name, "name": name, "type": name, "details": {}, "active": True}
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.message_providers.insert().values(**row, created_at=now, updated_at=now))
+    return box
+
+
+def statuses(engine: Engine) -> list[tuple[str, str]]:
+    with engine.context.ledger.read() as connection:
+        return [(row.event, row.status) for row in messages.list_messages(connection, 1, 100)[0]]
+
+
+def make_due(engine: Engine) -> None:
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.messages.update().values(due_at=0))
+
+
+def test_a_complete_request_is_told_once(engine: Engine) -> None:
+    box = activate(engine)
+    request_id = engine.submit("give", {"email": "ann@example.com"})[0]
+    engine.run()
+    assert engine.view(request_id).status == RequestStatus.COMPLETE
+    assert post_due(engine.context) == 1
+    assert post_due(engine.context) == 0
+    assert [(one.recipient, one.subject) for one in box.taken] == [("ann@example.com", "Your data is ready")]
+    assert request_id in box.taken[0].text
+    assert ("privacy_request_complete_access", "access", "complete") in engine.log(request_id)
+
+
+def test_nothing_is_kept_of_a_message_that_was_sent(engine: Engine) -> None:
+    activate(engine)
+    engine.submit("give", {"email": "ann@example.com"})
+    engine.run()
+    post_due(engine.context)
+    with engine.context.ledger.read() as connection:
+        row = connection.execute(sa.select(tables.messages)).one()
+    assert (row.status, row.sealed_recipient, row.sealed_variables) == ("sent", None, None)
+
+
+def test_without_a_provider_nobody_is_told(engine: Engine) -> None:
+    request_id = engine.submit("give", {"email": "ann@example.com"})[0]
+    engine.run()
+    assert engine.view(request_id).status == RequestStatus.COMPLETE
+    assert statuses(engine) == []
+
+
+def test_mail_that_is_down_leaves_the_request_complete_and_is_sent_later(engine: Engine) -> None:
+    box = activate(engine)
+    box.failure = SystemUnavailable("the mail server does not answer")
+    request_id = engine.submit("give", {"email": "ann@example.com"})[0]
+    engine.run()
+    assert post_due(engine.context) == 0
+    assert engine.view(request_id).status == RequestStatus.COMPLETE
+    assert statuses(engine) == [("privacy_request_complete_access", "due")]
+    box.failure = None
+    make_due(engine)
+    assert post_due(engine.context) == 1
+
+
+def test_a_message_that_will_never_be_taken_fails_and_a_retry_sends_it_alone(engine: Engine) -> None:
+    box = activate(engine)
+    box.failure = InputError("the mail server refused the recipient (550)")
+    request_id = engine.submit("give", {"email": "ann@example.com"})[0]
+    engine.run()
+    post_due(engine.context)
+    assert statuses(engine) == [("privacy_request_complete_access", "failed")]
+    assert ("privacy_request_complete_access", "access", "error") in engine.log(request_id)
+    box.failure = None
+    with engine.context.ledger.write() as connection:
+        assert messages.retry_failed(connection, request_id, engine.context.clock.now()) == 1
+    assert post_due(engine.context) == 1
+    assert engine.view(request_id).status == RequestStatus.COMPLETE
+
+
+def test_a_message_is_given_up_when_its_time_is_over(engine: Engine) -> None:
+    box = activate(engine)
+    box.failure = SystemUnavailable("the mail server does not answer")
+    engine.submit("give", {"email": "ann@example.com"})
+    engine.run()
+    tries = 0
+    while statuses(engine)[0][1] == "due":
+        make_due(engine)
+        post_due(engine.context)
+        tries += 1
+        assert tries < 100
+    assert sum(pause_after(attempt) for attempt in range(1, tries + 1)) > 172800
+    assert pause_after(tries) == 4 * 3600
+
+
+def add_phone(engine: Engine, request_id: str) -> None:
+    """Let the request be of a person who gave a phone number alone."""
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.identities.delete())
+        phone = [(request_id, [Identity("phone_number", ("+1 555 123 4567",))])]
+        requests.add_identities(connection, engine.context.ledger.sealer, phone)
+
+
+def test_whoever_has_no_e_mail_is_passed_over(engine: Engine) -> None:
+    activate(engine)
+    request_id = engine.submit("give", {"email": "ann@example.com"})[0]
+    add_phone(engine, request_id)
+    engine.run()
+    assert engine.view(request_id).status == RequestStatus.COMPLETE
+    assert statuses(engine) == []
+    assert ("privacy_request_complete_access", "access", "skipped") in engine.log(request_id)
+
+
+def test_whoever_has_no_e_mail_gets_a_text_message(engine: Engine) -> None:
+    activate(engine)
+    box = activate(engine, Channel.SMS)
+    add_phone(engine, engine.submit("give", {"email": "ann@example.com"})[0])
+    engine.run()
+    assert post_due(engine.context) == 1
+    assert [(one.recipient, one.subject) for one in box.taken] == [("+15551234567", "")]
+    assert box.taken[0].text.startswith("your data is ready.")
+
+
+def test_the_staff_are_told_at_once_when_enough_requests_are_in_error(engine: Engine) -> None:
+    box = activate(engine)
+    context = engine.context
+    staff = ["dpo@example.com", "it@example.com"]
+    with context.ledger.write() as connection:
+        messages.save_staff_notice(connection, context.ledger.sealer, staff, 2, context.clock.now())
+    shop = Shop()
+    shop.add_person(1)
+    shop.add_person(2)
+    engine.connectors["shop"] = HostileConnector(shop.connector(), Misbehaviour.NO_OWNER)
+    engine.submit("give", {"email": "p1@example.com"})
+    engine.run()
+    assert post_due(context) == 0
+    engine.submit("give", {"email": "p2@example.com"})
+    engine.run()
+    assert post_due(context) == 2
+    assert {(one.recipient, one.subject) for one in box.taken} == {
+        (address, "2 privacy requests in error") for address in staff
+    }
+
+
+def test_what_a_step_sends_itself_is_sent_once(engine: Engine) -> None:
+    box = activate(engine)
+    request_id = engine.submit("give", {"email": "ann@example.com"})[0]
+    context = engine.context
+    told = {
+        "dataset": "list",
+        "collections": [
+            {
+                "name": "subscriber",
+                "locators": [{"field": "email", "values": ["ann@example.com"]}],
+                "fields": [{"field": "name", "strategy": "null_rewrite"}],
+            }
+        ],
+    }
+    for _ in range(2):
+        with context.ledger.write() as connection:
+            given = (Event.ERASURE_INSTRUCTIONS, request_id, "list", "dpo@example.com", told)
+            message_id = outbox.intend(context, connection, *given)
+        send_now(context, message_id)
+        with context.ledger.write() as connection:
+            outbox.conclude(context, connection, [message_id])
+    assert [one.id for one in box.taken] == [message_id]
+    assert "email: ann@example.com" in box.taken[0].text
+    assert "name (null_rewrite)" in box.taken[0].text
+    assert post_due(context) == 0

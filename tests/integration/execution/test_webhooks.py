@@ -1,0 +1,126 @@
+"""Policy webhooks: what receivers are told, what their answers do, and what is called again."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from memory_shop import Shop, set_up
+
+from engine import Engine
+from habeas.domain.errors import InputError, NotAllowed
+from habeas.domain.request import RequestStatus
+from habeas.services import requests, webhooks
+from habeas.services.webhooks import Direction, Phase, WebhookDraft
+from habeas.store.webhooks import forget_finished
+from servers.receiver import Answer, Call, Receiver
+
+Start = Callable[..., Engine]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    served = Receiver()
+    yield served
+    served.close()
+
+
+def prepare(
+    start: Start, receiver: Receiver, phase: Phase, *paths: str, direction: str = "two_way"
+) -> tuple[Shop, Engine]:
+    """A shop whose policy `give` has these webhooks, and its engine."""
+    shop, engine = Shop(), start(sections={"security": {"outgoing_allow_list": ["127.0.0.1"]}})
+    set_up(engine, shop.connector())
+    for path in paths:
+        engine.connect(path[1:], "https", {"url": receiver.url(path), "authorization": "secret"})
+    drafts = [WebhookDraft(connection_config_key=path[1:], direction=Direction(direction)) for path in paths]
+    webhooks.replace_webhooks(engine.context, "give", phase, drafts)
+    return shop, engine
+
+
+def go_on() -> Answer:
+    return Answer(body={"halt": False})
+
+
+def test_a_halted_request_goes_on_with_the_next_webhook(start: Start, receiver: Receiver) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first", "/second")
+    receiver.answers |= {"/first": Answer(body={"halt": True}), "/second": go_on()}
+    shop.add_person(0)
+    [request_id] = engine.submit("give", {"email": "former@example.com"})
+    engine.run()
+    view = engine.view(request_id)
+    assert (view.status, view.resume_endpoint) == (RequestStatus.PAUSED, f"/privacy-request/{request_id}/resume")
+    [call] = receiver.calls
+    assert call.json == {
+        "privacy_request_id": request_id,
+        "direction": "two_way",
+        "callback_type": "pre",
+        "identity": {"email": "former@example.com", "phone_number": None},
+    }
+    assert (call.headers["authorization"], call.headers["reply-to"]) == ("secret", view.resume_endpoint)
+    token = call.headers["reply-to-token"]
+    with pytest.raises(NotAllowed):
+        webhooks.resume(engine.context, request_id, token + "0", None)
+    webhooks.resume(engine.context, request_id, token, {"email": "p0@example.com"})
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert [call.path for call in receiver.calls] == ["/first", "/second"]
+    assert receiver.calls[1].json["identity"]["email"] == "p0@example.com"
+    assert engine.counts(request_id)["shop:people"]["found"] == 1
+    with pytest.raises(InputError):
+        webhooks.resume(engine.context, request_id, token, None)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_a_retry_calls_all_webhooks_of_the_phase_again(start: Start, receiver: Receiver, phase: Phase) -> None:
+    shop, engine = prepare(start, receiver, phase, "/first", "/second", direction="one_way")
+    receiver.answers["/second"] = Answer(500)
+    [request_id] = engine.submit("give", shop.add_person(0))
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.ERROR
+    del receiver.answers["/second"]
+    requests.retry(engine.context, request_id, "test")
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert [call.path for call in receiver.calls] == ["/first", "/second"] * 2
+    assert len({call.headers["idempotency-key"] for call in receiver.calls}) == 4
+
+
+def test_a_call_that_was_not_recorded_is_repeated_as_the_same(start: Start, receiver: Receiver) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+
+    def answer_and_stop(call: Call) -> Answer:
+        engine.stopping.set()
+        return go_on()
+
+    receiver.answers["/first"] = answer_and_stop
+    [request_id] = engine.submit("give", shop.add_person(0))
+    engine.run(once=True)
+    engine.stopping.clear()
+    receiver.answers["/first"] = go_on()
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    first, second = receiver.calls
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert first.headers["reply-to-token"] == second.headers["reply-to-token"]
+
+
+@pytest.mark.parametrize("body", [{}, {"halt": "no"}, [], {"halt": False, "derived_identity": {"email": "nobody"}}])
+def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver, body: object) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+    receiver.answers["/first"] = lambda call: Answer(body=body) if b"p0@" in call.body else go_on()
+    bad, good = engine.submit("give", shop.add_person(0), shop.add_person(1))
+    engine.run()
+    assert [engine.view(one).status for one in (bad, good)] == [RequestStatus.ERROR, RequestStatus.COMPLETE]
+    assert "webhook" in str(engine.view(bad).failure)
+
+
+def test_derived_identities_go_with_the_grace(start: Start, receiver: Receiver) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+    receiver.answers["/first"] = Answer(body={"halt": False, "derived_identity": {"email": "p0@example.com"}})
+    shop.add_person(0)
+    engine.submit("give", {"email": "former@example.com"})
+    engine.run()
+    later = engine.context.clock.now() + timedelta(seconds=1)
+    with engine.context.ledger.write() as connection:
+        assert forget_finished(connection, later, 10) == 2
+        assert forget_finished(connection, later, 10) == 0
