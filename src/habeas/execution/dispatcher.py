@@ -9,10 +9,14 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,6 +28,15 @@ from habeas.execution.context import Context
 from habeas.execution.executors import Executor
 from habeas.execution.housekeeping import enter_jobs, run_due_jobs
 from habeas.execution.planning_input import PlanRequest, encode_plan
+from habeas.execution.retries import (
+    Course,
+    Standing,
+    choose_course,
+    follow_course,
+    keep_course,
+    read_away,
+    read_standings,
+)
 from habeas.execution.steps import FIRST_DATA_STEP, FIRST_STEP, phase_of
 from habeas.execution.telling import tell_failed
 from habeas.planning.plan import Plan
@@ -144,6 +157,20 @@ def _going_on(doing: str) -> Iterator[None]:
         _log.error("the dispatcher goes on after: %s", name_fault(error, doing))
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What requests agree in that are planned together. `standing`: how they stopped, if they did."""
+
+    wanted: PlanRequest
+    stored: str | None
+    next_step: str
+    small: bool
+    standing: Standing | None
+
+
+_Planned: TypeAlias = tuple[Record, Course]
+
+
 def form_runs(context: Context, *, small_only: bool = False, settle: float = 0.0) -> int:
     """Group ready requests that share a plan and a next step into runs; how many were formed.
 
@@ -153,39 +180,61 @@ def form_runs(context: Context, *, small_only: bool = False, settle: float = 0.0
     """
     size, now = context.settings.execution.run_size, context.clock.now()
     settled, patient = now - timedelta(seconds=settle), now - timedelta(seconds=10 * settle)
+    formed = 0
+    for (digest, next_step, _), group in _plan_ready(context, small_only, size).items():
+        born = [request.created_at for request, _ in group]
+        if SMALL_RUN < len(group) < size and settled < max(born) <= now and min(born) > patient:
+            continue
+        body = encode_plan(group[0][1].plan)
+        for start in range(0, len(group), size):
+            formed += _form_run(context, group[start : start + size], (digest, body), next_step)
+    return formed
+
+
+def _plan_ready(context: Context, small_only: bool, size: int) -> dict[tuple[str, str, bool], list[_Planned]]:
+    """Ready requests by plan, next step and whether they are of a small submission; those without a plan end."""
     with context.ledger.read() as connection:
         found = runs.ready_requests(connection, SMALL_RUN if small_only else size, together=SMALL_RUN)
         if not small_only:
             found += runs.ready_requests(connection, size * 10)
         must_prepare = _preparing(connection) if found else frozenset()
-    groups: dict[tuple[PlanRequest, str | None, str, bool], list[Record]] = defaultdict(list)
+        stopped = [request for request in found if request.plan_digest]
+        standings = read_standings(connection, stopped) if stopped else {}
+    kinds: dict[_Kind, list[Record]] = defaultdict(list)
     for request in {request.id: request for request in found}.values():
-        small = request.submitted_together <= SMALL_RUN
         first = FIRST_STEP if request.policy_key in must_prepare else FIRST_DATA_STEP
-        groups[_plan_request(request), request.plan_digest, request.next_step or first, small].append(request)
-    formed = 0
-    for (wanted, stored, next_step, _), group in groups.items():
-        born = [request.created_at for request in group]
-        if SMALL_RUN < len(group) < size and settled < max(born) <= now and min(born) > patient:
-            continue
+        small, standing = request.submitted_together <= SMALL_RUN, standings.get(request.id)
+        step = request.next_step or first
+        kinds[_Kind(_plan_request(request), request.plan_digest, step, small, standing)].append(request)
+    planned: dict[tuple[str, str, bool], list[_Planned]] = defaultdict(list)
+    for kind, group in kinds.items():
         try:
-            phase = phase_of(next_step)
-            digest, body = _settle(context, phase, stored, wanted)
+            course = _plan(context, kind)
         except Exception as problem:
             _fail(context, group, name_fault(problem, "planning"))
-            continue
-        for start in range(0, len(group), size):
-            part = group[start : start + size]
-            with context.ledger.write() as connection:
-                if body is not None:
-                    requests.add_plan(connection, digest, body, now)
-                due_at = min(request.due_at or request.created_at for request in part)
-                ids = [request.id for request in part]
-                run_id = f"run_{uuid.uuid4()}"
-                if joined := runs.form_run(connection, run_id, ids, phase, digest, next_step, due_at, now):
-                    formed += 1
-                    _log.info("run %s formed: %d requests of policy %s", run_id, joined, part[0].policy_key)
-    return formed
+        else:
+            planned[course.plan.digest, course.next_step, kind.small] += ((request, course) for request in group)
+    return planned
+
+
+def _form_run(context: Context, part: Sequence[_Planned], plan: tuple[str, bytes], next_step: str) -> bool:
+    """Make a run of those that still are as they were when it was settled how they go on; whether there were any."""
+    now = context.clock.now()
+    digest, body = plan
+    due_at = min(request.due_at or request.created_at for request, _ in part)
+    stopped = [request for request, _ in part if request.plan_digest]
+    run_id = f"run_{uuid.uuid4()}"
+    with context.ledger.write() as connection:
+        requests.add_plan(connection, digest, body, now)
+        ids = [request.id for request, _ in part if not request.plan_digest]
+        ids += requests.lock_unchanged(connection, stopped) if stopped else []
+        joined = set(runs.form_run(connection, run_id, ids, phase_of(next_step), digest, next_step, due_at, now))
+        for course, own in groupby(part, itemgetter(1)):
+            if course.entries or course.outdated:
+                follow_course(connection, course, [request.id for request, _ in own if request.id in joined], now)
+    if joined:
+        _log.info("run %s formed: %d requests of policy %s", run_id, len(joined), part[0][0].policy_key)
+    return bool(joined)
 
 
 def _plan_request(request: Record) -> PlanRequest:
@@ -201,31 +250,25 @@ def _preparing(connection: sa.Connection) -> frozenset[str]:
     return webhooks.policies_with(connection, webhooks.PRE)
 
 
-def _settle(context: Context, phase: str, stored: str | None, wanted: PlanRequest) -> tuple[str, bytes | None]:
-    """The digest of the plan for a group and, where it is not stored yet, its body. Nothing is visited to prepare."""
-    if phase == runs.PREPARE:
-        digest = hashlib.sha256(f"prepare:{wanted.policy_key}".encode()).hexdigest()
-        nothing = Plan(digest, wanted.policy_key, (), (), ())
-        return nothing.digest, encode_plan(nothing)
-    return _settle_retry(context, stored, wanted) if stored else _settle_plan(context, wanted)
+def _plan(context: Context, kind: _Kind) -> Course:
+    """How requests of a kind are carried out. Nothing is visited to prepare. Raises what planning raises.
 
-
-def _settle_plan(context: Context, wanted: PlanRequest) -> tuple[str, bytes | None]:
-    """The plan of a group and, where it is not stored yet, its body."""
-    plan = context.planner.plan(wanted)
-    return plan.digest, encode_plan(plan)
-
-
-def _settle_retry(context: Context, digest: str, wanted: PlanRequest) -> tuple[str, bytes | None]:
-    """A retry keeps its stored plan, unless the present one makes the same visits: then what was mended counts."""
+    A retry that cannot be planned now goes on under the plan that it has.
+    """
+    if phase_of(kind.next_step) == runs.PREPARE:
+        policy = kind.wanted.policy_key
+        digest = hashlib.sha256(f"prepare:{policy}".encode()).hexdigest()
+        return Course(Plan(digest, policy, (), (), ()), kind.next_step)
+    if kind.stored is None or kind.standing is None:
+        return Course(context.planner.plan(kind.wanted), kind.next_step)
+    stored = context.planner.load(kind.stored)
     try:
-        fresh = context.planner.plan(wanted)
-        stored = context.planner.load(digest)
-    except HabeasError:
-        return digest, None
-    if (fresh.nodes, fresh.groups) != (stored.nodes, stored.groups):
-        return digest, None
-    return fresh.digest, encode_plan(fresh)
+        fresh = context.planner.plan(kind.wanted)
+    except HabeasError as error:
+        return keep_course(stored, kind.standing, f"it cannot be planned now: {error}")
+    with context.ledger.read() as connection:
+        away = read_away(connection, stored)
+    return choose_course(stored, fresh, kind.standing, away)
 
 
 def _fail(context: Context, group: list[Record], error: HabeasError) -> None:

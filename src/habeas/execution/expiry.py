@@ -32,14 +32,15 @@ def expire_packages(context: Context) -> int:
             expired = store.packages_before(connection, before, after, _AT_ONCE)
         if not expired:
             return done
-        removed = [package for package in expired if _remove(context, package)]
+        removed = [package for package in expired if remove_package(context, package)]
         with context.ledger.write() as connection:
             store.mark_deleted(connection, removed, context.clock.now())
         done += len(removed)
         after = (expired[-1].request_id, expired[-1].rule_key)
 
 
-def _remove(context: Context, package: Record) -> bool:
+def remove_package(context: Context, package: Record) -> bool:
+    """Remove a package from its storage; False, and logged, when its storage is gone, elsewhere or does not answer."""
     with context.ledger.read() as connection:
         storage = configurations.find(connection, storages, package.storage_key)
     reason = "its storage is gone"

@@ -121,7 +121,15 @@ def _give_up(context: Context, claimed: Record, error: HabeasError) -> None:
     with context.ledger.write() as connection:
         runs.hold(connection, claimed.id, claimed.fence)
         ids = [row.id for row in runs.members_of(connection, claimed.id)]
-        ended = requests.transition(connection, ids, RequestStatus.ERROR, now, failure=str(error), finished_at=now)
+        ended = requests.transition(
+            connection,
+            ids,
+            RequestStatus.ERROR,
+            now,
+            next_step=claimed.next_step,
+            failure=str(error),
+            finished_at=now,
+        )
         tell_failed(context, connection, ended)
         runs.leave(connection, claimed.id, ids)
         runs.finish(connection, claimed.id, now)

@@ -23,18 +23,25 @@ class Step:
     concerns: Callable[[Run], bool] = lambda run: True
 
 
+ACCESS, UPLOAD, ERASURE = "access", "upload", "erasure"
 STEPS = (
     Step("manual_webhooks", PREPARE, manual_webhooks.perform),
     Step("pre_webhooks", PREPARE, webhooks.perform_pre),
-    Step("access", DATA, access.perform),
-    Step("upload", DATA, upload.perform, lambda run: bool(run.plan.access)),
-    Step("erasure", DATA, erasure.perform, lambda run: run.plan.erases),
+    Step(ACCESS, DATA, access.perform),
+    Step(UPLOAD, DATA, upload.perform, lambda run: bool(run.plan.access)),
+    Step(ERASURE, DATA, erasure.perform, lambda run: run.plan.erases),
     Step("erasure_emails", DATA, erasure_emails.perform, lambda run: run.plan.mails),
     Step("post_webhooks", DATA, webhooks.perform_post, lambda run: run.has_post_webhooks),
 )
 _PHASES = {step.name: step.phase for step in STEPS}
+_PLACES = {step.name: place for place, step in enumerate(STEPS)}
 FIRST_STEP = STEPS[0].name
 FIRST_DATA_STEP = next(step.name for step in STEPS if step.phase == DATA)
+
+
+def is_after(name: str, other: str) -> bool:
+    """Whether a step comes after another."""
+    return _PLACES[name] > _PLACES[other]
 
 
 def phase_of(name: str) -> str:

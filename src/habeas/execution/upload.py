@@ -26,6 +26,7 @@ from habeas.domain.ports import Destination, Row
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.destinations import connect_storage
+from habeas.execution.expiry import remove_package
 from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.log_fields import adopt, current
@@ -44,11 +45,12 @@ PLACE = (None, "Access package upload", "")
 
 
 def perform(run: Run) -> Done | Failed:
-    """Write the packages that are missing; afterwards the packages' keys are forgotten."""
+    """Write the packages that are missing or outdated; afterwards the packages' keys are forgotten."""
     with run.context.ledger.read() as connection:
         is_answered = manual_webhooks.has_answers(connection, run.id, ActionType.ACCESS)
     for rule in run.plan.access:
         try:
+            _remove_outdated(run, rule)
             _upload_rule(run, rule, is_answered)
         except LeaseLost:
             raise
@@ -109,13 +111,22 @@ def _find_place(run: Run, rule: AccessRule) -> _Place:
     return _Place(key, record.format, connect_storage(run.context, record))
 
 
+def _remove_outdated(run: Run, rule: AccessRule) -> None:
+    """Remove packages that are to be made again: the new ones may have another name, or another place."""
+    with run.context.ledger.read() as connection:
+        found = packages_of(connection, run.request_ids(run.living(connection)))
+    for package in found:
+        if package.rule_key == rule.rule and package.outdated:
+            run.check()
+            remove_package(run.context, package)
+
+
 def _lacking(run: Run, rule: AccessRule) -> list[int]:
     """Living members without a package of this rule."""
     with run.context.ledger.read() as connection:
         living = run.living(connection)
-        packaged = {
-            row.request_id for row in packages_of(connection, run.request_ids(living)) if row.rule_key == rule.rule
-        }
+        found = packages_of(connection, run.request_ids(living))
+    packaged = {row.request_id for row in found if row.rule_key == rule.rule and not row.outdated}
     return sorted(ordinal for ordinal in living if run.members[ordinal].request_id not in packaged)
 
 

@@ -26,7 +26,7 @@ def access_results(context: Context, request_id: str) -> list[str]:
     with context.ledger.read() as connection:
         get_record(connection, request_id)
         found = store.packages_of(connection, [request_id])
-    kept = [package for package in found if package.deleted_at is None]
+    kept = [package for package in found if package.deleted_at is None and not package.outdated]
     links = [find_link(context, package) for package in kept]
     return [link[0] if link else package.location for package, link in zip(kept, links, strict=True)]
 
@@ -46,6 +46,8 @@ def open_package(context: Context, request_id: str, rule_key: str, actor: str) -
         record = get_record(connection, request_id)
         found = [package for package in store.packages_of(connection, [request_id]) if package.rule_key == rule_key]
         storage = _find_storage(connection, found[0]) if found else None
+    if found and found[0].outdated:
+        raise NotFound("the package is being made again, for the datasets have changed", hint="ask again later")
     if found and found[0].deleted_at is not None:
         raise NotFound(
             f"the package was deleted on {found[0].deleted_at.date()}, when its time was over",

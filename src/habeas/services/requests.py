@@ -15,11 +15,12 @@ from habeas.domain.errors import DatasetError, HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity
 from habeas.domain.policy import Policy
 from habeas.domain.ports import Change, Entry, Erasure, Lookup
-from habeas.domain.request import ActionType, AuditAction, RequestStatus
+from habeas.domain.request import ActionType, AuditAction, LogStatus, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.masks import DERIVED_SECRET
 from habeas.execution.planning_input import PlanRequest, load_datasets, load_policy
 from habeas.execution.report import Report, make_report
+from habeas.execution.retries import PLACE as RETRY
 from habeas.masking.registry import generate_request_secrets, generate_secret
 from habeas.planning.plan import Node, NodeErasure, Plan
 from habeas.planning.planner import plan_look_ups
@@ -39,9 +40,10 @@ from habeas.services.request_views import (
 )
 from habeas.services.selection import Chosen, act_on
 from habeas.services.verification import THE_PERSON, check_reach, send_first_codes
-from habeas.store import journal, manual_webhooks, runs
+from habeas.store import journal, manual_webhooks, messages, runs
 from habeas.store import requests as store
-from habeas.store.configurations import Record
+from habeas.store.configurations import Record, rules_of
+from habeas.store.packages import packages_of
 from habeas.store.tables import datasets
 
 
@@ -195,20 +197,54 @@ def find_request(
 
 
 def retry(context: Context, request_id: str, actor: str) -> RequestView:
-    """Send a request in `error` on from where it stopped. Raises NotFound; InputError for any other status."""
+    """Send a request in `error` on from where it stopped; afresh, and saying so, when what was kept of it is gone.
+
+    Of one that is complete the messages that failed are sent again, and nothing else is done. Raises NotFound;
+    InputError for any other status, and when its packages' key is gone before they were made.
+    """
     now = context.clock.now()
     with context.ledger.write() as connection:
         record = get_record(connection, request_id)
-        values: dict[str, Any] = {"failure": None, "failed_collection": None, "finished_at": None}
-        values["submitted_together"] = 1  # it comes alone now
-        values["webhook_round"] = record.webhook_round + 1
-        error, again = RequestStatus.ERROR, RequestStatus.IN_PROCESSING
-        if not store.transition(connection, [request_id], again, now, only_from=error, **values):
-            raise InputError(f"the request cannot be retried: its status is {record.status}")
-        journal.audit(connection, [request_id], actor, AuditAction.RETRIED, now, f"from {record.next_step or 'start'}")
+        again = _retry_messages(connection, record, now) or _retry_steps(connection, record, now)
+        journal.audit(connection, [request_id], actor, AuditAction.RETRIED, now, again)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view
+
+
+def _retry_messages(connection: sa.Connection, record: Record, now: datetime) -> str:
+    """Make the failed messages of a complete request due again; in words what is done, nothing if there are none."""
+    is_done = record.status == RequestStatus.COMPLETE
+    return "messages" if is_done and messages.retry_failed(connection, record.id, now) else ""
+
+
+def _retry_steps(connection: sa.Connection, record: Record, now: datetime) -> str:
+    """Let a request in `error` go on; in words from where."""
+    values: dict[str, Any] = {"failure": None, "failed_collection": None, "finished_at": None}
+    values |= {"waits_until": None, "webhook_round": record.webhook_round + 1}
+    values["submitted_together"] = 1  # it comes alone now
+    error, again = RequestStatus.ERROR, RequestStatus.IN_PROCESSING
+    if not store.transition(connection, [record.id], again, now, only_from=error, **values):
+        raise InputError(f"the request cannot be retried: its status is {record.status}")
+    if record.next_step is not None:
+        return f"from {record.next_step}"
+    _check_key(connection, record)
+    start = "from start: what was kept is gone"
+    afresh = journal.Entry(RETRY, ActionType.ACCESS, LogStatus.RETRYING, f"the request goes on {start}")
+    journal.log_requests(connection, [record.id], afresh, now)
+    return start
+
+
+def _check_key(connection: sa.Connection, record: Record) -> None:
+    """Refuse to start afresh what could only end without its packages: they are never written in the clear."""
+    if not record.encrypted or record.sealed_encryption_key is not None:
+        return
+    gives = {rule.key for rule in rules_of(connection, record.policy_key) if rule.action_type == ActionType.ACCESS}
+    if gives - {package.rule_key for package in packages_of(connection, [record.id])}:
+        raise InputError(
+            "the request cannot be retried: the encryption key of its packages is gone, as all that was kept of it",
+            hint="submit the request again with its encryption_key",
+        )
 
 
 def retry_all(context: Context, chosen: Chosen, actor: str) -> BulkResult[RequestView]:

@@ -1,6 +1,6 @@
 """Repository of packages: what was uploaded for whom and where it is. Links, which open a package, are sealed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,12 @@ def add_packages(connection: sa.Connection, sealer: Sealer, uploaded: Sequence[U
         for package in uploaded
     ]
     connection.execute(packages.insert(), rows)
+
+
+def outdate_packages(connection: sa.Connection, request_ids: Sequence[str], rule_keys: Collection[str]) -> None:
+    """Say of packages by these rules that they must be made again: what they hold is not what the plan says now."""
+    of_rules = (packages.c.request_id.in_(request_ids), packages.c.rule_key.in_(rule_keys))
+    connection.execute(packages.update().where(*of_rules).values(outdated=True))
 
 
 def packages_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:

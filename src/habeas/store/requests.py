@@ -119,6 +119,13 @@ def lock_request(connection: sa.Connection, request_id: str) -> Record | None:
     return connection.execute(query).mappings().first()
 
 
+def lock_unchanged(connection: sa.Connection, known: Sequence[Record]) -> list[str]:
+    """Those of these requests that nobody has moved since they were read; nobody does before this transaction ends."""
+    read_at = {record.id: record.updated_at for record in known}
+    query = sa.select(requests.c.id, requests.c.updated_at).where(requests.c.id.in_(read_at)).with_for_update()
+    return [row.id for row in connection.execute(query) if row.updated_at == read_at[row.id]]
+
+
 def change_request(connection: sa.Connection, request_id: str, values: Mapping[str, Any], now: datetime) -> None:
     """Set columns of a request other than its status."""
     connection.execute(requests.update().where(requests.c.id == request_id).values(updated_at=now, **values))

@@ -69,6 +69,8 @@ def ready_requests(connection: sa.Connection, limit: int, together: int | None =
             requests.c.due_at,
             requests.c.created_at,
             requests.c.submitted_together,
+            requests.c.updated_at,
+            sa.or_(~requests.c.encrypted, requests.c.sealed_encryption_key.is_not(None)).label("can_package"),
         )
         .where(MAY_RUN)
         .order_by(sa.func.coalesce(requests.c.due_at, requests.c.created_at), requests.c.created_at)
@@ -88,8 +90,8 @@ def form_run(
     next_step: str,
     due_at: datetime,
     now: datetime,
-) -> int:
-    """Make a run of those requests that still are nobody's; how many joined (0: no run was made).
+) -> list[str]:
+    """Make a run of those requests that still are nobody's; the ids of those that joined (none: no run was made).
 
     Ordinals follow the request ids, so that the smallest id of a shared row's owners is the smallest ordinal.
     """
@@ -126,7 +128,7 @@ def form_run(
             for ordinal, request_id in enumerate(taken)
         ]
         connection.execute(members.insert(), joined)
-    return len(taken)
+    return taken
 
 
 _PAUSED = sa.select(connections.c.key).where(
@@ -375,6 +377,32 @@ def begin_erasure(connection: sa.Connection, run_id: str, collection: str) -> No
 def outcomes_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
     """Outcomes of these requests."""
     return list(connection.execute(sa.select(outcomes).where(outcomes.c.request_id.in_(request_ids))).mappings())
+
+
+def erasing_among(connection: sa.Connection, request_ids: Sequence[str]) -> set[str]:
+    """Those of these requests that have begun to erase."""
+    query = sa.select(outcomes.c.request_id).distinct()
+    begun = (outcomes.c.request_id.in_(request_ids), outcomes.c.action == str(ActionType.ERASURE))
+    return set(connection.scalars(query.where(*begun)))
+
+
+def passed_over(connection: sa.Connection, request_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Collections that access passed over, by request; requests without any are absent."""
+    query = sa.select(outcomes.c.request_id, outcomes.c.collection).where(
+        outcomes.c.request_id.in_(request_ids),
+        outcomes.c.action == str(ActionType.ACCESS),
+        outcomes.c.skipped.is_not(None),
+    )
+    found: dict[str, set[str]] = {}
+    for request_id, collection in connection.execute(query):
+        found.setdefault(request_id, set()).add(collection)
+    return found
+
+
+def forget_access(connection: sa.Connection, request_ids: Sequence[str], collections: Collection[str]) -> None:
+    """Take back that these requests were read in these collections: what was found there counts no more."""
+    read = (outcomes.c.request_id.in_(request_ids), outcomes.c.action == str(ActionType.ACCESS))
+    connection.execute(outcomes.delete().where(*read, outcomes.c.collection.in_(collections)))
 
 
 _SPOOLS = (

@@ -321,6 +321,7 @@ packages = sa.Table(
     sa.Column("sealed_link", sa.LargeBinary),  # opens the package for whoever has it
     sa.Column("link_expires_at", Instant),
     sa.Column("deleted_at", Instant),  # from its storage, when its time was over
+    sa.Column("outdated", sa.Boolean, nullable=False, server_default=sa.false()),  # to be made again
 )
 
 logs = sa.Table(

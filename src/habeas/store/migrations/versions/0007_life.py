@@ -179,6 +179,7 @@ def upgrade() -> None:
             "request_id", "webhook_key", "round", name=op.f("uq_webhook_call_request_id_webhook_key_round")
         ),
     )
+    op.add_column("package", sa.Column("outdated", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("outcome", sa.Column("submitted", sa.Integer(), server_default="0", nullable=False))
     op.add_column("request", sa.Column("must_verify", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("request", sa.Column("identity_verified_at", _MOMENT))
