@@ -124,12 +124,13 @@ def open_channels(context: Context, connection: sa.Connection, event: Event) -> 
 
 def usable(context: Context, connection: sa.Connection) -> list[Record]:
     """The active providers that have what they need to send."""
+    return [provider for provider in messages.active_providers(connection) if is_ready(context, provider)]
 
-    def is_ready(provider: Record) -> bool:
-        kind = context.provider_types.get(provider.type)
-        return kind is not None and (provider.sealed_secrets is not None or not kind.needs_secrets)
 
-    return [provider for provider in messages.active_providers(connection) if is_ready(provider)]
+def is_ready(context: Context, provider: Record) -> bool:
+    """Whether it has the secrets that it needs."""
+    kind = context.provider_types.get(provider.type)
+    return kind is not None and (provider.sealed_secrets is not None or not kind.needs_secrets)
 
 
 def connect_provider(context: Context, provider: Record) -> MessageProvider:

@@ -10,7 +10,7 @@ from habeas.execution.context import Context
 from habeas.execution.outbox import connect_provider, usable
 from habeas.execution.package_links import find_link
 from habeas.messaging.defaults import DEFAULTS, Template
-from habeas.messaging.templates import render
+from habeas.messaging.templates import Rendered, render
 from habeas.store import configurations, messages, packages, requests
 from habeas.store.configurations import Record
 from habeas.store.messages import MessageStatus
@@ -59,10 +59,17 @@ def send(
     if not found:
         hint = "PUT /api/v1/messaging/default/active chooses one"
         raise SystemUnavailable(f"no message provider is active for {channel}", hint=hint)
-    told = {"organization": context.settings.notifications.organization_name, **variables}
-    texts = render(event, channel, effective_template(event, own), told)
+    texts = render_message(context, event, channel, own, variables)
     provider = connect_provider(context, found[0])
     provider.send(Message(message_id, channel, recipient, texts.subject, texts.text, texts.html))
+
+
+def render_message(
+    context: Context, event: Event, channel: Channel, own: Record | None, variables: Mapping[str, object]
+) -> Rendered:
+    """What a message says; `own` is the users' template of the event, if there is one."""
+    told = {"organization": context.settings.notifications.organization_name, **variables}
+    return render(event, channel, effective_template(event, own), told)
 
 
 def effective_template(event: Event, own: Record | None) -> Template:

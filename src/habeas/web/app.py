@@ -11,6 +11,7 @@ from habeas.web.api import (
     health,
     manual_collections,
     manual_webhooks,
+    messaging,
     metrics,
     notes,
     policies,
@@ -45,10 +46,12 @@ def create_app(context: Context) -> FastAPI:
     api = APIRouter(prefix="/api/v1")
     rooms = (
         *(clients, connections, datasets, storages, policies, regulations, webhooks),
-        *(privacy_requests, verification, manual_webhooks, manual_collections, notes),
+        *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
     )
     for room in rooms:
         api.include_router(room.router)
+    api.include_router(messaging.config, prefix="/messaging/config")
+    api.include_router(messaging.config, prefix="/email/config", include_in_schema=False)
     for room in (policies, webhooks):
         api.include_router(room.router, prefix="/dsr", include_in_schema=False)
     app.include_router(api)
