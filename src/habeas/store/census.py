@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from habeas.domain.request import TERMINAL, RequestStatus
 from habeas.store.ledger import Ledger
+from habeas.store.messages import MessageStatus
 from habeas.store.runs import MAY_RUN, READY, WAITS
 from habeas.store.schedules import Job, jobs_of
-from habeas.store.tables import chunks, connections, packages, requests, runs
+from habeas.store.tables import chunks, connections, messages, packages, requests, runs
 from habeas.store.workers import Kind, living
 
 
@@ -31,6 +32,8 @@ class Census:
     connections_paused: int
     processes: Mapping[str, int]
     """Living ones, by kind."""
+    messages: Mapping[str, int]
+    """By status."""
     packages: int
     chunks: int
     kept_rows: int
@@ -54,6 +57,7 @@ def take_census(connection: sa.Connection, ledger: Ledger) -> Census:
         runs=_count_runs(connection, ledger),
         connections_paused=_count(connection, connections, connections.c.paused_at.is_not(None)),
         processes=_count_processes(connection, ledger),
+        messages=_count_messages(connection),
         packages=_count(connection, packages),
         chunks=kept[0],
         kept_rows=int(kept[1]),
@@ -87,6 +91,12 @@ def _count_runs(connection: sa.Connection, ledger: Ledger) -> dict[str, int]:
     each = sa.select(state.label("state")).where(runs.c.status == READY).subquery()
     found = connection.execute(sa.select(each.c.state, sa.func.count()).group_by(each.c.state))
     return {"ready": 0, "leased": 0, "paused": 0, **{row[0]: row[1] for row in found}}
+
+
+def _count_messages(connection: sa.Connection) -> dict[str, int]:
+    found = connection.execute(sa.select(messages.c.status, sa.func.count()).group_by(messages.c.status))
+    counted = {row[0]: row[1] for row in found}
+    return {str(status): counted.get(status, 0) for status in MessageStatus}
 
 
 def _count_processes(connection: sa.Connection, ledger: Ledger) -> dict[str, int]:

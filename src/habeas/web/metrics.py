@@ -105,6 +105,7 @@ def _show_work(census: Census) -> Iterator[Metric]:
 
 
 def _show_kept(census: Census) -> Iterator[Metric]:
+    yield _gauge("habeas_messages", "Messages to people, by status.", census.messages, "status")
     yield _gauge("habeas_packages", "Packages that were uploaded.", census.packages)
     yield _gauge("habeas_kept_chunks", "Sealed chunks of rows that are kept for requests.", census.chunks)
     yield _gauge("habeas_kept_rows", "Rows in them.", census.kept_rows)
