@@ -1,4 +1,4 @@
-"""Twenty people at once answer for, retry and cancel the same fifty requests: each ends once, carried out once at most."""
+"""Twenty people at once answer for, retry and cancel the same fifty requests: each ends once and runs once at most."""
 
 import threading
 from collections import Counter
