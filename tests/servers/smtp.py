@@ -19,6 +19,7 @@ from typing import Any
 
 from servers.process import Process
 
+_REFUSING = "refusing"
 USERNAME, PASSWORD = "habeas", "correct horse"
 
 
@@ -56,6 +57,11 @@ class SmtpServer(Process):
         """Of a provider that sends by this server."""
         return {"host": "127.0.0.1", "port": self.port, "tls_mode": "plain", "from_address": "privacy@example.com"}
 
+    def refuse(self, everybody: bool) -> None:
+        """From now on answer 550 to every recipient, or no longer."""
+        mark = self.mails / _REFUSING
+        mark.touch() if everybody else mark.unlink()
+
     def accepted(self) -> list[Mail]:
         """All mails, in the order of their coming."""
         files = sorted(self.mails.glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
@@ -83,7 +89,7 @@ class _Desk:
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         name = address.partition("@")[0]
-        if name == "refused":
+        if name == "refused" or (self._folder / _REFUSING).exists():
             return f"550 no such person {address}"
         if name == "busy":
             return f"451 the box of {address} is locked"

@@ -58,7 +58,7 @@ def failure_of(send_it: Callable[[], None]) -> HabeasError:
 
 
 def test_a_mail_arrives_as_it_was_meant(mail_server: SmtpServer) -> None:
-    send(mail_server, letter(id="msg_whole"))
+    send(mail_server, letter(message_id="msg_whole"))
     mail = next(mail for mail in mail_server.accepted() if mail.message["Message-ID"] == "<msg_whole@example.com>")
     assert (mail.sender, mail.recipients) == ("privacy@example.com", ["ann@example.com"])
     assert (mail.message["To"], mail.message["Subject"]) == ("ann@example.com", "Ihre Daten – bereit")
