@@ -36,7 +36,7 @@ class Postbox:
 
 @pytest.fixture
 def engine(start: Start) -> Iterator[Engine]:
-    made = start()
+    made = start(sections={"notifications": {"send_request_receipt_notification": False}})
     set_up(made, Shop().connector())
     yield made
 
