@@ -1,6 +1,8 @@
 """From a request to the mail in a real mail server's hands, on both ledgers."""
 
+import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from memory_shop import Shop, set_up
@@ -9,6 +11,7 @@ import habeas.execution.postman as postman_module
 from engine import Engine
 from habeas.domain.request import RequestStatus
 from habeas.execution.postman import post_due
+from habeas.services import verification
 from habeas.store import messages, tables
 from servers.smtp import SmtpServer
 
@@ -22,16 +25,21 @@ def mail_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmtpServer
 
 
 @pytest.fixture
-def engine(start: Start, mail_server: SmtpServer) -> Iterator[Engine]:
+def engine(start: Start, mail_server: SmtpServer) -> Engine:
+    return begin(start, mail_server)
+
+
+def begin(start: Start, mail_server: SmtpServer, **execution: Any) -> Engine:
+    """An engine that sends by the mail server, in which nothing is left over."""
     for file in mail_server.mails.iterdir():
         file.unlink()
-    made = start()
+    made = start(**execution)
     set_up(made, Shop().connector())
     now = made.context.clock.now()
     row = {"key": "mail", "id": "mes_1", "name": "mail", "type": "smtp", "details": mail_server.details()}
     with made.context.ledger.write() as connection:
         connection.execute(tables.message_providers.insert().values(**row, active=True, created_at=now, updated_at=now))
-    yield made
+    return made
 
 
 def make_due(engine: Engine) -> None:
@@ -95,3 +103,21 @@ def test_a_mail_that_was_refused_is_sent_by_a_retry_once_the_server_takes_it(
     assert post_due(engine.context) == 2
     assert len(mail_server.accepted()) == 2
     assert engine.view(request_id).status == RequestStatus.COMPLETE
+
+
+def test_the_code_of_the_mail_verifies_and_each_step_is_told(start: Start, mail_server: SmtpServer) -> None:
+    engine = begin(start, mail_server, subject_identity_verification_required=True)
+    [request_id] = engine.submit("give", {"email": "ann@example.com"})
+    post_due(engine.context)
+    [mail] = mail_server.accepted()
+    code = re.search(r"Your code is (\d{6})\.", mail.part("plain"))
+    assert code is not None
+    verification.verify(engine.context, request_id, code[1])
+    engine.run()
+    post_due(engine.context)
+    assert [one.message["Subject"] for one in mail_server.accepted()] == [
+        "Your one-time code",
+        "Your request has been received",
+        "Your data is ready",
+    ]
+    assert "Answer us, naming the request below" in mail_server.accepted()[-1].part("plain")
