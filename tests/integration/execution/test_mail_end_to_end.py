@@ -11,7 +11,7 @@ import habeas.execution.postman as postman_module
 from engine import Engine
 from habeas.domain.request import RequestStatus
 from habeas.execution.postman import post_due
-from habeas.services import verification
+from habeas.services import review, verification
 from habeas.store import messages, tables
 from servers.smtp import SmtpServer
 
@@ -121,3 +121,24 @@ def test_the_code_of_the_mail_verifies_and_each_step_is_told(start: Start, mail_
         "Your data is ready",
     ]
     assert "Answer us, naming the request below" in mail_server.accepted()[-1].part("plain")
+
+
+def test_decisions_and_deletion_are_told(start: Start, mail_server: SmtpServer) -> None:
+    engine = begin(start, mail_server, require_manual_request_approval=True)
+    [granted] = engine.submit("forget", {"email": "ann@example.com"})
+    [denied] = engine.submit("forget", {"email": "bob@example.com"})
+    review.approve(engine.context, [granted], "dpo")
+    review.deny(engine.context, [denied], "dpo", "We <know> nobody by that name.")
+    engine.run()
+    post_due(engine.context)
+    told = {(mail.recipients[0][:3], mail.message["Subject"]) for mail in mail_server.accepted()}
+    assert told == {
+        ("ann", "Your request has been received"),
+        ("ann", "Your request has been approved"),
+        ("ann", "Your data has been deleted"),
+        ("bob", "Your request has been received"),
+        ("bob", "Your request has been denied"),
+    }
+    [mail] = [mail for mail in mail_server.accepted() if mail.message["Subject"] == "Your request has been denied"]
+    assert "We <know> nobody by that name." in mail.part("plain")
+    assert "We &lt;know&gt; nobody by that name." in mail.part("html")
