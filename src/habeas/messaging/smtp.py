@@ -10,6 +10,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+import idna
+
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import Fault, InputError, SystemUnavailable
 from habeas.domain.message import Channel, Message, ProviderType, is_mailable
@@ -38,7 +40,7 @@ class SmtpProvider:
         mail = self.compose(message)
         try:
             with self._connect() as server:
-                refused = server.send_message(mail, self.sender, [message.recipient])
+                refused = server.send_message(mail, self.sender, [str(mail["To"])])
         except smtplib.SMTPRecipientsRefused as error:
             code = next(iter(error.recipients.values()), (500, b""))[0]
             raise _judge("the mail server refused the recipient", code) from None
@@ -71,7 +73,7 @@ class SmtpProvider:
         local, _, domain = self.sender.rpartition("@")
         try:
             mail["From"] = Address(self.sender_name, local, domain)
-            mail["To"] = Address(addr_spec=message.recipient)
+            mail["To"] = Address(addr_spec=_spell(message.recipient))
             mail["Subject"] = " ".join(message.subject.split())
         except (ValueError, IndexError):
             raise InputError("the recipient's address cannot stand in an e-mail") from None
@@ -99,6 +101,12 @@ class SmtpProvider:
                 server.close()
             raise
         return server
+
+
+def _spell(address: str) -> str:
+    """The address with its domain as mail servers know it (IDNA 2008). Raises ValueError for what is no domain."""
+    local, _, domain = address.rpartition("@")
+    return address if domain.isascii() else f"{local}@{idna.encode(domain, uts46=True).decode()}"
 
 
 def _judge(said: str, code: int) -> InputError | SystemUnavailable:

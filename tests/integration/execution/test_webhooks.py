@@ -12,6 +12,7 @@ from habeas.domain.request import RequestStatus
 from habeas.services import requests, webhooks
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
 from habeas.store.webhooks import forget_finished
+from letterbox import read_outbox, set_up_letterbox
 from servers.receiver import Answer, Call, Receiver
 
 Start = Callable[..., Engine]
@@ -112,6 +113,16 @@ def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver
     engine.run()
     assert [engine.view(one).status for one in (bad, good)] == [RequestStatus.ERROR, RequestStatus.COMPLETE]
     assert "webhook" in str(engine.view(bad).failure)
+
+
+def test_derived_identities_are_never_written_to(start: Start, receiver: Receiver) -> None:
+    _, engine = prepare(start, receiver, Phase.PRE, "/first")
+    set_up_letterbox(engine.context)
+    receiver.answers["/first"] = Answer(body={"halt": False, "derived_identity": {"email": "p0@example.com"}})
+    [request_id] = engine.submit("give", {"phone_number": "+15551234567"})
+    engine.run()
+    assert engine.view(request_id).status == RequestStatus.COMPLETE
+    assert read_outbox(engine.context, request_id) == []
 
 
 def test_derived_identities_go_with_the_grace(start: Start, receiver: Receiver) -> None:
