@@ -80,7 +80,7 @@ def _end(
     context: Context, connection: sa.Connection, request_ids: Sequence[str], to: RequestStatus, values: dict[str, Any]
 ) -> list[str]:
     """Move requests to where nothing follows, without what only carrying them out would need."""
-    values |= {"finished_at": context.clock.now(), "sealed_encryption_key": None}
+    values |= {"finished_at": context.clock.now(), "waits_until": None, "sealed_encryption_key": None}
     ended = _move(context, connection, request_ids, to, values)
     store.forget_secrets(connection, ended)
     verifications.forget_codes(connection, ended)
