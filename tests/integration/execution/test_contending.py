@@ -1,94 +1,133 @@
-"""Twenty people at once answer for, retry and cancel the same fifty requests: each ends once and runs once at most."""
+"""Twenty people press every button of the same requests at once: each press counts once, each request runs once."""
 
+import random
 import threading
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from random import Random
+from typing import Any
 
-from memory_shop import Shop
+from memory_shop import Flaky, Shop, make_field, set_up
 
 from engine import Engine, done
-from habeas.connectors.memory import MemoryConnector, MemoryStore
-from habeas.domain.errors import HabeasError, InputError
-from habeas.domain.ports import Lookup
+from habeas.domain.errors import InputError
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.planning.plan_input import AccessLevel
-from habeas.services import connections, forms, manual_webhooks, requests, review
+from habeas.services import connections, forms, manual_collections, manual_webhooks, requests, review
 from habeas.services.manual_webhooks import FieldDraft
 
 Start = Callable[..., Engine]
-MANY, HANDS = 50, 20
+Act = Callable[[str, str], bool]
+THREADS, REQUESTS = 20, 50
 
 
-class Counting(MemoryConnector):
-    """Counts how often each person is looked up."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        super().__init__(store)
-        self.people: Counter[str] = Counter()
-
-    def read(self, lookup: Lookup):  # type: ignore[no-untyped-def]
-        if lookup.table.name == "people":
-            self.people.update(str(value) for entry in lookup.entries for _, value in entry.pairs)
-        return super().read(lookup)
+def drawer() -> dict[str, Any]:
+    fields = [make_field("card", key=True), make_field("person", refers_to="people.id"), make_field("order_id")]
+    return {"fides_key": "drawer", "name": "Drawer", "collections": [{"name": "cards", "fields": fields}]}
 
 
-def all_at_once(ids: list[str], cancel: Callable[[str], object], *ways: Callable[[str], object]) -> None:
-    """Every hand goes through all requests in its own order and tries a way that it draws; one cancels every other."""
-    problems: list[BaseException] = []
-
-    def go_through(number: int) -> None:
-        random = Random(number)
-        for request_id in random.sample(ids, len(ids)):
-            try:
-                with suppress(InputError):
-                    (random.choice(ways) if number or random.random() < 0.5 else cancel)(request_id)
-            except HabeasError as problem:
-                problems.append(problem)
-
-    hands = [threading.Thread(target=go_through, args=(number,)) for number in range(HANDS)]
-    for hand in hands:
-        hand.start()
-    for hand in hands:
-        hand.join()
-    assert not problems
+def shop_behind_the_drawer() -> dict[str, Any]:
+    """The shop, whose items are looked for once the cards are known."""
+    body = Shop.body()
+    reference = {"dataset": "drawer", "field": "cards.order_id", "direction": "from"}
+    body["collections"][2]["fields"][1]["fides_meta"]["references"].append(reference)
+    return body
 
 
-def test_forms_resumed_retried_and_cancelled_by_many(start: Start) -> None:
-    shop, engine = Shop(), start()
-    connector = Counting(shop.store)
-    engine.plug("shop", connector)
-    engine.describe("shop", shop.body())
-    engine.policy("give", access=["user"])
-    desk = connections.ConnectionDraft(
+def set_up_people(engine: Engine) -> None:
+    """People at `desk` are asked before the run, and those at `drawer` in it."""
+    draft = connections.ConnectionDraft(
         name="desk", key="desk", connection_type="manual_webhook", access=AccessLevel.WRITE
     )
-    done(connections.save_connections(engine.context, [desk]))
-    manual_webhooks.create_manual_webhook(engine.context, "desk", [FieldDraft(pii_field="Name")])
-    ids = engine.submit("give", *(shop.add_person(number, orders=0) for number in range(MANY)))
-    engine.run()
+    done(connections.save_connections(engine.context, [draft]))
+    manual_webhooks.create_manual_webhook(engine.context, "desk", [FieldDraft(pii_field="Shoe size")])
+    engine.connect("drawer", "manual", {})
+    engine.describe("drawer", drawer())
+    engine.describe("shop", shop_behind_the_drawer())
+
+
+def contend(ids: list[str], actions: dict[str, Act]) -> Counter[tuple[str, str]]:
+    """All threads do these things to all requests, each in its own order; how often each was done to each."""
+    counted: Counter[tuple[str, str]] = Counter()
+    unexpected: list[BaseException] = []
+    lock, together = threading.Lock(), threading.Barrier(THREADS)
+
+    def press(number: int) -> None:
+        own = random.Random(number)
+        mixed = own.sample(ids, len(ids))
+        together.wait()
+        for one in mixed:
+            name = "cancel" if own.random() < 0.01 else own.choice([name for name in actions if name != "cancel"])
+            try:
+                if not actions[name](one, str(number)):
+                    continue
+            except InputError:
+                continue
+            except BaseException as error:
+                unexpected.append(error)
+                return
+            with lock:
+                counted[one, name] += 1
+
+    threads = [threading.Thread(target=press, args=(number,)) for number in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not unexpected
+    return counted
+
+
+def test_each_press_counts_once_and_each_request_runs_once(start: Start) -> None:
+    shop, engine = Shop(), start(require_manual_request_approval=True, task_retry_count=0)
+    people = [shop.add_person(number, orders=1, items=1) for number in range(REQUESTS)]
+    connector = Flaky(shop)
+    set_up(engine, connector)
+    set_up_people(engine)
+    ids = engine.submit("give", *people)
     context = engine.context
 
-    def fill_and_resume(request_id: str) -> None:
-        forms.save_form(context, request_id, ActionType.ACCESS, "desk", {"name": "Ann"}, "clerk")
-        forms.resume(context, request_id, "clerk")
+    def statuses() -> Counter[RequestStatus]:
+        return Counter(engine.view(one).status for one in ids)
 
-    all_at_once(
-        ids,
-        lambda request_id: review.cancel(context, [request_id], "clerk"),
-        fill_and_resume,
-        lambda request_id: forms.resume(context, request_id, "clerk"),
-        lambda request_id: requests.retry(context, request_id, "clerk"),
+    def fill(one: str, actor: str) -> bool:
+        forms.save_form(context, one, ActionType.ACCESS, "desk", {"shoe_size": actor}, actor)
+        return False  # may be said again and again while the request waits
+
+    def leave(one: str, actor: str) -> bool:
+        return bool(forms.resume(context, one, actor))
+
+    def answer(one: str, actor: str) -> bool:
+        return bool(manual_collections.answer(context, one, [], actor))
+
+    def retry(one: str, actor: str) -> bool:
+        return bool(requests.retry(context, one, actor))
+
+    def approve(one: str, actor: str) -> bool:
+        return bool(review.approve(context, [one], actor).succeeded)
+
+    def cancel(one: str, actor: str) -> bool:
+        return bool(review.cancel(context, [one], actor).succeeded)
+
+    stages: list[tuple[RequestStatus, dict[str, Act]]] = [
+        (RequestStatus.PENDING, {"approve": approve}),
+        (RequestStatus.REQUIRES_INPUT, {"fill": fill, "leave": leave}),
+        (RequestStatus.PAUSED, {"answer": answer}),
+        (RequestStatus.ERROR, {"retry": retry}),
+    ]
+    canceled: set[str] = set()
+    for waiting, actions in stages:
+        assert statuses() == +Counter({waiting: REQUESTS - len(canceled), RequestStatus.CANCELED: len(canceled)})
+        pressed = contend(ids, {**actions, "cancel": cancel})
+        assert max(pressed.values()) == 1, "nothing is done twice"
+        now_canceled = {one for one, name in pressed if name == "cancel"}
+        assert not now_canceled & canceled
+        assert not {one for one, name in pressed if name != "cancel"} & canceled, "an end is an end"
+        canceled |= now_canceled
+        connector.failing = {"read items": REQUESTS} if waiting is RequestStatus.PAUSED else {}
+        engine.run()
+    assert statuses() == +Counter(
+        {RequestStatus.COMPLETE: REQUESTS - len(canceled), RequestStatus.CANCELED: len(canceled)}
     )
-    before = Counter(engine.view(request_id).status for request_id in ids)
-    assert before.keys() <= {RequestStatus.IN_PROCESSING, RequestStatus.CANCELED, RequestStatus.REQUIRES_INPUT}
-    assert before[RequestStatus.CANCELED] and before[RequestStatus.IN_PROCESSING]
-    engine.run()
-    after = Counter(engine.view(request_id).status for request_id in ids)
-    assert after[RequestStatus.COMPLETE] == before[RequestStatus.IN_PROCESSING]
-    assert after[RequestStatus.CANCELED] == before[RequestStatus.CANCELED]
-    assert set(connector.people.values()) == {1}
-    assert len(connector.people) == after[RequestStatus.COMPLETE]
-    resumed = [engine.view(one).results.get("Request resumed", []) for one in ids]  # type: ignore[attr-defined]
-    assert max(len(entries) for entries in resumed) == 1
+    for one in set(ids) - canceled:
+        log = engine.log(one)
+        assert log.count(("people", "access", "complete")) == log.count(("items", "access", "complete")) == 1
