@@ -56,7 +56,7 @@ def save_each(
     with context.ledger.write() as connection:
         for item in items:
             try:
-                _refuse_nul(item)
+                refuse_nul(item)
                 with connection.begin_nested():
                     succeeded.append(save(connection, item))
             except HabeasError as error:
@@ -85,8 +85,8 @@ def make_id(prefix: str) -> str:
     return f"{prefix}_{uuid4()}"
 
 
-def _refuse_nul(item: object) -> None:
-    """NUL is no text for PostgreSQL; refused on every ledger alike."""
+def refuse_nul(item: object) -> None:
+    """Raise InputError where text of a draft has a NUL: no text for PostgreSQL, and refused on every ledger alike."""
     if not is_dataclass(item):
         return
     for field in fields(item):

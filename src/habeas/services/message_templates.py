@@ -9,9 +9,10 @@ from habeas.execution.context import Context
 from habeas.execution.sending import effective_template
 from habeas.messaging.defaults import DEFAULTS, EXAMPLES, Template
 from habeas.messaging.templates import check_template, render
-from habeas.services.bulk import BulkResult, Failure, make_id
+from habeas.services.bulk import BulkResult, Failure, make_id, refuse_nul
 from habeas.store import messages
 from habeas.store.configurations import Record
+from habeas.store.ledger import take_turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,11 @@ def save_templates(context: Context, drafts: Sequence[TemplateDraft]) -> BulkRes
     failed: list[Failure] = []
     sound: list[Event] = []
     with context.ledger.write() as connection:
+        take_turn(connection)
         for draft in drafts:
             content = draft.content
             try:
+                refuse_nul(content)
                 shipped = DEFAULTS[draft.type]
                 check_template(
                     draft.type, Template(shipped.label, content.subject, content.body, content.sms or shipped.sms)

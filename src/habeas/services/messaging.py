@@ -17,10 +17,11 @@ from habeas.domain.message import Channel, Event, Message, ProviderType
 from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.execution.sending import render_message
-from habeas.services.bulk import Listing, choose_key, make_id
+from habeas.services.bulk import Listing, choose_key, make_id, refuse_nul
 from habeas.services.fields import InvalidFields, Problem, check_fields
 from habeas.store import configurations, messages
 from habeas.store.configurations import Record
+from habeas.store.ledger import take_turn
 from habeas.store.tables import message_providers
 
 _log = logging.getLogger(__name__)
@@ -78,7 +79,9 @@ def add_provider(context: Context, draft: ProviderDraft) -> ProviderView:
     kind = _find_type(context, draft.service_type)
     _check_details(kind, draft.details)
     key = choose_key(draft.key, draft.name or draft.service_type)
+    refuse_nul(draft)
     with context.ledger.write() as connection:
+        take_turn(connection)
         taken = messages.find_provider(connection, kind.name) or configurations.find(connection, message_providers, key)
         if taken is not None:
             raise InputError(f"there is a provider {taken.key!r} of type {taken.type} already", hint="change that one")
@@ -90,13 +93,19 @@ def add_provider(context: Context, draft: ProviderDraft) -> ProviderView:
 
 
 def change_provider(context: Context, key: str, change: ProviderChange) -> ProviderView:
-    """Change name or details. Raises NotFound, InvalidFields, and InputError for a wrong detail."""
+    """Change name or details. Raises NotFound, InvalidFields, and InputError for a wrong detail.
+
+    Other details make it forget its secrets: whoever may change where messages go must not come to know them.
+    """
+    refuse_nul(change)
     with context.ledger.write() as connection:
         record = _get_record(connection, key)
         values: dict[str, object] = {} if change.name is None else {"name": change.name}
         if change.details is not None:
             _check_details(_find_type(context, record.type), change.details)
             values["details"] = dict(change.details)
+            if values["details"] != record.details:
+                values["sealed_secrets"] = None
         now = context.clock.now()
         saved = configurations.save(connection, message_providers, key, values, now, on_create={})
         return show_provider(context, saved)
@@ -153,6 +162,7 @@ def activate(context: Context, service_type: str) -> ProviderView:
     Raises NotFound when there is none, InputError when it lacks secrets.
     """
     with context.ledger.write() as connection:
+        take_turn(connection)
         record = _get_of_type(connection, service_type)
         if not outbox.is_ready(context, record):
             raise InputError(f"provider {record.key!r} has no secrets yet", hint="store its secrets first")
@@ -261,8 +271,7 @@ def _find_type(context: Context, name: str) -> ProviderType:
 
 def _check_details(kind: ProviderType, details: Mapping[str, object]) -> None:
     check_fields(details, kind.details, place=("details",))
-    if not kind.needs_secrets:
-        kind.connect(details, {})  # refuses wrong values now, not at the first use
+    kind.connect(details, {})  # refuses wrong values now, not at the first use
 
 
 def _get_record(connection: sa.Connection, key: str) -> Record:

@@ -10,6 +10,7 @@ from habeas.execution.context import Context
 from habeas.services.bulk import Listing
 from habeas.services.requests import get_record
 from habeas.store import messages
+from habeas.store.ledger import take_turn
 from habeas.store.messages import MessageStatus
 
 
@@ -33,7 +34,7 @@ class StaffNotice:
     """Whom to tell by e-mail, as soon as so many requests have ended in `error`; no addresses: nobody."""
 
     email_addresses: Sequence[str]
-    notify_after_failures: int
+    notify_after_failures: int | None
 
 
 def list_messages(context: Context, request_id: str, page: int, size: int) -> Listing[MessageView]:
@@ -67,13 +68,14 @@ def find_staff_notice(context: Context) -> StaffNotice:
     return StaffNotice(email_addresses=found[0], notify_after_failures=found[1])
 
 
-def save_staff_notice(context: Context, notice: StaffNotice) -> StaffNotice:
+def save_staff_notice(context: Context, email_addresses: Sequence[str], after_failures: int) -> StaffNotice:
     """Put this in the place of what there was. Raises InputError for what is no e-mail address."""
-    addresses = list(dict.fromkeys(notice.email_addresses))
+    addresses = list(dict.fromkeys(email_addresses))
     wrong = [str(number) for number, address in enumerate(addresses, 1) if not is_mailable(address)]
     if wrong:
         raise InputError(f"number {', '.join(wrong)} of email_addresses is no e-mail address")
     with context.ledger.write() as connection:
+        take_turn(connection)
         sealer, now = context.ledger.sealer, context.clock.now()
-        messages.save_staff_notice(connection, sealer, addresses, notice.notify_after_failures, now)
-    return StaffNotice(email_addresses=addresses, notify_after_failures=notice.notify_after_failures)
+        messages.save_staff_notice(connection, sealer, addresses, after_failures, now)
+    return StaffNotice(email_addresses=addresses, notify_after_failures=after_failures if addresses else None)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from habeas.domain.errors import InputError
 from habeas.store.data_keys import open_sealer, wrapping_keys
-from habeas.store.ledger import check_answers, make_engine
+from habeas.store.ledger import Damaged, check_answers, make_engine
 from habeas.store.opening import check_revision, read_revision
 from habeas.store.sealing import KeyRing
 from habeas.store.tables import data_keys, metadata
@@ -21,6 +21,9 @@ class Finding:
     mend: str = ""
 
 
+_DAMAGED = Finding("file", "damaged", "restore a backup")
+
+
 def check_ledger(url: str, ring: KeyRing) -> list[Finding]:
     """Look at the file (of SQLite), the schema's revision, the tables and the keys; nothing is changed.
 
@@ -28,7 +31,10 @@ def check_ledger(url: str, ring: KeyRing) -> list[Finding]:
     """
     engine = make_engine(url)
     try:
-        check_answers(engine)
+        try:
+            check_answers(engine)
+        except Damaged:
+            return [_DAMAGED]
         findings = [_check_revision(engine)]
         with engine.connect() as connection, connection.begin():
             if engine.dialect.name == "sqlite":
@@ -45,7 +51,7 @@ def check_ledger(url: str, ring: KeyRing) -> list[Finding]:
 def _check_file(connection: sa.Connection) -> Finding:
     if list(connection.scalars(sa.text("PRAGMA quick_check(1)"))) == ["ok"]:
         return Finding("file", "intact")
-    return Finding("file", "damaged", "restore a backup")
+    return _DAMAGED
 
 
 def _check_revision(engine: sa.Engine) -> Finding:

@@ -139,8 +139,12 @@ def take_turn(connection: sa.Connection) -> None:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(7226732)"))
 
 
+class Damaged(InputError):
+    """The file of a SQLite ledger cannot be read any more."""
+
+
 def check_answers(engine: sa.Engine) -> None:
-    """Raises SystemUnavailable when the ledger's database does not answer, InputError when it is none."""
+    """Raises SystemUnavailable when the ledger's database does not answer, InputError when it is none, Damaged."""
     try:
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
@@ -150,9 +154,11 @@ def check_answers(engine: sa.Engine) -> None:
         raise SystemUnavailable(
             "the ledger's database does not answer", hint="check database.url and that its server runs"
         ) from None
-    except DatabaseError:
+    except DatabaseError as error:
         if engine.dialect.name != "sqlite":
             raise
+        if getattr(error.orig, "sqlite_errorname", "").startswith("SQLITE_CORRUPT"):
+            raise Damaged(f"{engine.url.database} is damaged", hint="restore a backup") from None
         raise InputError(
             f"{engine.url.database} is not a SQLite database", hint="restore it, or choose another --data-dir"
         ) from None

@@ -78,7 +78,11 @@ def find_provider(context: Wired, key: str) -> ProviderView:
     return messaging.find_provider(context, key)
 
 
-@config.patch("/{key}", summary="Change a message provider", dependencies=_WRITE)
+@config.patch(
+    "/{key}",
+    summary="Change a message provider; with other details its secrets are to be stored again",
+    dependencies=_WRITE,
+)
 def change_provider(
     context: Wired,
     key: str,
@@ -217,8 +221,7 @@ def save_notice(
         ),
     ],
 ) -> StaffNotice:
-    given = StaffNotice(email_addresses=notice.email_addresses, notify_after_failures=notice.notify_after_failures)
-    return told.save_staff_notice(context, given)
+    return told.save_staff_notice(context, notice.email_addresses, notice.notify_after_failures)
 
 
 @router.get(
