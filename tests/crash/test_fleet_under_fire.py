@@ -1,8 +1,8 @@
 """Two servers, a scheduler and four workers on one ledger, 2,000 mixed requests, and any of them killed at any time.
 
-Everything ends right and each change is made once. The one effect on the world outside of the connected systems is, so
-far, the package: uploaded at least once under a stable name, so that one whole file per request is there in the end and
-no debris. Webhooks and mails do not exist yet.
+Everything ends right and each change is made once. The one effect here on the world outside of the connected systems is
+the package: uploaded at least once under a stable name, so that one whole file per request is there in the end and no
+debris. Webhooks and mails are killed in `test_killed_while_telling`.
 """
 
 import os

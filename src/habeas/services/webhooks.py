@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from habeas.domain.errors import InputError, NotAllowed, NotFound
+from habeas.domain.errors import InputError, NotAllowed, NotAuthenticated, NotFound
 from habeas.domain.request import SYSTEM_ACTOR, AuditAction, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.webhooks import parse_derived, read_token
@@ -131,8 +131,8 @@ def change_webhook(
 ) -> tuple[WebhookView, list[Place] | None]:
     """The webhook and, if its place has changed, those of the whole list.
 
-    Raises NotFound for it or its connection; InputError for a place out of range or a connection that is none of
-    webhooks.
+    Raises NotFound for it or its connection; InputError for a place out of range, a name that another has, or a
+    connection that is none of webhooks.
     """
     given = {"name": change.name, "direction": change.direction and change.direction.value}
     given["connection_key"] = change.connection_config_key
@@ -141,6 +141,9 @@ def change_webhook(
         record = _get(connection, policy_key, phase, key)
         if change.connection_config_key is not None:
             _check_connection(context, connection, change.connection_config_key)
+        others = (other.name for other in store.webhooks_of(connection, policy_key, phase) if other.key != key)
+        if change.name in others:
+            raise InputError("another webhook of the list has this name", hint="give it another")
         configurations.save(connection, tables.webhooks, key, values, context.clock.now(), on_create={})
         places = None
         if change.order is not None and change.order != record.position:
@@ -164,8 +167,9 @@ def delete_webhook(context: Context, policy_key: str, phase: Phase, key: str) ->
 def resume(context: Context, request_id: str, token: str, derived: Mapping[str, object] | None) -> RequestView:
     """Let a request go on that a webhook halted, with what its receiver derived; each token does this once.
 
-    Raises NotAllowed for a token that is none of ours, too old or of another request, NotFound when its webhook is
-    gone, InputError when the request is not paused, was resumed already, or an identity is malformed.
+    Raises NotAuthenticated for a token that is none of ours or too old, NotAllowed for one of another request or of an
+    earlier round, NotFound when its webhook is gone, InputError when the request is not paused, the token was used
+    already, or an identity is malformed.
     """
     now, sealer = context.clock.now(), context.ledger.sealer
     refusal = NotAllowed("the token does not resume this request", hint="send the reply-to-token of the call")
@@ -173,7 +177,9 @@ def resume(context: Context, request_id: str, token: str, derived: Mapping[str, 
     life = timedelta(seconds=context.settings.execution.privacy_request_delay_timeout)
     with context.ledger.write() as connection:
         call = store.find_call(connection, call_id) if call_id else None
-        if call is None or call.request_id != request_id or call.created_at + life < now:
+        if call is None or call.created_at + life < now:
+            raise NotAuthenticated("the token is none of ours, or too old", hint="send the reply-to-token of the call")
+        if call.request_id != request_id:
             raise refusal
         if configurations.find(connection, tables.webhooks, call.webhook_key) is None:
             raise NotFound("the webhook of this token is gone")

@@ -7,7 +7,7 @@ import pytest
 from memory_shop import Shop, set_up
 
 from engine import Engine
-from habeas.domain.errors import InputError, NotAllowed
+from habeas.domain.errors import InputError, NotAuthenticated
 from habeas.domain.request import RequestStatus
 from habeas.services import requests, webhooks
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
@@ -59,7 +59,7 @@ def test_a_halted_request_goes_on_with_the_next_webhook(start: Start, receiver: 
     }
     assert (call.headers["authorization"], call.headers["reply-to"]) == ("secret", view.resume_endpoint)
     token = call.headers["reply-to-token"]
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAuthenticated):
         webhooks.resume(engine.context, request_id, token + "0", None)
     webhooks.resume(engine.context, request_id, token, {"email": "p0@example.com"})
     engine.run()

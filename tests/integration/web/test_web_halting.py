@@ -135,7 +135,8 @@ def test_a_token_resumes_its_own_request_once(office: Office) -> None:
     request, token = halt(office)
     other, others_token = halt(office)
     assert office.resume(request, others_token).status_code == 403
-    assert office.resume(request, "no token of ours").status_code == 403
+    unknown = office.resume(request, "no token of ours")
+    assert (unknown.status_code, unknown.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert office.show(request)["status"] == "paused"
     assert office.resume(request, token).is_success
     again = office.resume(request, token)
@@ -152,8 +153,24 @@ def test_a_token_whose_time_or_webhook_is_over_resumes_nothing(office: Office) -
     with office.context.ledger.write() as connection:
         long_ago = office.context.clock.now().replace(year=2020)
         connection.execute(tables.webhook_calls.update().values(created_at=long_ago))
-    assert office.resume(other, late).status_code == 403
+    assert office.resume(other, late).status_code == 401
     assert office.show(other)["status"] == "paused"
+
+
+def test_a_used_token_does_not_resume_a_later_halt(office: Office) -> None:
+    request, first = halt(office)
+    office.receiver.answers["/second"] = Answer(body={"halt": True})
+    assert office.resume(request, first).is_success
+    again = office.resume(request, first)
+    assert (again.status_code, "used already" in again.text) == (400, True)
+    assert office.show(request)["status"] == "paused"
+
+
+def test_two_webhooks_of_a_list_do_not_share_a_name(office: Office) -> None:
+    first, second = office.call("GET", f"{API}/policy/give/webhook/pre_execution").json()["items"]
+    path = f"{API}/policy/give/webhook/pre_execution/{first['key']}"
+    assert office.call("PATCH", path, json={"name": second["name"]}).status_code == 400
+    assert office.call("PATCH", path, json={"name": first["name"]}).is_success
 
 
 def halt_again(office: Office) -> tuple[str, str]:
@@ -201,3 +218,7 @@ def test_a_receiver_that_is_paused_is_waited_for_and_one_that_is_disabled_passed
     office.call("POST", f"{API}/connection/first/resume")
     office.carry_on()
     assert (office.show(request)["status"], office.called()) == ("complete", ["/first", "/after"])
+    [skipped] = [
+        one for one in office.show(request)["results"]["Webhooks before execution"] if one["status"] == "skipped"
+    ]
+    assert skipped["connection_key"] == "second"
