@@ -136,3 +136,28 @@ def test_staff_are_named_and_forgotten(staff: Caller) -> None:
     assert (wrong.status_code, "nobody" in wrong.text) == (400, False)
     staff("PUT", path, json={"email_addresses": [], "notify_after_failures": 1})
     assert staff("GET", path).status_code == 404
+
+
+def test_a_request_shows_what_its_person_is_told_and_not_where(staff: Caller) -> None:
+    staff("POST", f"{API}/config", json=SMTP)
+    staff("PATCH", "/api/v1/storage/config", json=[{"name": "packages", "type": "local"}])
+    staff("PATCH", "/api/v1/policy", json=[{"name": "give"}])
+    rule = {"name": "give", "action_type": "access", "storage_destination_key": "packages"}
+    staff("PATCH", "/api/v1/policy/give/rule", json=[rule])
+    item = {"policy_key": "give", "identity": {"email": "canary@example.com"}}
+    [made] = staff("POST", "/api/v1/privacy-request", json=[item]).json()["succeeded"]
+    answer = staff("GET", f"/api/v1/privacy-request/{made['id']}/messages")
+    [message] = answer.json()["items"]
+    assert (message["event"], message["status"], message["attempts"]) == ("privacy_request_receipt", "due", 0)
+    assert "canary" not in answer.text
+    assert 'habeas_messages{status="due"} 1.0' in staff("GET", "/metrics").text
+    assert staff("GET", "/api/v1/privacy-request/pri_unknown/messages").status_code == 404
+
+
+def test_other_details_make_a_provider_forget_its_secrets(staff: Caller) -> None:
+    staff("POST", f"{API}/config", json=MAILGUN)
+    staff("PUT", f"{API}/config/mailgun/secret", json={"mailgun_api_key": "key-1"})
+    same = staff("PATCH", f"{API}/config/mailgun", json={"name": "Post", "details": MAILGUN["details"]}).json()
+    assert (same["ready"], same["name"]) == (True, "Post")
+    elsewhere = {"domain": "example.com", "base_url": "https://elsewhere.example.net"}
+    assert not staff("PATCH", f"{API}/config/mailgun", json={"details": elsewhere}).json()["ready"]
