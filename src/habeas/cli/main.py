@@ -16,6 +16,7 @@ from habeas.cli import (
     decrypt,
     demo,
     key,
+    messaging,
     plan,
     policy,
     request,
@@ -53,6 +54,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(policy.app, name="policy")
 app.add_typer(request.app, name="request")
 app.add_typer(storage.app, name="storage")
+app.add_typer(messaging.app, name="messaging")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
 
