@@ -18,6 +18,10 @@ Key: TypeAlias = Annotated[str, typer.Argument(help="Key of the connection.")]
 _MISSING = "`habeas connection list` shows what there is"
 
 
+_WITHOUT_TABLES = frozenset({"https", "email"})
+"""Types of connections that nothing can be drafted from."""
+
+
 @app.command()
 def add(
     context: typer.Context,
@@ -46,7 +50,7 @@ def add(
     if as_json:
         print_json(saved)
     tell_test(tested, as_json=as_json, hint="it is saved: mend it, then add it again or `habeas connection test` it")
-    if secrets and not as_json:
+    if secrets and connection_type not in _WITHOUT_TABLES and not as_json:
         say_next(f"habeas dataset generate {key} --output {key}.yml")
 
 
