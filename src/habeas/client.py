@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import httpx
 
 from habeas.domain.errors import HabeasError
 from habeas.domain.request import TERMINAL, RequestStatus
+
+if TYPE_CHECKING:
+    import httpx  # only once something is asked: the command line is as quick without it, and a server smaller
 
 Json = Any
 """Whatever a JSON answer holds; the server's own tests check its shape."""
@@ -37,7 +38,7 @@ def path_of(*parts: str) -> str:
 class Client:
     """Calls the API with a token. Every refusal is a ApiFailure that says who said what."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, http: "httpx.Client") -> None:
         self._http = http
 
     def call(self, method: str, path: str, **content: Json) -> Json:
@@ -59,13 +60,15 @@ class Client:
                 answer.read()
             yield from answer.raise_for_status().iter_bytes()
 
-    def _ask(self, method: str, path: str, **content: Json) -> httpx.Response:
+    def _ask(self, method: str, path: str, **content: Json) -> "httpx.Response":
         with self._reporting(method, path):
             return self._http.request(method, f"/api/v1{path}", **content).raise_for_status()
 
     @contextmanager
     def _reporting(self, method: str, path: str) -> Iterator[None]:
         """Every way in which a call fails as a ApiFailure."""
+        import httpx
+
         try:
             yield
         except httpx.HTTPStatusError as refused:
@@ -132,7 +135,7 @@ class Client:
             time.sleep(_POLL_SECONDS)
 
 
-def _explain(response: httpx.Response) -> str:
+def _explain(response: "httpx.Response") -> str:
     """Status and detail of a refusal, on one line."""
     try:
         detail = response.json()["detail"]
@@ -145,6 +148,8 @@ def _explain(response: httpx.Response) -> str:
 
 def _check_address(base_url: str) -> None:
     """The address is not repeated: it may hold a password."""
+    import httpx
+
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
@@ -155,9 +160,11 @@ def _check_address(base_url: str) -> None:
 
 @contextmanager
 def log_in(
-    base_url: str, client_id: str, client_secret: str, transport: httpx.BaseTransport | None = None
+    base_url: str, client_id: str, client_secret: str, transport: "httpx.BaseTransport | None" = None
 ) -> Iterator[Client]:
     """A client with a token. `transport` replaces the network in tests."""
+    import httpx
+
     _check_address(base_url)
     with httpx.Client(base_url=base_url, timeout=30, transport=transport) as http:
         client = Client(http)

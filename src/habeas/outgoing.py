@@ -5,20 +5,19 @@ nor an address: a URL may be a secret, and an address is what the guard hides. P
 """
 
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-
-import httpcore
-import httpx
+from typing import TYPE_CHECKING
 
 from habeas.domain.errors import InputError, SystemUnavailable
 
-MAX_ANSWER = 1_000_000
-"""Longest answer that is read, in bytes."""
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx  # only once something is called: it takes much of the memory of an idle server
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -67,7 +66,9 @@ class OutgoingClient:
 
     def check(self, url: str) -> None:
         """Raises InputError when the guard refuses the URL, SystemUnavailable when its host is not to be found."""
-        self._checked_addresses(_parse_url(url))
+        from habeas.outgoing_calls import parse_url
+
+        self._checked_addresses(parse_url(url))
 
     def post(
         self,
@@ -77,34 +78,34 @@ class OutgoingClient:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> "httpx.Response":
         """The answer, whatever its status, its body as it came. `auth`: name and password of HTTP Basic.
 
         Raises InputError when the guard refuses the URL or a header is malformed, and SystemUnavailable when no answer
         comes in time, or one of more than 1 MB.
         """
+        from habeas.outgoing_calls import exchange, make_request, parse_url
+
         deadline = time.monotonic() + self.timeout
-        parsed = _parse_url(url)
+        parsed = parse_url(url)
         addresses = self._checked_addresses(parsed)
-        request = _make_request(parsed, json, form, headers, auth)
-        backend = _CheckedBackend(addresses, deadline)
-        try:
-            with httpcore.ConnectionPool(ssl_context=self._ssl_context, network_backend=backend) as pool:
-                return _exchange(pool, request)
-        except httpcore.TimeoutException:
-            raise SystemUnavailable(f"no answer within {self.timeout:g} s") from None
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise SystemUnavailable(f"no answer ({type(error).__name__})") from None
+        request = make_request(parsed, json, form, headers, auth)
+        answer = exchange(request, self._ssl_context, addresses, deadline)
+        if answer is None:
+            raise SystemUnavailable(f"no answer within {self.timeout:g} s")
+        return answer
 
     @cached_property
-    def _ssl_context(self) -> ssl.SSLContext:
-        return httpx.create_ssl_context()
+    def _ssl_context(self) -> "ssl.SSLContext":
+        from habeas.outgoing_calls import make_ssl_context
+
+        return make_ssl_context()
 
     @cached_property
     def _allowed(self) -> tuple[Network | str, ...]:
         return tuple(parse_allowed(entry) for entry in self.allow_list)
 
-    def _checked_addresses(self, url: httpx.URL) -> list[Address]:
+    def _checked_addresses(self, url: "httpx.URL") -> list[Address]:
         host = url.raw_host.decode("ascii")
         try:
             found = [ip_address(text.partition("%")[0]) for text in self.resolve(host, url.port or 443)]
@@ -142,109 +143,3 @@ def _embedded(address: Address) -> IPv4Address | None:
     if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour
-
-
-def _parse_url(url: str) -> httpx.URL:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        raise InputError("the URL is malformed") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise InputError("the URL is not one of https", hint="it looks like https://host/path")
-    if parsed.port is not None and not 0 < parsed.port < 65536:
-        raise InputError("the URL is malformed")
-    if parsed.userinfo:
-        raise InputError("the URL holds a name or password", hint="give them apart from the URL")
-    return parsed
-
-
-def _make_request(
-    url: httpx.URL,
-    json: object,
-    form: Mapping[str, str] | None,
-    headers: Mapping[str, str] | None,
-    auth: tuple[str, str] | None,
-) -> httpx.Request:
-    own = {"User-Agent": "habeas", "Accept": "application/json", "Accept-Encoding": "identity"}
-    body = None if form is None else dict(form)
-    try:
-        request = httpx.Request("POST", url, json=json, data=body, headers={**own, **(headers or {})})
-    except UnicodeError:
-        raise InputError("a header holds signs that HTTP headers cannot carry") from None
-    return request if auth is None else next(httpx.BasicAuth(*auth).auth_flow(request))
-
-
-def _exchange(pool: httpcore.ConnectionPool, request: httpx.Request) -> httpx.Response:
-    url = request.url
-    target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    body = bytearray()
-    try:
-        with pool.stream("POST", target, headers=request.headers.raw, content=request.read()) as answer:
-            for part in answer.iter_stream():
-                body += part
-                if len(body) > MAX_ANSWER:
-                    raise SystemUnavailable(f"the answer is longer than {MAX_ANSWER} bytes")
-    except httpcore.LocalProtocolError:
-        raise InputError("a header or the path of the URL is malformed") from None
-    headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]
-    return httpx.Response(answer.status, headers=headers, content=bytes(body), request=request)
-
-
-class _CheckedBackend(httpcore.NetworkBackend):
-    """Connects to addresses that were checked, whatever the name says now, and to nothing after the deadline."""
-
-    def __init__(self, addresses: Sequence[Address], deadline: float) -> None:
-        self._addresses = addresses
-        self._deadline = deadline
-        self._backend = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        failure: Exception = httpcore.ConnectError()
-        for waiting, address in zip(range(len(self._addresses), 0, -1), self._addresses, strict=True):
-            try:
-                share = _left(self._deadline) / waiting
-                stream = self._backend.connect_tcp(str(address), port, share, local_address, socket_options)
-                return _HurriedStream(stream, self._deadline)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-
-class _HurriedStream(httpcore.NetworkStream):
-    """A stream every part of which must be done by one deadline."""
-
-    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(self._deadline))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(self._deadline))
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        secured = self._stream.start_tls(ssl_context, server_hostname, _left(self._deadline))
-        return _HurriedStream(secured, self._deadline)
-
-    def get_extra_info(self, info: str) -> object:
-        return self._stream.get_extra_info(info)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise httpcore.ReadTimeout
-    return left

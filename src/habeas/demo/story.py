@@ -4,8 +4,8 @@ Must not start the server, and must not know how the engine works: it only asks,
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import httpx
 from rich.console import Console
 
 from habeas.client import ApiFailure, Client, Json, log_in
@@ -17,6 +17,9 @@ from habeas.demo.failure import DemoFailure
 from habeas.demo.home import KEY, Home
 from habeas.demo.packages import check_history, check_narrowed, check_package, check_sealed, read_csv, read_json
 from habeas.demo.registration import register_policies, register_storage, register_systems
+
+if TYPE_CHECKING:
+    import httpx
 
 ACCESS_POLICY, ERASURE_POLICY = "shop_access", "shop_erasure"
 GIVE_ALL, GIVE_HISTORY = "give_all", "give_history"
@@ -31,7 +34,7 @@ def run_story(
     console: Console,
     *,
     patience: float = 60.0,
-    transport: httpx.BaseTransport | None = None,
+    transport: "httpx.BaseTransport | None" = None,
 ) -> None:
     """Register the company at a running server, give its protagonist their data, erase it, and check both.
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, timedelta
+from typing import TYPE_CHECKING
 
 from habeas.domain.errors import Fault, HabeasError, InputError, SystemUnavailable
 from habeas.domain.message import Channel, Event, Message
@@ -10,10 +11,12 @@ from habeas.execution.context import Context
 from habeas.execution.outbox import connect_provider, usable
 from habeas.execution.package_links import find_link
 from habeas.messaging.defaults import DEFAULTS, Template
-from habeas.messaging.templates import Rendered, render
 from habeas.store import configurations, messages, packages, requests
 from habeas.store.configurations import Record
 from habeas.store.messages import MessageStatus
+
+if TYPE_CHECKING:
+    from habeas.messaging.templates import Rendered  # with Jinja2, once there is something to say
 
 
 def send_now(context: Context, message_id: str) -> None:
@@ -66,8 +69,10 @@ def send(
 
 def render_message(
     context: Context, event: Event, channel: Channel, own: Record | None, variables: Mapping[str, object]
-) -> Rendered:
+) -> "Rendered":
     """What a message says; `own` is the users' template of the event, if there is one."""
+    from habeas.messaging.templates import render
+
     told = {"organization": context.settings.notifications.organization_name, **variables}
     return render(event, channel, effective_template(event, own), told)
 

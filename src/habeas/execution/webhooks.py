@@ -8,8 +8,8 @@ import hmac
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import httpx
 import msgspec
 
 from habeas.domain.errors import HabeasError, LeaseLost, NeedsHuman, SystemUnavailable
@@ -17,7 +17,7 @@ from habeas.domain.identity import EMAIL, PHONE, Identity, parse_identities
 from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.attempts import name_fault
 from habeas.execution.connector_pool import hindrance_of, is_paused
-from habeas.execution.run import Done, Failed, Paused, Run, Wait
+from habeas.execution.run import Done, Paused, Run, Wait
 from habeas.log_fields import adopt, current
 from habeas.store import webhooks
 from habeas.store.configurations import Record, connection_place, find_connections, open_json
@@ -25,15 +25,20 @@ from habeas.store.journal import Entry
 from habeas.store.sealing import Sealer
 from habeas.store.webhooks import CallStatus
 
+if TYPE_CHECKING:
+    import httpx
+
 _TITLES = {webhooks.PRE: "Webhooks before execution", webhooks.POST: "Webhooks after execution"}
 _TWO_WAY = "two_way"
 
 
-def perform_pre(run: Run) -> Done | Failed | Wait:
+def perform_pre(run: Run) -> Done | Wait:
+    """Call what is to be asked before there is a plan; members that are halted are parked."""
     return _perform(run, webhooks.PRE)
 
 
-def perform_post(run: Run) -> Done | Failed | Wait:
+def perform_post(run: Run) -> Done | Wait:
+    """Call what is to be told at the end."""
     return _perform(run, webhooks.POST)
 
 
@@ -169,7 +174,7 @@ class _TwoWayAnswer(msgspec.Struct):
     derived_identity: dict[str, object] | None = None
 
 
-def _read_answer(answer: httpx.Response) -> _Answer:
+def _read_answer(answer: "httpx.Response") -> _Answer:
     try:
         body = msgspec.json.decode(answer.content, type=_TwoWayAnswer)
         return _Answer(parse_derived(body.derived_identity), body.halt)

@@ -1,11 +1,12 @@
 """What providers over HTTP have in common: the answer of the other side, judged."""
 
 from collections.abc import Mapping
-from typing import Protocol
-
-import httpx
+from typing import TYPE_CHECKING, Protocol
 
 from habeas.domain.errors import InputError, RateLimited, SystemUnavailable
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class Client(Protocol):
@@ -13,7 +14,7 @@ class Client(Protocol):
 
     def post(
         self, url: str, *, form: Mapping[str, str] | None = None, auth: tuple[str, str] | None = None
-    ) -> httpx.Response: ...
+    ) -> "httpx.Response": ...
 
 
 def submit(provider: str, client: Client, url: str, form: Mapping[str, str], auth: tuple[str, str]) -> None:
@@ -28,7 +29,7 @@ def submit(provider: str, client: Client, url: str, form: Mapping[str, str], aut
     _judge(provider, answer)
 
 
-def _judge(provider: str, answer: httpx.Response) -> None:
+def _judge(provider: str, answer: "httpx.Response") -> None:
     """Return when the message was accepted. The body may repeat a recipient: only the status is kept."""
     status = answer.status_code
     if answer.is_success:

@@ -8,7 +8,6 @@ from habeas.domain.message import Channel, Event
 from habeas.execution.context import Context
 from habeas.execution.sending import effective_template
 from habeas.messaging.defaults import DEFAULTS, EXAMPLES, Template
-from habeas.messaging.templates import check_template, render
 from habeas.services.bulk import BulkResult, Failure, make_id, refuse_nul
 from habeas.store import messages
 from habeas.store.configurations import Record
@@ -62,6 +61,8 @@ def list_templates(context: Context) -> list[TemplateView]:
 
 def save_templates(context: Context, drafts: Sequence[TemplateDraft]) -> BulkResult[TemplateView]:
     """Put templates in the place of those there were; one that cannot be rendered is a failed entry."""
+    from habeas.messaging.templates import check_template
+
     failed: list[Failure] = []
     sound: list[Event] = []
     with context.ledger.write() as connection:
@@ -107,6 +108,8 @@ def delete_template(context: Context, template_id: str) -> None:
 
 def preview(draft: TemplateDraft, channel: Channel = Channel.EMAIL) -> RenderedMessage:
     """The message that a template would make, with made-up values; nothing is saved or sent. Raises InputError."""
+    from habeas.messaging.templates import render
+
     shipped, content = DEFAULTS[draft.type], draft.content
     template = Template(shipped.label, content.subject, content.body, content.sms or shipped.sms)
     made = render(draft.type, channel, template, EXAMPLES)

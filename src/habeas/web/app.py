@@ -1,6 +1,6 @@
 """The web application: routers under /api/v1 around a wired context. Holds no logic and no SQL."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from habeas import __version__
 from habeas.execution.context import Context
@@ -43,20 +43,18 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.metrics = Metrics(context)
-    api = APIRouter(prefix="/api/v1")
+    app.include_router(health.router)  # first: what is asked every few seconds is found without a look at the others
+    app.include_router(metrics.router)
     rooms = (
         *(clients, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
     )
     for room in rooms:
-        api.include_router(room.router)
-    api.include_router(messaging.config, prefix="/messaging/config")
-    api.include_router(messaging.config, prefix="/email/config", include_in_schema=False)
+        app.include_router(room.router, prefix="/api/v1")
+    app.include_router(messaging.config, prefix="/api/v1/messaging/config")
+    app.include_router(messaging.config, prefix="/api/v1/email/config", include_in_schema=False)
     for room in (policies, webhooks):
-        api.include_router(room.router, prefix="/dsr", include_in_schema=False)
-    app.include_router(api)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
+        app.include_router(room.router, prefix="/api/v1/dsr", include_in_schema=False)
     install_error_handlers(app)
     app.add_middleware(Edge, answer_error=answer_error, observe=app.state.metrics.observe)
     return app
