@@ -243,7 +243,7 @@ def test_a_connection_deleted_before_the_retry_leaves_its_collections_out(tmp_pa
 
 
 # X19
-def test_a_dataset_added_between_two_tries_is_for_later_requests(tmp_path: Path) -> None:
+def test_a_dataset_added_between_two_tries_is_visited_by_the_second(tmp_path: Path) -> None:
     broken = {**MEMBERS, "breaks": {"shop": "ALTER TABLE items RENAME TO gone"}, "rules": {"give": "access user"}}
     with _engine(tmp_path) as engine:
         _prepare(engine, broken, tmp_path)
@@ -257,7 +257,9 @@ def test_a_dataset_added_between_two_tries_is_for_later_requests(tmp_path: Path)
         requests.retry(engine.context, request, "test")
         engine.run()
         assert engine.view(request).status == "complete"
-        assert "desk:calls" not in json.loads(engine.package(request, "policy-give"))
+        assert json.loads(engine.package(request, "policy-give"))["desk:calls"] == [{"id": 1}]
+        assert ("calls", "access", "retrying") in engine.log(request), "the log says that it is new"
+        assert engine.log(request).count(("members", "access", "complete")) == 1, "what was read is not read again"
         (later,) = engine.submit("policy", ANN)
         engine.run()
         assert json.loads(engine.package(later, "policy-give"))["desk:calls"] == [{"id": 1}]

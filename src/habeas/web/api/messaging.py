@@ -118,12 +118,22 @@ def add_default(
     return messaging.add_provider(context, draft)
 
 
-@router.get("/messaging/default/active", summary="Show the provider that messages go by", dependencies=_READ)
+@router.get(
+    "/messaging/default/active",
+    summary="Show the provider that messages go by",
+    dependencies=_READ,
+    responses={404: {}},
+)
 def find_active(context: Wired) -> ProviderView:
     return messaging.active_provider(context)
 
 
-@router.put("/messaging/default/active", summary="Let messages go by this provider alone", dependencies=_WRITE)
+@router.put(
+    "/messaging/default/active",
+    summary="Let messages go by this provider alone",
+    dependencies=_WRITE,
+    responses={404: {}},
+)
 def activate(
     context: Wired,
     chosen: Annotated[ActiveProvider, Body(openapi_examples={"smtp": Example(value={"service_type": "smtp"})})],
@@ -200,6 +210,7 @@ def delete_template(context: Wired, template_id: str) -> None:
     "/privacy-request/notification",
     summary="Who is told of requests in error",
     dependencies=[needs("privacy-request-notifications:read")],
+    responses={404: {}},
 )
 def find_notice(context: Wired) -> StaffNotice:
     return told.find_staff_notice(context)
