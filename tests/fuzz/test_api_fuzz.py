@@ -216,9 +216,9 @@ def test_whatever_is_sent_is_answered_as_described(stage: Stage) -> None:
         seen[label].add(answer.status_code)
         case.validate_response(answer, checks=CHECKS)
 
-    try_all(stage, 12, attempt)
+    try_all(stage, 20, attempt)
     served = [label for label, statuses in seen.items() if min(statuses) < 300]
-    assert len(served) > 0.7 * len(seen), f"too few calls came through for this to say much: {sorted(served)}"
+    assert len(served) > 0.7 * len(seen), f"too few calls came through: not {sorted(set(seen) - set(served))}"
 
 
 def test_no_made_up_token_opens_a_route(stage: Stage) -> None:

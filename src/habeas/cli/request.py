@@ -13,6 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from habeas.cli import deciding
+from habeas.cli.conditions import (
+    DuplicateOf,
+    ExternalId,
+    OfPolicy,
+    Overdue,
+    Regulation,
+    Statuses,
+    conditions_of,
+)
 from habeas.cli.printing import print_columns, print_json, printable, say_next
 from habeas.cli.private_file import writing
 from habeas.cli.secret_input import KeyFile, KeyVariable, read_key
@@ -26,21 +36,7 @@ from habeas.domain.request import ActionType, LogStatus, RequestStatus
 app = typer.Typer(help="Privacy requests.", no_args_is_help=True)
 
 RequestId: TypeAlias = Annotated[str, typer.Argument(help="Id of the request.")]
-RequestIds: TypeAlias = Annotated[
-    list[str] | None, typer.Argument(help="Ids of the requests, at most 50; or options that say which.")
-]
-Statuses: TypeAlias = Annotated[
-    list[RequestStatus] | None, typer.Option("--status", help="Only of this status; may be repeated.")
-]
-OfPolicy: TypeAlias = Annotated[str | None, typer.Option("--policy", help="Only of this policy.")]
-ExternalId: TypeAlias = Annotated[str | None, typer.Option(help="Only external ids that begin so.")]
-Overdue: TypeAlias = Annotated[bool, typer.Option("--overdue", help="Only those not ended that were due before today.")]
-Regulation: TypeAlias = Annotated[str | None, typer.Option(help="Only of this regulation.")]
-DuplicateOf: TypeAlias = Annotated[str | None, typer.Option(help="Only duplicates of the request of this id.")]
-Reason: TypeAlias = Annotated[str, typer.Option(help="Why; it is kept with the request. No personal data, please.")]
 Watch: TypeAlias = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
-_PATIENCE = 600.0
-"""Seconds that a decision about many requests may take."""
 _WORDS = {True: "erased", False: "not erased", None: "nothing held"}
 _MISSING = "`habeas request list` shows the latest"
 
@@ -91,7 +87,11 @@ def list_some(
     data_dir: DataDir = None,
 ) -> None:
     """List requests, the newest first."""
-    params = {**_conditions(status, policy, external_id, overdue, regulation, duplicate_of), "page": page, "size": size}
+    params = {
+        **conditions_of(status, policy, external_id, overdue, regulation, duplicate_of),
+        "page": page,
+        "size": size,
+    }
     with connect(context, url, data_dir) as client:
         if csv is not None:
             blocks = client.stream("/privacy-request", **params, download_csv=True)
@@ -201,65 +201,9 @@ def resend_code(context: typer.Context, request_id: RequestId, url: Url = LOCAL,
     typer.echo(f"sent; it counts until {sent['expires_at']}")
 
 
-@app.command()
-def approve(
-    context: typer.Context,
-    request_ids: RequestIds = None,
-    status: Statuses = None,
-    policy: OfPolicy = None,
-    external_id: ExternalId = None,
-    overdue: Overdue = False,
-    regulation: Regulation = None,
-    duplicate_of: DuplicateOf = None,
-    as_json: AsJson = False,
-    url: Url = LOCAL,
-    data_dir: DataDir = None,
-) -> None:
-    """Let requests that await review be carried out."""
-    conditions = _conditions(status, policy, external_id, overdue, regulation, duplicate_of)
-    _decide(context, "approve", _choose(request_ids, conditions), as_json, url, data_dir)
-
-
-@app.command()
-def deny(
-    context: typer.Context,
-    request_ids: RequestIds = None,
-    reason: Reason = "",
-    status: Statuses = None,
-    policy: OfPolicy = None,
-    external_id: ExternalId = None,
-    overdue: Overdue = False,
-    regulation: Regulation = None,
-    duplicate_of: DuplicateOf = None,
-    as_json: AsJson = False,
-    url: Url = LOCAL,
-    data_dir: DataDir = None,
-) -> None:
-    """End requests that await review."""
-    conditions = _conditions(status, policy, external_id, overdue, regulation, duplicate_of)
-    body = {**_choose(request_ids, conditions), **({"reason": reason} if reason else {})}
-    _decide(context, "deny", body, as_json, url, data_dir)
-
-
-@app.command()
-def cancel(
-    context: typer.Context,
-    request_ids: RequestIds = None,
-    reason: Reason = "",
-    status: Statuses = None,
-    policy: OfPolicy = None,
-    external_id: ExternalId = None,
-    overdue: Overdue = False,
-    regulation: Regulation = None,
-    duplicate_of: DuplicateOf = None,
-    as_json: AsJson = False,
-    url: Url = LOCAL,
-    data_dir: DataDir = None,
-) -> None:
-    """End requests that are not over yet; what was masked stays masked."""
-    conditions = _conditions(status, policy, external_id, overdue, regulation, duplicate_of)
-    body = {**_choose(request_ids, conditions), **({"reason": reason} if reason else {})}
-    _decide(context, "cancel", body, as_json, url, data_dir)
+app.command("approve")(deciding.approve)
+app.command("deny")(deciding.deny)
+app.command("cancel")(deciding.cancel)
 
 
 @app.command()
@@ -382,51 +326,6 @@ def _write_out(blocks: Iterator[bytes]) -> None:
             raise InputError("a zip is nothing for a terminal", hint="name a file with --output")
         typer.echo(block, nl=False)
     typer.echo("", nl=to_terminal)
-
-
-def _conditions(
-    status: Sequence[RequestStatus] | None,
-    policy: str | None,
-    external_id: str | None,
-    overdue: bool,
-    regulation: str | None,
-    duplicate_of: str | None,
-) -> dict[str, Json]:
-    """What requests are looked for, as the API spells it."""
-    wanted = {
-        "status": status,
-        "policy_key": policy,
-        "external_id": external_id,
-        "is_overdue": overdue,
-        "regulation": regulation,
-        "duplicate_of": duplicate_of,
-    }
-    return {name: value for name, value in wanted.items() if value}
-
-
-def _choose(request_ids: Sequence[str] | None, conditions: Json) -> dict[str, Json]:
-    """The requests to decide about: by ids or by conditions."""
-    if bool(request_ids) == bool(conditions):
-        raise InputError("say which requests: by ids, or by options, not both", hint="e.g. --status pending")
-    return {"request_ids": request_ids} if request_ids else {"filters": conditions}
-
-
-def _decide(context: typer.Context, verb: str, body: Json, as_json: bool, url: str, data_dir: DataDir) -> None:
-    """Ask for a decision; what could not be decided ends the command with exit code 1, after what could."""
-    with connect(context, url, data_dir) as client:
-        decided = client.call("PATCH", f"/privacy-request/administrate/{verb}", json=body, timeout=_PATIENCE)
-    if as_json:
-        print_json(decided)
-    else:
-        for request in decided["succeeded"]:
-            typer.echo(f"{request['id']}  {request['status']}")
-    if decided["failed"]:
-        told = (f"{_id_of(failure['data'])}: {failure['message']}" for failure in decided["failed"])
-        raise InputError("; ".join(told), hint=_MISSING)
-
-
-def _id_of(data: Json) -> str:
-    return str(data.get("id") or data["privacy_request_id"])
 
 
 def _tell_on(client: Client, request_id: str, *, watch: bool, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from habeas.delivery.encryption import decrypt
 from habeas.domain.errors import InputError
 
 _ZIP = b"PK\x03\x04"
-_DAMAGES = (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, LookupError, TypeError)
+_DAMAGES = (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, LookupError, TypeError)
 
 
 def is_zip(content: bytes) -> bool:

@@ -4,12 +4,9 @@ Columns named `sealed_…` hold ciphertext (`sealing.py`). No other column may h
 value, a key or a secret.
 """
 
-from datetime import UTC, datetime
-from typing import Any
-
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
+
+from habeas.store.columns import Instant, counter, key, serial, stamps
 
 metadata = sa.MetaData(
     naming_convention={
@@ -19,41 +16,6 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class Instant(TypeDecorator[datetime]):
-    """A timezone-aware UTC instant; SQLite keeps it naive, this gives the zone back."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        instant = value.astimezone(UTC)
-        return instant.replace(tzinfo=None) if dialect.name == "sqlite" else instant
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        instant: datetime = value
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
-def _key(name: str = "key") -> "sa.Column[str]":
-    return sa.Column(name, sa.String(256), primary_key=True)
-
-
-def _stamps() -> tuple["sa.Column[datetime]", "sa.Column[datetime]"]:
-    return (sa.Column("created_at", Instant, nullable=False), sa.Column("updated_at", Instant, nullable=False))
-
-
-def _serial() -> "sa.Column[int]":
-    return sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True)
-
-
-def _counter(name: str) -> "sa.Column[int]":
-    return sa.Column(name, sa.Integer, nullable=False, server_default="0")
 
 
 data_keys = sa.Table(
@@ -76,11 +38,11 @@ configuration = sa.Table(
 clients = sa.Table(
     "client",
     metadata,
-    _key("id"),
+    key("id"),
     sa.Column("name", sa.Text),
     sa.Column("secret_hash", sa.Text, nullable=False),
     sa.Column("scopes", sa.JSON, nullable=False),
-    *_stamps(),
+    *stamps(),
 )
 
 tokens = sa.Table(
@@ -96,7 +58,7 @@ tokens = sa.Table(
 connections = sa.Table(
     "connection",
     metadata,
-    _key(),
+    key(),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("type", sa.String(64), nullable=False),
@@ -107,51 +69,51 @@ connections = sa.Table(
     sa.Column("sketch", sa.LargeBinary),  # JSON of domain.ports.Sketch: names and types only
     sa.Column("last_test_at", Instant),
     sa.Column("last_test_succeeded", sa.Boolean),
-    *_stamps(),
+    *stamps(),
     sa.Column("paused_at", Instant),  # nothing is asked of it; what needs it waits
 )
 
 datasets = sa.Table(
     "dataset",
     metadata,
-    _key(),
+    key(),
     sa.Column("connection_key", sa.ForeignKey("connection.key", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("body", sa.JSON, nullable=False),  # the API form, fides_meta spelling
     sa.Column("definition", sa.LargeBinary),  # JSON of domain.dataset.Dataset
-    *_stamps(),
+    *stamps(),
 )
 
 storages = sa.Table(
     "storage",
     metadata,
-    _key(),
+    key(),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("type", sa.String(64), nullable=False),
     sa.Column("format", sa.String(16), nullable=False),
     sa.Column("details", sa.JSON, nullable=False),
     sa.Column("sealed_secrets", sa.LargeBinary),
-    *_stamps(),
+    *stamps(),
 )
 
 policies = sa.Table(
     "policy",
     metadata,
-    _key(),
+    key(),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("drp_action", sa.String(64), unique=True),
     sa.Column("execution_timeframe", sa.Integer),
     sa.Column("on_unreachable", sa.String(16), nullable=False),
     sa.Column("shared_rows", sa.String(16), nullable=False),
-    *_stamps(),
+    *stamps(),
     sa.Column("regulation", sa.String(64)),
 )
 
 rules = sa.Table(
     "rule",
     metadata,
-    _key(),
+    key(),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("policy_key", sa.ForeignKey("policy.key", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("position", sa.Integer, nullable=False),
@@ -159,18 +121,18 @@ rules = sa.Table(
     sa.Column("action_type", sa.String(16), nullable=False),
     sa.Column("storage_key", sa.ForeignKey("storage.key")),
     sa.Column("sealed_masking", sa.LargeBinary),
-    *_stamps(),
+    *stamps(),
 )
 
 targets = sa.Table(
     "target",
     metadata,
-    _key(),
+    key(),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("rule_key", sa.ForeignKey("rule.key", ondelete="CASCADE"), nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("data_category", sa.String(256), nullable=False),
-    *_stamps(),
+    *stamps(),
     sa.UniqueConstraint("rule_key", "data_category"),
 )
 
@@ -185,7 +147,7 @@ plans = sa.Table(
 requests = sa.Table(
     "request",
     metadata,
-    _key("id"),
+    key("id"),
     sa.Column("external_id", sa.Text, index=True),
     sa.Column("policy_key", sa.ForeignKey("policy.key"), nullable=False, index=True),
     sa.Column("status", sa.String(32), nullable=False, index=True),
@@ -205,7 +167,7 @@ requests = sa.Table(
     sa.Column("failed_collection", sa.Text),
     sa.Column("failure", sa.Text),
     sa.Column("run_id", sa.String(64), index=True),  # the one run that carries it now
-    *_stamps(),
+    *stamps(),
     sa.Column("submitted_together", sa.Integer, nullable=False, server_default="1"),  # requests in its submission
     sa.Column("cancel_reason", sa.Text),
     sa.Column("duplicate_of", sa.String(64), index=True),  # an earlier request of the same person under its policy
@@ -213,19 +175,19 @@ requests = sa.Table(
     sa.Column("acknowledge_by", Instant),
     sa.Column("extended_at", Instant),
     sa.Column("clock_stopped_at", Instant),  # since when the person is asked for clarification
-    _counter("clock_stood"),  # seconds of earlier stops, already in `due_at`
+    counter("clock_stood"),  # seconds of earlier stops, already in `due_at`
     sa.Column("must_verify", sa.Boolean, nullable=False, server_default=sa.false()),  # never carried out before that
     sa.Column("identity_verified_at", Instant),
     sa.Column("paused_at", Instant),
     sa.Column("waits_until", Instant),  # when waiting for somebody ends in `error`
     sa.Column("derived_kinds", sa.JSON(none_as_null=True)),  # of the identities that webhooks have added
-    _counter("webhook_round"),  # rises with every retry: all webhooks of the phase are called anew
+    counter("webhook_round"),  # rises with every retry: all webhooks of the phase are called anew
 )
 
 identities = sa.Table(
     "identity",
     metadata,
-    _serial(),
+    serial(),
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("kind", sa.String(128), nullable=False),
     sa.Column("label", sa.Text),
@@ -245,7 +207,7 @@ masking_secrets = sa.Table(
 runs = sa.Table(
     "run",
     metadata,
-    _key("id"),
+    key("id"),
     sa.Column("phase", sa.String(16), nullable=False),
     sa.Column("status", sa.String(16), nullable=False, index=True),  # ready | done
     sa.Column("plan_digest", sa.ForeignKey("plan.digest"), nullable=False, index=True),
@@ -253,10 +215,10 @@ runs = sa.Table(
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("due_at", Instant, nullable=False),  # the earliest deadline among its members: dispatch order
     sa.Column("worker", sa.String(128)),
-    _counter("fence"),
-    _counter("claims"),  # since something was last finished: a run that kills its workers is stopped
+    counter("fence"),
+    counter("claims"),  # since something was last finished: a run that kills its workers is stopped
     sa.Column("lease_until", sa.Double),  # epoch seconds by the ledger's clock
-    *_stamps(),
+    *stamps(),
     sa.Column("waits_for", sa.String(256)),  # not due while this connection is paused
 )
 
@@ -272,11 +234,11 @@ members = sa.Table(
 tasks = sa.Table(
     "task",
     metadata,
-    _serial(),
+    serial(),
     sa.Column("run_id", sa.ForeignKey("run.id", ondelete="CASCADE"), nullable=False),
     sa.Column("action", sa.String(16), nullable=False),
     sa.Column("collection", sa.Text, nullable=False),
-    _counter("attempts"),
+    counter("attempts"),
     sa.UniqueConstraint("run_id", "action", "collection"),
 )
 
@@ -290,17 +252,17 @@ outcomes = sa.Table(
     sa.Column("task_id", sa.BigInteger),  # where the rows are: chunks of (task, attempt) under this ordinal
     sa.Column("attempt", sa.Integer),
     sa.Column("ordinal", sa.Integer),
-    *(_counter(name) for name in ("found", "changed", "drifted", "already", "absent", "refused", "shared")),
+    *(counter(name) for name in ("found", "changed", "drifted", "already", "absent", "refused", "shared")),
     sa.Column("statement_digest", sa.String(64)),
     sa.Column("skipped", sa.Text),  # why nothing was done here, decided after the plan was made
-    _counter("submitted"),  # rows that somebody else was asked to erase
+    counter("submitted"),  # rows that somebody else was asked to erase
     sa.Index("ix_outcome_task_id", "task_id"),
 )
 
 chunks = sa.Table(
     "chunk",
     metadata,
-    _serial(),
+    serial(),
     sa.Column("task_id", sa.ForeignKey("task.id", ondelete="CASCADE"), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("bucket", sa.Integer, nullable=False),  # ordinal // BUCKET: members packaged together
@@ -327,7 +289,7 @@ packages = sa.Table(
 logs = sa.Table(
     "execution_log",
     metadata,
-    _serial(),
+    serial(),
     sa.Column("request_id", sa.String(64), nullable=False, index=True),  # logs outlive requests: no cascade
     sa.Column("connection_key", sa.String(256)),
     sa.Column("dataset_name", sa.String(256)),
@@ -341,7 +303,7 @@ logs = sa.Table(
 audits = sa.Table(
     "audit_log",
     metadata,
-    _serial(),
+    serial(),
     sa.Column("request_id", sa.String(64), index=True),
     sa.Column("actor", sa.String(256), nullable=False),
     sa.Column("action", sa.String(32), nullable=False),
@@ -352,7 +314,7 @@ audits = sa.Table(
 schedules = sa.Table(
     "schedule",
     metadata,
-    _key("job"),
+    key("job"),
     sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
     sa.Column("ran_at", Instant),  # when it last came to its end
     sa.Column("done", sa.Integer),  # how much it did then
@@ -376,15 +338,15 @@ verifications = sa.Table(
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("hash", sa.LargeBinary),  # keyed, of the code; gone when it can succeed no more
     sa.Column("expires_at", Instant, nullable=False),
-    _counter("tries"),
-    _counter("sent"),  # codes
+    counter("tries"),
+    counter("sent"),  # codes
     sa.Column("sent_at", Instant, nullable=False),
 )
 
 notes = sa.Table(
     "note",
     metadata,
-    _serial(),
+    serial(),
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("author", sa.String(256), nullable=False),
     sa.Column("sealed_text", sa.LargeBinary, nullable=False),
@@ -394,7 +356,7 @@ notes = sa.Table(
 messages = sa.Table(
     "message",
     metadata,
-    _key("id"),  # also what tells the provider that it is the same one again
+    key("id"),  # also what tells the provider that it is the same one again
     sa.Column("request_id", sa.String(64), index=True),
     sa.Column("event", sa.String(64), nullable=False),
     sa.Column("part", sa.String(256)),  # the dataset that an erasure e-mail is about
@@ -402,7 +364,7 @@ messages = sa.Table(
     sa.Column("sealed_recipient", sa.LargeBinary),  # gone when it is sent, as are its variables
     sa.Column("sealed_variables", sa.LargeBinary),
     sa.Column("status", sa.String(16), nullable=False),  # intended | due | sent | failed
-    _counter("attempts"),
+    counter("attempts"),
     sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
     sa.Column("failure", sa.Text),
     sa.Column("created_at", Instant, nullable=False),
@@ -413,7 +375,7 @@ messages = sa.Table(
 message_providers = sa.Table(
     "message_provider",
     metadata,
-    _key(),
+    key(),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("type", sa.String(64), nullable=False, unique=True),
@@ -422,7 +384,7 @@ message_providers = sa.Table(
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("last_test_at", Instant),
     sa.Column("last_test_succeeded", sa.Boolean),
-    *_stamps(),
+    *stamps(),
 )
 
 message_templates = sa.Table(
@@ -434,7 +396,7 @@ message_templates = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("sms", sa.Text),  # null: the one that is shipped
     sa.Column("enabled", sa.Boolean, nullable=False),
-    *_stamps(),
+    *stamps(),
 )
 
 staff_notices = sa.Table(
@@ -443,13 +405,13 @@ staff_notices = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("sealed_addresses", sa.LargeBinary, nullable=False),  # whom to tell of requests in `error`
     sa.Column("after_failures", sa.Integer, nullable=False),
-    *_stamps(),
+    *stamps(),
 )
 
 failures = sa.Table(
     "failure",
     metadata,
-    _serial(),
+    serial(),
     sa.Column("request_id", sa.String(64), nullable=False, index=True),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("reported_at", Instant),  # to the staff
@@ -458,7 +420,7 @@ failures = sa.Table(
 webhooks = sa.Table(
     "webhook",
     metadata,
-    _key(),
+    key(),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("policy_key", sa.ForeignKey("policy.key", ondelete="CASCADE"), nullable=False, index=True),
@@ -466,13 +428,13 @@ webhooks = sa.Table(
     sa.Column("connection_key", sa.ForeignKey("connection.key", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("direction", sa.String(16), nullable=False),  # one_way | two_way
     sa.Column("position", sa.Integer, nullable=False),
-    *_stamps(),
+    *stamps(),
 )
 
 webhook_calls = sa.Table(
     "webhook_call",
     metadata,
-    _key("id"),  # tells the receiver that it is the same call again
+    key("id"),  # tells the receiver that it is the same call again
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False),
     sa.Column("webhook_key", sa.String(256), nullable=False),
     sa.Column("round", sa.Integer, nullable=False),
@@ -497,7 +459,7 @@ manual_webhooks = sa.Table(
     sa.Column("connection_key", sa.ForeignKey("connection.key", ondelete="CASCADE"), primary_key=True),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("fields", sa.JSON, nullable=False),
-    *_stamps(),
+    *stamps(),
 )
 
 forms = sa.Table(
