@@ -28,16 +28,20 @@ class Instant(TypeDecorator[datetime]):
 
 
 def key(name: str = "key") -> "sa.Column[str]":
+    """What users or we call a thing: the primary key of its table."""
     return sa.Column(name, sa.String(256), primary_key=True)
 
 
 def stamps() -> tuple["sa.Column[datetime]", "sa.Column[datetime]"]:
+    """When a thing was made, and last changed."""
     return (sa.Column("created_at", Instant, nullable=False), sa.Column("updated_at", Instant, nullable=False))
 
 
 def serial() -> "sa.Column[int]":
+    """The ledger's own number of a row."""
     return sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True)
 
 
 def counter(name: str) -> "sa.Column[int]":
+    """A number that begins at 0."""
     return sa.Column(name, sa.Integer, nullable=False, server_default="0")
