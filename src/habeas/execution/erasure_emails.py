@@ -159,7 +159,7 @@ class _Mailing:
                 instructions = instruct(dataset, partial(self._links.locators, ordinal=ordinal))
                 if instructions and request_id not in sent:
                     recipient = secrets["to_email"]
-                    message_id = outbox.intend(run.context, connection, event, request_id, dataset.key, recipient, {})
+                    message_id = outbox.intend(run.context, connection, event, request_id, dataset.key, recipient)
                     intended[ordinal] = Letter(message_id, recipient, request_id, dataset.key, instructions)
         return intended
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from habeas.delivery.naming import request_of
@@ -19,6 +18,7 @@ from habeas.domain.errors import HabeasError
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import expire_packages
+from habeas.execution.portions import repeat
 from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
 from habeas.execution.waiting import end_waits
@@ -48,11 +48,11 @@ def forget(context: Context) -> int:
     settings, now = context.settings.execution, context.clock.now()
     finished = now - timedelta(seconds=settings.grace_seconds)
     abandoned = now - timedelta(seconds=settings.temporary_ttl_seconds)
-    _repeat(context, lambda connection: retention.release_finished(connection, finished, _PORTION))
-    _repeat(context, lambda connection: retention.forget_answers(connection, finished, _PORTION))
-    _repeat(context, lambda connection: webhooks.forget_finished(connection, finished, _PORTION))
-    _repeat(context, lambda connection: retention.release_abandoned(connection, abandoned, _PORTION))
-    return _repeat(context, lambda connection: retention.delete_stale_chunks(connection, _PORTION))
+    repeat(context, lambda connection: retention.release_finished(connection, finished, _PORTION))
+    repeat(context, lambda connection: retention.forget_answers(connection, finished, _PORTION))
+    repeat(context, lambda connection: webhooks.forget_finished(connection, finished, _PORTION))
+    repeat(context, lambda connection: retention.release_abandoned(connection, abandoned, _PORTION))
+    return repeat(context, lambda connection: retention.delete_stale_chunks(connection, _PORTION))
 
 
 def drop_expired_tokens(context: Context) -> int:
@@ -64,7 +64,7 @@ def drop_expired_tokens(context: Context) -> int:
 def drop_ended_runs(context: Context) -> int:
     """Delete runs that ended before the grace and whose rows nobody needs, with members and attempts; how many runs."""
     before = context.clock.now() - timedelta(seconds=context.settings.execution.grace_seconds)
-    return _repeat(context, lambda connection: retention.delete_ended_runs(connection, before, _RUNS))
+    return repeat(context, lambda connection: retention.delete_ended_runs(connection, before, _RUNS))
 
 
 def drop_unused_plans(context: Context) -> int:
@@ -168,17 +168,6 @@ def _run(context: Context, name: str) -> int:
     with context.ledger.write() as connection:
         schedules.conclude(connection, name, now.timestamp() + _interval(name), now, done)
     return done
-
-
-def _repeat(context: Context, portion: Callable[[sa.Connection], int]) -> int:
-    """Do portions, each in a transaction of its own, until there is nothing left to do; how much was done."""
-    done = 0
-    while True:
-        with context.ledger.write() as connection:
-            count = portion(connection)
-        done += count
-        if not count:
-            return done
 
 
 def _tidy(context: Context, storage: Record, before: datetime) -> int:

@@ -59,8 +59,7 @@ def let_go(context: Context, connection: sa.Connection, key: str) -> None:
         portion = held[start : start + _PORTION]
         lacking = awaited_forms(connection, portion)
         ready = [request_id for request_id in portion if request_id not in lacking]
-        again, waiting = RequestStatus.IN_PROCESSING, RequestStatus.REQUIRES_INPUT
-        freed = requests.transition(connection, ready, again, now, only_from=waiting, waits_until=None)
+        freed = requests.send_on(connection, ready, RequestStatus.REQUIRES_INPUT, now)
         reason = f"{key} asks for nothing any more"
         journal.audit(connection, freed, SYSTEM_ACTOR, AuditAction.RESUMED, now, reason)
 

@@ -82,28 +82,31 @@ def can_reach(context: Context, connection: sa.Connection, event: Event, identit
 
 
 def intend(
-    context: Context,
-    connection: sa.Connection,
-    event: Event,
-    request_id: str,
-    part: str,
-    recipient: str,
-    variables: Mapping[str, object],
+    context: Context, connection: sa.Connection, event: Event, request_id: str, part: str, recipient: str
 ) -> str:
     """Record, in the caller's transaction, that a step is going to send an e-mail itself; the message's id.
 
     The same for the same request, event and part: done twice, the row that is there stays, sent or not. The caller
-    commits this, then calls `habeas.execution.sending.send_now(context, message_id) -> None` outside any transaction
-    (it raises a HabeasError that says what to mend, and does nothing when the message was sent before), then
-    `conclude` in the transaction that records the result. No provider needs to be active for it yet.
-    Raises InputError when the recipient is no e-mail address.
+    commits this, sends, and then calls `conclude` in the transaction that records the result. The postman leaves such a
+    message alone. Raises InputError when the recipient is no e-mail address.
     """
     if not is_mailable(recipient):
         raise InputError("the recipient of the erasure e-mails is no e-mail address", hint="correct `to_email`")
     message_id = f"msg_{uuid5(NAMESPACE_URL, f'habeas:{request_id}:{event}:{part}')}"
     if messages.find_message(connection, message_id) is None:
-        new = (context.ledger.sealer, message_id, event, Channel.EMAIL, recipient, variables, context.clock.now())
-        row = messages.new_row(*new, request_id=request_id, part=part, status=MessageStatus.INTENDED)
+        sealer, now, status = context.ledger.sealer, context.clock.now(), MessageStatus.INTENDED
+        row = messages.new_row(
+            sealer,
+            message_id,
+            event,
+            Channel.EMAIL,
+            recipient,
+            {},
+            now,
+            request_id=request_id,
+            part=part,
+            status=status,
+        )
         messages.add_messages(connection, [row])
     return message_id
 

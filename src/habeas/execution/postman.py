@@ -17,6 +17,7 @@ from habeas.domain.request import LogStatus
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
 from habeas.execution.outbox import entry_of
+from habeas.execution.portions import repeat
 from habeas.execution.sending import deliver
 from habeas.store import journal, messages
 from habeas.store.configurations import Record
@@ -83,13 +84,7 @@ def pause_after(attempts: int) -> float:
 def forget_messages(context: Context) -> int:
     """Forget whom messages that failed were for once the time to live is over; how many."""
     before = context.clock.now() - timedelta(seconds=context.settings.execution.temporary_ttl_seconds)
-    forgotten = 0
-    while True:
-        with context.ledger.write() as connection:
-            count = messages.forget_failed(connection, before, _FORGET_AT_ONCE)
-        forgotten += count
-        if not count:
-            return forgotten
+    return repeat(context, lambda connection: messages.forget_failed(connection, before, _FORGET_AT_ONCE))
 
 
 def _post(context: Context, row: Record) -> bool:

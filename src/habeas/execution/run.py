@@ -88,6 +88,7 @@ class Run:
     members: Mapping[int, Member]
     stopping: threading.Event
     has_post_webhooks: bool = False
+    parked: int = 0
     lost: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
@@ -172,6 +173,7 @@ class Run:
             values["paused_at"] = now
         parked = requests.transition(connection, self.request_ids(ordinals), status, now, **values)
         runs.leave(connection, self.id, parked)
+        self.parked += len(parked)
 
     def heed_pause(self, connections: Collection[str]) -> None:
         """Raises Paused when one of these connections is."""

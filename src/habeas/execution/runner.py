@@ -170,7 +170,8 @@ def _hand_over(run: Run, result: Done) -> None:
         runs.leave(connection, run.id, prepared)
         runs.finish(connection, run.id, now)
     run.context.tally.add(Ending.COMPLETE)
-    _log.info("run %s ended: %d prepared", run.id, len(prepared))
+    waiting = f", {run.parked} waiting" if run.parked else ""
+    _log.info("run %s ended: %d prepared%s", run.id, len(prepared), waiting)
 
 
 def _try_step(run: Run, step: Step) -> Done | Failed | Wait:
@@ -209,9 +210,10 @@ def _close(run: Run, result: Done | Failed) -> None:
             runs.leave(connection, run.id, left)
         runs.finish(connection, run.id, now)
     run.context.tally.add(Ending.FAILED if isinstance(result, Failed) else Ending.COMPLETE)
-    in_error = len(run.members) - len(complete)
+    in_error = len(run.members) - len(complete) - run.parked
     where = f" at step {run.next_step}" if isinstance(result, Failed) else ""
-    _log.info("run %s ended%s: %d complete, %d in error", run.id, where, len(complete), in_error)
+    waiting = f", {run.parked} waiting" if run.parked else ""
+    _log.info("run %s ended%s: %d complete, %d in error%s", run.id, where, len(complete), in_error, waiting)
 
 
 @contextmanager

@@ -13,28 +13,17 @@ from habeas.execution.package_links import find_link
 from habeas.messaging.defaults import DEFAULTS, Template
 from habeas.store import configurations, messages, packages, requests
 from habeas.store.configurations import Record
-from habeas.store.messages import MessageStatus
 
 if TYPE_CHECKING:
     from habeas.messaging.templates import Rendered  # with Jinja2, once there is something to say
 
 
-def send_now(context: Context, message_id: str) -> None:
-    """Send an intended message and wait until it is accepted; nothing happens when it was sent before.
-
-    The caller records that by `outbox.conclude`. Sent again after a crash it has the same Message-ID. Raises
-    SystemUnavailable (no provider is active, or it does not take messages now), InputError, Fault.
-    """
-    with context.ledger.read() as connection:
-        row = messages.find_message(connection, message_id)
-    if row is None:
-        raise Fault(f"there is no message {message_id}")
-    if row.status != MessageStatus.SENT:
-        deliver(context, row)
-
-
 def deliver(context: Context, row: Record) -> None:
-    """Hand the message of a row to the active provider of its channel. Raises what `send_now` does."""
+    """Hand the message of a row to the active provider of its channel.
+
+    Sent again after a crash it has the same Message-ID. Raises SystemUnavailable (no provider is active, or it does not
+    take messages now), InputError, Fault.
+    """
     if row.sealed_recipient is None:
         raise InputError("what the message says was forgotten, as its time was over", hint="submit the request again")
     recipient = messages.open_recipient(context.ledger.sealer, row)

@@ -5,7 +5,7 @@ Answers go in sealed; who reads or saves them is audited, what they are is not.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -75,9 +75,7 @@ def resume(context: Context, request_id: str, actor: str) -> RequestView:
             names = ", ".join(map(name_form, lacking))
             raise InputError(f"the request still waits for {names}", hint="save each, {} if nothing is held")
         now = context.clock.now()
-        values: dict[str, Any] = {"waits_until": None, "failure": None, "failed_collection": None, "finished_at": None}
-        values["submitted_together"] = 1  # it comes alone now
-        requests_store.transition(connection, [request_id], RequestStatus.IN_PROCESSING, now, **values)
+        requests_store.send_on(connection, [request_id], RequestStatus.REQUIRES_INPUT, now)
         journal.audit(connection, [request_id], actor, AuditAction.RESUMED, now)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
@@ -97,8 +95,7 @@ def _open_form(connection: sa.Connection, request_id: str, action: ActionType, k
 
 def _get_waiting(connection: sa.Connection, request_id: str) -> Record:
     """The request, locked. Raises NotFound; InputError when it does not wait for forms."""
-    get_record(connection, request_id)
-    record = requests_store.lock_request(connection, request_id)
-    if record is None or record.status != RequestStatus.REQUIRES_INPUT:
-        raise InputError(f"the request does not wait for input: its status is {record and record.status}")
+    record = get_record(connection, request_id, lock=True)
+    if record.status != RequestStatus.REQUIRES_INPUT:
+        raise InputError(f"the request does not wait for input: its status is {record.status}")
     return record

@@ -9,11 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from habeas.domain.errors import InputError, NotFound
+from habeas.domain.errors import InputError
 from habeas.domain.request import ActionType, AuditAction, RequestStatus
 from habeas.execution.context import Context
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_views import RequestView, show_requests
+from habeas.services.requests import get_record
 from habeas.store import journal, manual_collections, runs
 from habeas.store import requests as store
 from habeas.store.manual_collections import Question
@@ -71,18 +72,14 @@ def _settle(
     message = f"{asked.action} of {asked.collection}"
     journal.audit(connection, [asked.request_id], actor, AuditAction.INPUT_UPLOADED, now, message)
     if asked.last:
-        values = dict.fromkeys(("waits_until", "failure", "failed_collection", "finished_at"))
-        again, paused = RequestStatus.IN_PROCESSING, RequestStatus.PAUSED
-        store.transition(connection, [asked.request_id], again, now, only_from=paused, **values)
+        store.send_on(connection, [asked.request_id], RequestStatus.PAUSED, now)
     return show_requests(context, connection, [asked.request_id])[asked.request_id]
 
 
 def _find_question(
     context: Context, connection: sa.Connection, request_id: str, action: ActionType, collection: str | None
 ) -> _Asked:
-    record = store.lock_request(connection, request_id)
-    if record is None:
-        raise NotFound(f"there is no privacy request {request_id[:64]!r}")
+    record = get_record(connection, request_id, lock=True)
     if record.status != RequestStatus.PAUSED or record.next_step != action:
         raise InputError(
             f"no collection waits for that: the request's status is {record.status}, its step {record.next_step}",

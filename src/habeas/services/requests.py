@@ -220,11 +220,7 @@ def _retry_messages(connection: sa.Connection, record: Record, now: datetime) ->
 
 def _retry_steps(connection: sa.Connection, record: Record, now: datetime) -> str:
     """Let a request in `error` go on; in words from where."""
-    values: dict[str, Any] = {"failure": None, "failed_collection": None, "finished_at": None}
-    values |= {"waits_until": None, "webhook_round": record.webhook_round + 1}
-    values["submitted_together"] = 1  # it comes alone now
-    error, again = RequestStatus.ERROR, RequestStatus.IN_PROCESSING
-    if not store.transition(connection, [record.id], again, now, only_from=error, **values):
+    if not store.send_on(connection, [record.id], RequestStatus.ERROR, now, webhook_round=record.webhook_round + 1):
         raise InputError(f"the request cannot be retried: its status is {record.status}")
     if record.next_step is not None:
         return f"from {record.next_step}"
@@ -354,9 +350,10 @@ def preview_look_ups(context: Context, dataset_keys: Sequence[str] | None = None
     return [LookUp(node.address, _explain(context, node)) for node in plan.nodes]
 
 
-def get_record(connection: sa.Connection, request_id: str) -> Record:
-    """A request's record. Raises NotFound."""
-    record = store.find_request(connection, request_id)
+def get_record(connection: sa.Connection, request_id: str, *, lock: bool = False) -> Record:
+    """A request's record; with `lock` unchanged by others until this write transaction ends. Raises NotFound."""
+    find = store.lock_request if lock else store.find_request
+    record = find(connection, request_id)
     if record is None:
         raise NotFound(f"there is no privacy request {request_id[:64]!r}")
     return record

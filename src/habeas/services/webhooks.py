@@ -184,17 +184,14 @@ def resume(context: Context, request_id: str, token: str, derived: Mapping[str, 
         if configurations.find(connection, tables.webhooks, call.webhook_key) is None:
             raise NotFound("the webhook of this token is gone")
         record = get_record(connection, request_id)
-        paused, again = RequestStatus.PAUSED, RequestStatus.IN_PROCESSING
-        if record.status != paused:
+        if record.status != RequestStatus.PAUSED:
             raise InputError(f"the request cannot be resumed: its status is {record.status}")
         if call.round != record.webhook_round:
             raise refusal
         if not store.settle(connection, call.id, CallStatus.RESUMED, now, was=CallStatus.HALTED):
             raise InputError("the token has been used already")
         store.keep_derived(connection, sealer, request_id, parse_derived(derived))
-        values: dict[str, Any] = dict.fromkeys(("waits_until", "failure", "failed_collection", "finished_at"))
-        values["submitted_together"] = 1
-        if not requests.transition(connection, [request_id], again, now, only_from=paused, **values):
+        if not requests.send_on(connection, [request_id], RequestStatus.PAUSED, now):
             raise InputError("the request cannot be resumed: it has moved on meanwhile")
         message = f"by webhook {call.webhook_key}"
         journal.audit(connection, [request_id], SYSTEM_ACTOR, AuditAction.RESUMED, now, message)

@@ -102,6 +102,16 @@ def transition(
     return list(moved.scalars())
 
 
+def send_on(
+    connection: sa.Connection, request_ids: Sequence[str], only_from: RequestStatus, now: datetime, **values: Any
+) -> list[str]:
+    """Let requests go on that have stopped with this status; the ids of those that had. Wake the dispatcher after."""
+    cleared = dict.fromkeys(("waits_until", "failure", "failed_collection", "finished_at"))
+    alone = {"submitted_together": 1}  # whoever they came with went on long ago
+    goes_on = RequestStatus.IN_PROCESSING
+    return transition(connection, request_ids, goes_on, now, only_from=only_from, **cleared, **alone, **values)
+
+
 def waiting_since_before(connection: sa.Connection, now: datetime, limit: int) -> list[str]:
     """Requests whose time of waiting for somebody is over, locked; those that another locks are passed over."""
     late = (requests.c.status.in_(sorted(WAITING)), requests.c.waits_until < now)

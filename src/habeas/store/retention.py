@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from habeas.domain.request import TERMINAL, ActionType, RequestStatus
 from habeas.store.runs import DONE
-from habeas.store.tables import chunks, forms, outcomes, packages, plans, requests, runs, tasks
+from habeas.store.tables import chunks, derived_identities, forms, outcomes, packages, plans, requests, runs, tasks
 
 
 def release_finished(connection: sa.Connection, before: datetime, limit: int) -> int:
@@ -43,10 +43,10 @@ def release_abandoned(connection: sa.Connection, before: datetime, limit: int) -
     released = connection.scalars(
         requests.update()
         .where(requests.c.id.in_(list(connection.scalars(found))), *abandoned)
-        .values(plan_digest=None, next_step=None, sealed_encryption_key=None)
+        .values(plan_digest=None, next_step=None, sealed_encryption_key=None, derived_kinds=None)
         .returning(requests.c.id)
     ).all()
-    for kept in (outcomes, forms):
+    for kept in (outcomes, forms, derived_identities):
         connection.execute(kept.delete().where(kept.c.request_id.in_(released)))
     open_ones = sa.select(requests.c.id).where(requests.c.id.in_(released), ~requests.c.encrypted)
     connection.execute(packages.update().where(packages.c.request_id.in_(open_ones)).values(outdated=True))

@@ -1,16 +1,19 @@
 """Policy webhooks: what receivers are told, what their answers do, and what is called again."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 from memory_shop import Shop, set_up
 
 from engine import Engine
 from habeas.domain.errors import InputError, NotAuthenticated
 from habeas.domain.request import RequestStatus
+from habeas.execution.housekeeping import sweep
 from habeas.services import requests, webhooks
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
+from habeas.store import tables
 from habeas.store.webhooks import forget_finished
 from letterbox import read_outbox, set_up_letterbox
 from servers.receiver import Answer, Call, Receiver
@@ -123,6 +126,26 @@ def test_derived_identities_are_never_written_to(start: Start, receiver: Receive
     engine.run()
     assert engine.view(request_id).status == RequestStatus.COMPLETE
     assert read_outbox(engine.context, request_id) == []
+
+
+def test_derived_identities_of_an_abandoned_request_go_with_its_rows(start: Start, receiver: Receiver) -> None:
+    _, engine = prepare(start, receiver, Phase.PRE, "/first", "/second")
+    derived = {"halt": False, "derived_identity": {"email": "p0@example.com"}}
+    receiver.answers |= {"/first": Answer(body=derived), "/second": Answer(500)}
+    [request_id] = engine.submit("give", {"email": "former@example.com"})
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.ERROR
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.requests.update().values(updated_at=datetime(2020, 1, 1, tzinfo=UTC)))
+    sweep(engine.context, "forget")
+    with engine.context.ledger.read() as connection:
+        assert not connection.execute(sa.select(tables.derived_identities)).first()
+    receiver.calls.clear()
+    receiver.answers |= {"/first": go_on(), "/second": go_on()}
+    requests.retry(engine.context, request_id, "test")
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert {call.json["identity"]["email"] for call in receiver.calls} == {"former@example.com"}
 
 
 def test_derived_identities_go_with_the_grace(start: Start, receiver: Receiver) -> None:
