@@ -1,6 +1,5 @@
 """Manual webhooks over HTTP: what people are asked for, the forms of requests, and every answer there is."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,9 @@ import httpx
 import pytest
 from tests.integration.web.conftest import Caller, sign_in
 
+from engine import carry_on
 from habeas import bootstrap
-from habeas.execution.dispatcher import form_runs
-from habeas.execution.runner import carry
 from habeas.settings import SecuritySettings, Settings
-from habeas.store import runs
 from habeas.web.app import create_app
 
 API = "/api/v1"
@@ -28,23 +25,12 @@ class Desk:
         self.call = caller
         self.context = caller.app.state.context
 
-    def carry_on(self) -> None:
-        """Let every request get as far as it does."""
-        while True:
-            form_runs(self.context)
-            with self.context.ledger.read() as connection:
-                due = runs.due_runs(connection, self.context.ledger, 100, [], 60)
-            for run in due:
-                carry(self.context, run.id, "test", threading.Event())
-            if not due:
-                return
-
     def submit(self, policy: str = "give") -> str:
         """A request, carried on until it waits; the address of its routes."""
         item = {"policy_key": policy, "identity": {"email": "ann@example.com"}}
         answer = self.call("POST", f"{API}/privacy-request", json=[item]).json()
         assert answer["failed"] == [], answer
-        self.carry_on()
+        carry_on(self.context)
         return f"{API}/privacy-request/{answer['succeeded'][0]['id']}"
 
     def with_scopes(self, *scopes: str) -> Caller:
@@ -167,7 +153,7 @@ def test_a_request_waits_for_its_form_and_goes_on_when_nothing_is_held(desk: Des
     resumed = desk.call("POST", f"{request}/resume_from_requires_input")
     assert (resumed.status_code, resumed.json()["status"]) == (200, "in_processing")
     assert resumed.json()["resume_endpoint"] is None
-    desk.carry_on()
+    carry_on(desk.context)
     assert desk.call("GET", request).json()["status"] == "complete"
     package = desk.call("GET", f"{request}/package/give").json()
     assert package == {"desk": [{"given_name": None, "date_of_birth": None}]}
@@ -216,7 +202,7 @@ def test_what_was_erased_is_yes_or_no(desk: Desk) -> None:
     said = {"given_name": True, "date_of_birth": False}
     assert desk.call("GET", form).json() == {"checked": True, "fields": said}
     assert desk.call("POST", f"{request}/resume_from_requires_input").status_code == 200
-    desk.carry_on()
+    carry_on(desk.context)
     assert desk.call("GET", request).json()["status"] == "complete"
     report = desk.call("GET", f"{request}/report").json()
     assert report["confirmed"] == [{"connection_key": "desk", "erased": said}]
@@ -274,6 +260,6 @@ def test_ending_to_ask_lets_go_who_waited(desk: Desk) -> None:
         json=[{"name": "desk", "connection_type": "manual_webhook", "access": "write", "disabled": True}],
     )
     assert {desk.call("GET", request).json()["status"] for request in (one, two)} == {"in_processing"}
-    desk.carry_on()
+    carry_on(desk.context)
     assert {desk.call("GET", request).json()["status"] for request in (one, two)} == {"complete"}
     assert desk.call("GET", f"{one}/package/give").json() == {}

@@ -1,7 +1,6 @@
 """Policy webhooks over HTTP: a request that one halts, is resumed by its receiver's token, fails and is retried."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +10,10 @@ import httpx
 import pytest
 from tests.integration.web.conftest import Caller, sign_in
 
+from engine import carry_on
 from habeas import bootstrap
-from habeas.execution.dispatcher import form_runs
-from habeas.execution.runner import carry
 from habeas.settings import ExecutionSettings, SecuritySettings, Settings
-from habeas.store import runs, tables
+from habeas.store import tables
 from habeas.web.app import create_app
 from servers.receiver import Answer, Receiver
 
@@ -31,22 +29,11 @@ class Office:
         self.receiver = receiver
         self.context = caller.app.state.context
 
-    def carry_on(self) -> None:
-        """Let every request get as far as it does."""
-        while True:
-            form_runs(self.context)
-            with self.context.ledger.read() as connection:
-                due = runs.due_runs(connection, self.context.ledger, 100, [], 60)
-            for run in due:
-                carry(self.context, run.id, "test", threading.Event())
-            if not due:
-                return
-
     def submit(self) -> str:
         """A request, carried on until it stops; the address of its routes."""
         item = {"policy_key": "give", "identity": {"email": GIVEN}}
         answer = self.call("POST", f"{API}/privacy-request", json=[item]).json()
-        self.carry_on()
+        carry_on(self.context)
         return f"{API}/privacy-request/{answer['succeeded'][0]['id']}"
 
     def show(self, request: str) -> Any:
@@ -54,7 +41,7 @@ class Office:
 
     def resume(self, request: str, token: str, body: Any = None) -> httpx.Response:
         answer = self.call("POST", f"{request}/resume", json=body or {}, headers={"Authorization": f"Bearer {token}"})
-        self.carry_on()
+        carry_on(self.context)
         return answer
 
     def called(self) -> list[str]:
@@ -188,7 +175,7 @@ def test_a_failed_call_ends_in_error_and_a_retry_calls_all_before_it_again(offic
     assert (shown["status"], shown["action_required_details"]["step"]) == ("error", "pre_webhooks")
     office.receiver.answers["/second"] = Answer(body={"halt": False})
     assert office.call("POST", f"{request}/retry").is_success
-    office.carry_on()
+    carry_on(office.context)
     assert office.show(request)["status"] == "complete"
     assert office.called() == ["/first", "/second"] * 2 + ["/after"]
 
@@ -202,7 +189,7 @@ def test_what_is_told_afterwards_is_all_that_a_retry_repeats(office: Office) -> 
     before = [entry["updated_at"] for entry in shown["results"]["shop"]]
     del office.receiver.answers["/after"]
     office.call("POST", f"{request}/retry")
-    office.carry_on()
+    carry_on(office.context)
     shown = office.show(request)
     assert shown["status"] == "complete"
     assert [entry["updated_at"] for entry in shown["results"]["shop"]] == before
@@ -216,7 +203,7 @@ def test_a_receiver_that_is_paused_is_waited_for_and_one_that_is_disabled_passed
     disabled = {"name": "second", "key": "second", "connection_type": "https", "access": "read", "disabled": True}
     office.call("PATCH", f"{API}/connection", json=[disabled])
     office.call("POST", f"{API}/connection/first/resume")
-    office.carry_on()
+    carry_on(office.context)
     assert (office.show(request)["status"], office.called()) == ("complete", ["/first", "/after"])
     [skipped] = [
         one for one in office.show(request)["results"]["Webhooks before execution"] if one["status"] == "skipped"

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,15 +11,14 @@ from typing import Any
 import pytest
 from tests.integration.web.conftest import Caller, sign_in
 
+from engine import carry_on
 from habeas import bootstrap
 from habeas.domain.message import Message
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.execution.context import Context
-from habeas.execution.dispatcher import form_runs
-from habeas.execution.runner import carry
 from habeas.execution.webhooks import make_token
 from habeas.settings import SecuritySettings, Settings
-from habeas.store import manual_collections, requests, runs, tables, verifications, webhooks
+from habeas.store import manual_collections, requests, tables, verifications, webhooks
 from habeas.store.webhooks import PRE, CallStatus
 from habeas.web.app import create_app
 
@@ -105,7 +103,7 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
     if "request_id" in path:
         names["request_id"] = submit(root)
     if path.endswith("/{connection_key}"):
-        carry_on(root)
+        carry_on(root.app.state.context)
     if path.endswith("/verify"):
         await_code(root.app.state.context, names["request_id"], value["code"])
     if path.endswith(("/manual_input", "/erasure_confirm")):
@@ -122,16 +120,6 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
     content = value if isinstance(value, str) else json.dumps(value)
     untested = "?verify=false" if path.endswith("/connection/{key}/secret") else ""  # the example's host is nobody's
     return root(method.upper(), address + untested, content=content, headers=headers)
-
-
-def carry_on(root: Caller) -> None:
-    """Let every request get as far as it does without people."""
-    context = root.app.state.context
-    form_runs(context)
-    with context.ledger.read() as connection:
-        due = runs.due_runs(connection, context.ledger, 100, [], 60)
-    for run in due:
-        carry(context, run.id, "test", threading.Event())
 
 
 def halt(context: Context, request_id: str) -> str:
