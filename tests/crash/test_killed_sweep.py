@@ -88,11 +88,11 @@ class Yard:
             sweep(engine.context, job)
 
 
-@pytest.mark.parametrize(("ledger", "step"), [("sqlite", 2), ("postgresql", 5)])
+@pytest.mark.parametrize(("ledger", "step"), [("sqlite", 3), ("postgresql", 7)])
 def test_a_sweep_killed_around_any_commit_is_made_up_for(
     ledger: str, step: int, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At every other moment, on PostgreSQL at every fifth: each takes half a second to turn time back."""
+    """At every third moment, on PostgreSQL at every seventh: each takes half a second to turn time back."""
     for portion in ("_PORTION", "_RUNS"):
         monkeypatch.setattr(housekeeping, portion, 2)
     yard = Yard(tmp_path, request.getfixturevalue("postgres_server") if ledger == "postgresql" else None)

@@ -108,7 +108,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
         (request,) = submit(http, "both", {"email": "ann@example.com"})
         wait_for("the request", lambda: status_of(http, request) == "complete")
         desk = {"name": "desk", "connection_type": "manual_webhook", "access": "write"}
-        http.patch("/api/v1/connection", json=[desk]).raise_for_status()
+        receiver = {"name": "receiver", "connection_type": "https", "access": "read"}
+        http.patch("/api/v1/connection", json=[desk, receiver]).raise_for_status()
         definition = {"fields": [{"pii_field": "Given name"}, {"pii_field": "Date of birth"}]}
         http.post("/api/v1/connection/desk/access_manual_webhook", json=definition).raise_for_status()
         (waiting,) = submit(http, "both", {"email": "bob@example.com"})
@@ -122,7 +123,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
         described = schemathesis.openapi.from_dict(http.get("/openapi.json").json())
         operations = {found.ok().label: found.ok() for found in described.get_all_operations()}
         known = {
-            "key": ["shop", "both", "packages", "desk", "smtp"],
+            "key": ["shop", "both", "packages", "desk", "smtp", "wake_the_archive"],
             "connection_key": ["desk"],
             "rule_key": ["both_access", "both_erasure"],
             "target_key": ["both_access-user"],
