@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from habeas import bootstrap
+from habeas.domain.actor import Actor, ActorKind
 from habeas.domain.errors import HabeasError
 from habeas.domain.identity import parse_identities
 from habeas.domain.ports import ConnectionType, Connector
@@ -21,6 +22,11 @@ from habeas.services.request_views import RequestView
 from habeas.services.requests import NewRequest
 from habeas.settings import Settings
 from habeas.store import runs
+
+
+def acting(context: Context, name: str) -> Context:
+    """The application as it acts for a client of this name."""
+    return replace(context, actor=Actor(name, ActorKind.CLIENT))
 
 
 class Engine:
@@ -99,7 +105,7 @@ class Engine:
     def submit(self, policy: str, *people: Mapping[str, Any], **details: Any) -> list[str]:
         """Submit one request per person; their ids."""
         items = [NewRequest(policy, parse_identities(person), **details) for person in people]
-        views = requests.submit(self.context, items, "test")
+        views = requests.submit(self.context, items)
         for view in views:
             if isinstance(view, HabeasError):
                 raise view
@@ -128,7 +134,7 @@ class Engine:
         return self.package_bytes(request_id, rule).decode()
 
     def package_bytes(self, request_id: str, rule: str) -> bytes:
-        with packages.open_package(self.context, request_id, rule, "test").stream as file:
+        with packages.open_package(self.context, request_id, rule).stream as file:
             return file.read()
 
 

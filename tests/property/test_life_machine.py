@@ -146,7 +146,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def submit(self) -> None:
         person = self.shop.add_person(len(self.ids), orders=1, items=1)
-        [view] = requests.submit(self.context, [NewRequest("both", parse_identities(person))], None)
+        [view] = requests.submit(self.context, [NewRequest("both", parse_identities(person))])
         self.ids.append(view.id)  # type: ignore[union-attr]
         self.people[self.ids[-1]] = person["email"]
 
@@ -167,12 +167,12 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
     def approve(self, data: st.DataObject) -> None:
-        review.approve(self.context, [self._choose(data, RequestStatus.PENDING)], "ann")
+        review.approve(self.context, [self._choose(data, RequestStatus.PENDING)])
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), ending=st.sampled_from([review.deny, review.cancel]))
     def end(self, data: st.DataObject, ending: Callable[..., Any]) -> None:
-        ending(self.context, [data.draw(st.sampled_from(self.ids))], "ann", "for a reason")
+        ending(self.context, [data.draw(st.sampled_from(self.ids))], "for a reason")
 
     @precondition(lambda self: self._of(RequestStatus.REQUIRES_INPUT))
     @rule(data=st.data(), saves=st.booleans())
@@ -181,10 +181,10 @@ class Life(RuleBasedStateMachine):
 
     def _fill(self, request_id: str, *, saves: bool = True) -> None:
         if saves:
-            forms.save_form(self.context, request_id, ActionType.ACCESS, "desk", {"known_as": "Annie"}, "clerk")
-            forms.save_form(self.context, request_id, ActionType.ERASURE, "desk", {"known_as": True}, "clerk")
+            forms.save_form(self.context, request_id, ActionType.ACCESS, "desk", {"known_as": "Annie"})
+            forms.save_form(self.context, request_id, ActionType.ERASURE, "desk", {"known_as": True})
         with suppress(InputError):
-            forms.resume(self.context, request_id, "clerk")
+            forms.resume(self.context, request_id)
 
     @precondition(lambda self: self._of(RequestStatus.PAUSED))
     @rule(data=st.data())
@@ -200,7 +200,7 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
         with suppress(InputError):
-            requests.retry(self.context, self._choose(data, RequestStatus.ERROR), "ann")
+            requests.retry(self.context, self._choose(data, RequestStatus.ERROR))
 
     @rule(broken=st.booleans(), halts=st.booleans())
     def change_the_weather(self, broken: bool, halts: bool) -> None:
@@ -275,9 +275,9 @@ class Life(RuleBasedStateMachine):
                 with suppress(InputError, NotAllowed):
                     verification.resend(self.context, request_id)
                     verification.verify(self.context, request_id, read_code(self.context, request_id))
-            review.approve(self.context, self._of(RequestStatus.PENDING), "ann")
+            review.approve(self.context, self._of(RequestStatus.PENDING))
             for request_id in self._of(RequestStatus.ERROR):
-                requests.retry(self.context, request_id, "ann")
+                requests.retry(self.context, request_id)
             self.engine.run()
             for request_id in self._of(RequestStatus.REQUIRES_INPUT):
                 self._fill(request_id)
@@ -288,7 +288,7 @@ class Life(RuleBasedStateMachine):
             sweep(self.context, "end_waits")
         left = {self._status(request_id) for request_id in self.ids} - TERMINAL
         assert left <= {UNVERIFIED}, left  # whose codes are used up
-        review.cancel(self.context, self._of(UNVERIFIED), "ann")
+        review.cancel(self.context, self._of(UNVERIFIED))
         self.every_move_is_in_the_table()
         self.nothing_is_changed_twice()
         for request_id in self._of(RequestStatus.COMPLETE):

@@ -69,27 +69,3 @@ class LogStatus(StrEnum):
     RETRYING = "retrying"
     PAUSED = "paused"
     SKIPPED = "skipped"
-
-
-class AuditAction(StrEnum):
-    """What the audit log records; the actor is a client id or `system`."""
-
-    CREATED = "created"
-    VERIFIED = "verified"
-    APPROVED = "approved"
-    DENIED = "denied"
-    CANCELED = "canceled"
-    RETRIED = "retried"
-    RESUMED = "resumed"
-    INPUT_UPLOADED = "input_uploaded"
-    DATA_VIEWED = "data_viewed"
-    NOTED = "noted"
-    EMAIL_SENT = "email_sent"
-    EXTENDED = "extended"
-    CLOCK_STOPPED = "clock_stopped"
-    CLOCK_STARTED = "clock_started"
-    DOWNLOADED = "downloaded"
-    FINISHED = "finished"
-
-
-SYSTEM_ACTOR = "system"

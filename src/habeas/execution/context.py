@@ -6,6 +6,7 @@ Made by `bootstrap` alone; nothing here knows a concrete connector, strategy or 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from habeas.domain.actor import SYSTEM, Actor
 from habeas.domain.clock import Clock
 from habeas.domain.message import ProviderType
 from habeas.domain.ports import ConnectionType, StorageType, StrategyType
@@ -20,7 +21,10 @@ from habeas.store.ledger import Ledger
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The wired application. `wake` tells the dispatcher of this process that there may be work."""
+    """The wired application. `wake` tells the dispatcher of this process that there may be work.
+
+    `actor` is for whom it acts: a call of the API gets a copy that names the caller.
+    """
 
     settings: Settings
     ledger: Ledger
@@ -35,3 +39,4 @@ class Context:
     outgoing: OutgoingClient = field(default_factory=lambda: OutgoingClient(()))
     regulations: Mapping[str, Regulation] = field(default_factory=shipped_regulations)
     provider_types: Mapping[str, ProviderType] = field(default_factory=dict)
+    actor: Actor = SYSTEM

@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from habeas.domain.actor import SYSTEM
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import LeaseLost, NeedsHuman, TryAgain
 from habeas.domain.message import Event
 from habeas.domain.ports import SystemType
-from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, LogStatus
+from habeas.domain.request import ActionType, LogStatus
 from habeas.execution import outbox
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.connector_pool import hindrance_of, is_paused
@@ -180,7 +182,7 @@ class _Mailing:
             outbox.conclude(run.context, connection, [message_id])
             runs.write_outcomes(connection, outcomes)
             now = run.context.clock.now()
-            journal.audit(connection, [request_id], SYSTEM_ACTOR, AuditAction.EMAIL_SENT, now, self._dataset.key)
+            journal.audit(connection, [request_id], SYSTEM, AuditAction.EMAIL_SENT, now, self._dataset.key)
             run.log(connection, [ordinal], *self._entries(LogStatus.COMPLETE, "asked by e-mail"))
 
     def _fail(self, ordinals: Iterable[int], problem: Exception) -> None:

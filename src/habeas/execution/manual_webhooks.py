@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from habeas.domain.request import SYSTEM_ACTOR, ActionType, AuditAction, LogStatus, RequestStatus
+from habeas.domain.actor import SYSTEM
+from habeas.domain.audit import AuditAction
+from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.run import Done, Run
 from habeas.store import configurations, journal, requests
@@ -61,7 +63,7 @@ def let_go(context: Context, connection: sa.Connection, key: str) -> None:
         ready = [request_id for request_id in portion if request_id not in lacking]
         freed = requests.send_on(connection, ready, RequestStatus.REQUIRES_INPUT, now)
         reason = f"{key} asks for nothing any more"
-        journal.audit(connection, freed, SYSTEM_ACTOR, AuditAction.RESUMED, now, reason)
+        journal.audit(connection, freed, SYSTEM, AuditAction.RESUMED, now, reason)
 
 
 def _ask(run: Run, connection: sa.Connection, request_ids: Sequence[str]) -> Mapping[str, list[Form]]:

@@ -12,9 +12,11 @@ from itertools import zip_longest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from habeas.domain.actor import SYSTEM
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import Fault, HabeasError, LeaseLost, SystemUnavailable
 from habeas.domain.identity import Identity
-from habeas.domain.request import SYSTEM_ACTOR, AuditAction, RequestStatus
+from habeas.domain.request import RequestStatus
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
 from habeas.execution.run import Done, Failed, Member, Run, Stopped, Wait
@@ -205,7 +207,7 @@ def _close(run: Run, result: Done | Failed) -> None:
                 sealed_encryption_key=None,
             )
             requests.forget_secrets(connection, complete)
-            journal.audit(connection, complete, SYSTEM_ACTOR, AuditAction.FINISHED, now)
+            journal.audit(connection, complete, SYSTEM, AuditAction.FINISHED, now)
             tell_completed(run.context, connection, run.plan, complete)
             runs.leave(connection, run.id, left)
         runs.finish(connection, run.id, now)

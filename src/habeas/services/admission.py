@@ -6,8 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from habeas.domain.actor import SYSTEM
+from habeas.domain.audit import AuditAction
 from habeas.domain.message import Event
-from habeas.domain.request import SYSTEM_ACTOR, AuditAction
 from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.services.duplicates import Fresh, find_duplicates
@@ -30,7 +31,7 @@ def admit(
         item.id: {
             "duplicate_of": duplicates[item.id].of if item.id in duplicates else None,
             "reviewed_at": None if item.id in held else now,
-            "reviewed_by": None if item.id in held else SYSTEM_ACTOR,
+            "reviewed_by": None if item.id in held else SYSTEM.id,
         }
         for item in people
     }
@@ -46,6 +47,6 @@ def announce(
 ) -> None:
     """Write down which of the stored requests the system has approved; tell people that theirs has come in."""
     approved = [request_id for request_id, columns in admitted.items() if columns["reviewed_at"] is not None]
-    journal.audit(connection, approved, SYSTEM_ACTOR, AuditAction.APPROVED, now)
+    journal.audit(connection, approved, SYSTEM, AuditAction.APPROVED, now)
     if tell_people and admitted:
         outbox.enqueue(context, connection, Event.RECEIPT, list(admitted))

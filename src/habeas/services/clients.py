@@ -1,70 +1,35 @@
-"""Clients, their scopes and tokens (control-plane §1.16).
+"""Clients and their scopes (control-plane §1.16).
 
-Tokens are opaque and looked up at every call, so that revoking, deleting and narrowing act at once. The root
-client comes from the settings, holds every scope and is never stored.
+The root client comes from the settings, holds every scope and is never stored.
 """
 
-import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import datetime
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+import sqlalchemy as sa
 
-from habeas.domain.errors import Conflict, NotAllowed, NotAuthenticated, NotFound
+from habeas.domain.actor import Actor, ActorKind
+from habeas.domain.audit import AuditAction, ObjectKind
+from habeas.domain.errors import Conflict, NotAuthenticated, NotFound
+from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
+from habeas.services import tokens
 from habeas.services.fields import InvalidFields, Problem
-from habeas.store import grants
+from habeas.services.passwords import hash_secret, matches, same
+from habeas.services.tokens import IssuedToken
+from habeas.store import grants, journal
 from habeas.store.configurations import Record
 
-_GRANTED = {
-    "client": "create update read delete",
-    "config": "read",
-    "policy": "create_or_update read delete",
-    "rule": "create_or_update read delete",
-    "connection_type": "read",
-    "connection": "create_or_update read delete authorize instantiate",
-    "consent": "read",
-    "dataset": "create_or_update read delete",
-    "storage": "create_or_update read delete",
-    "email": "create_or_update read delete",
-    "messaging": "create_or_update read delete",
-    "messaging-template": "update",
-    "webhook": "create_or_update read delete",
-    "saas_config": "create_or_update read delete",
-    "privacy-request": "read delete create review resume upload_data view_data",
-    "privacy-request-access-results": "read",
-    "privacy-request-notifications": "read create_or_update",
-    "scope": "read",
-    "encryption": "exec",
-    "user": "create update read delete reset-password",
-    "user-permission": "create update read",
-}
-SCOPES = tuple(f"{thing}:{act}" for thing, acts in _GRANTED.items() for act in acts.split())
-"""Every scope there is."""
-
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, and the scopes that both the token and the client hold."""
+class ClientDraft:
+    """A client as it shall be."""
 
-    client_id: str
-    scopes: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedToken:
-    """A fresh access token; the only time it is shown. `expires_in` in seconds."""
-
-    access_token: str
-    expires_in: int
-    expires_at: datetime
-    token_type: str = "bearer"  # noqa: S105  # the protocol's word, no password
+    scopes: list[str]
+    name: str | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +46,7 @@ class ClientView:
 
     client_id: str
     name: str | None
+    description: str | None
     scopes: list[str]
     created_at: datetime
     updated_at: datetime
@@ -88,45 +54,25 @@ class ClientView:
 
 def issue_token(context: Context, client_id: str, client_secret: str) -> IssuedToken:
     """A token with the client's present scopes. Raises NotAuthenticated without saying which part was wrong."""
-    scopes = _prove(context, client_id, client_secret)
-    token, now = secrets.token_urlsafe(32), context.clock.now()
-    life = timedelta(minutes=context.settings.security.oauth_access_token_expire_minutes)
+    client = _prove(context, client_id, client_secret)
     with context.ledger.write() as connection:
-        grants.add_token(connection, token, client_id, sorted(scopes), now + life, now)
-    return IssuedToken(token, int(life.total_seconds()), now + life)
+        issued = tokens.issue(context, connection, client)
+        journal.audit(
+            connection, [client.id], client, AuditAction.TOKEN_ISSUED, context.clock.now(), kind=ObjectKind.CLIENT
+        )
+    return issued
 
 
-def authenticate(context: Context, token: str, scope: str | None = None) -> Caller:
-    """Who presents this token. The scope must be in both the token's grant and the client's present one.
-
-    Raises NotAuthenticated (unknown, expired or revoked token, deleted client) and NotAllowed (scope).
-    """
-    with context.ledger.read() as connection:
-        granted = grants.find_token(connection, token, context.clock.now())
-        client = granted and grants.find_client(connection, granted.client_id)
-    present = _scopes_of(context, granted.client_id, client) if granted else None
-    if granted is None or present is None:
-        raise NotAuthenticated("the access token is not valid", hint="get one from POST /api/v1/oauth/token")
-    caller = Caller(granted.client_id, frozenset(granted.scopes) & present)
-    if scope is not None and scope not in caller.scopes:
-        raise NotAllowed(f"scope {scope} is needed", hint="give the client this scope, then get a new token")
-    return caller
-
-
-def revoke_token(context: Context, token: str) -> None:
-    """End one token's life; nothing happens when there is no such token (RFC 7009)."""
-    with context.ledger.write() as connection:
-        grants.revoke_token(connection, token)
-
-
-def create_client(context: Context, caller: Caller, scopes: Iterable[str], name: str | None = None) -> Credentials:
+def create_client(context: Context, draft: ClientDraft) -> Credentials:
     """A new client. Raises InvalidFields for unknown scopes, NotAllowed for scopes that the caller lacks."""
-    wanted = _check_scopes(scopes)
-    _check_grantable(caller, wanted)
+    wanted = check_scopes(draft.scopes)
+    tokens.check_grantable(context.actor, wanted)
     made = Credentials(f"cli_{secrets.token_hex(16)}", secrets.token_urlsafe(32))
+    secret_hash, now = hash_secret(made.client_secret), context.clock.now()
     with context.ledger.write() as connection:
-        secret_hash = _HASHER.hash(made.client_secret)
-        grants.add_client(connection, made.client_id, secret_hash, sorted(wanted), name, context.clock.now())
+        told = (draft.name, draft.description)
+        grants.add_client(connection, made.client_id, secret_hash, sorted(wanted), now, *told)
+        _audit(context, connection, made.client_id, AuditAction.CREATED)
     return made
 
 
@@ -145,32 +91,44 @@ def find_client(context: Context, client_id: str) -> ClientView:
     return _show(record)
 
 
-def change_scopes(context: Context, caller: Caller, client_id: str, scopes: Iterable[str]) -> ClientView:
+def change_client(context: Context, client_id: str, draft: ClientDraft) -> ClientView:
+    """Replace a client's name, description and scopes; raises as `change_scopes` does."""
+    told = {"name": draft.name, "description": draft.description}
+    return _change(context, client_id, draft.scopes, told)
+
+
+def change_scopes(context: Context, client_id: str, scopes: Iterable[str]) -> ClientView:
     """Replace a client's scopes; what its tokens may do shrinks at once and grows with its next token.
 
     Raises NotFound, InvalidFields for unknown scopes, NotAllowed for added scopes that the caller lacks.
     """
-    wanted = _check_scopes(scopes)
+    return _change(context, client_id, scopes, {})
+
+
+def _change(context: Context, client_id: str, scopes: Iterable[str], told: dict[str, str | None]) -> ClientView:
+    wanted = check_scopes(scopes)
     present = find_client(context, client_id)
-    _check_grantable(caller, wanted - frozenset(present.scopes))
+    tokens.check_grantable(context.actor, wanted - frozenset(present.scopes))
     with context.ledger.write() as connection:
-        if not grants.change_client(connection, client_id, context.clock.now(), scopes=sorted(wanted)):
+        if not grants.change_client(connection, client_id, context.clock.now(), scopes=sorted(wanted), **told):
             raise _unknown(client_id)
+        _audit(context, connection, client_id, AuditAction.SAVED)
     return find_client(context, client_id)
 
 
-def rotate_secret(context: Context, caller: Caller, client_id: str) -> Credentials:
+def rotate_secret(context: Context, client_id: str) -> Credentials:
     """A new secret; the old one ends at once, tokens live on until they expire or are revoked.
 
     Raises NotFound, and NotAllowed when the client holds scopes that the caller lacks: whoever knows its
     secret holds them too.
     """
-    _check_grantable(caller, frozenset(find_client(context, client_id).scopes))
+    tokens.check_grantable(context.actor, find_client(context, client_id).scopes)
     made = Credentials(client_id, secrets.token_urlsafe(32))
-    secret_hash = _HASHER.hash(made.client_secret)
+    secret_hash = hash_secret(made.client_secret)
     with context.ledger.write() as connection:
         if not grants.change_client(connection, client_id, context.clock.now(), secret_hash=secret_hash):
             raise _unknown(client_id)
+        _audit(context, connection, client_id, AuditAction.SECRET_CHANGED)
     return made
 
 
@@ -179,46 +137,12 @@ def delete_client(context: Context, client_id: str) -> None:
     if client_id == context.settings.security.oauth_root_client_id:
         raise Conflict("the root client is defined by the settings", hint="revoke its tokens one by one")
     with context.ledger.write() as connection:
-        grants.delete_client(connection, client_id)
+        if grants.delete_client(connection, client_id):
+            _audit(context, connection, client_id, AuditAction.DELETED)
 
 
-def _prove(context: Context, client_id: str, client_secret: str) -> frozenset[str]:
-    """The scopes of a client that knows its secret; takes as long for unknown clients as for known ones."""
-    security = context.settings.security
-    if _same(client_id, security.oauth_root_client_id) & _same(client_secret, security.oauth_root_client_secret):
-        return frozenset(SCOPES)
-    with context.ledger.read() as connection:
-        record = None if "\x00" in client_id else grants.find_client(connection, client_id)
-    matches = _verify(record.secret_hash if record else _hash_of_nobody(), client_secret)
-    if record is None or not matches:
-        raise NotAuthenticated("client id or secret is wrong")
-    return frozenset(record.scopes)
-
-
-def _same(given: str, expected: str) -> bool:
-    """Constant-time; an empty expectation matches nothing."""
-    return hmac.compare_digest(given.encode(), expected.encode()) and bool(expected)
-
-
-@cache
-def _hash_of_nobody() -> str:
-    return _HASHER.hash(secrets.token_urlsafe(32))
-
-
-def _verify(secret_hash: str, secret: str) -> bool:
-    try:
-        return _HASHER.verify(secret_hash, secret)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _scopes_of(context: Context, client_id: str, client: Record | None) -> frozenset[str] | None:
-    if client_id == context.settings.security.oauth_root_client_id:
-        return frozenset(SCOPES)
-    return None if client is None else frozenset(client.scopes)
-
-
-def _check_scopes(scopes: Iterable[str]) -> frozenset[str]:
+def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    """The scopes, each once. Raises InvalidFields for those that there are not."""
     wanted = list(scopes)
     unknown = [Problem(("scopes", number), "unknown scope") for number, item in enumerate(wanted) if item not in SCOPES]
     if unknown:
@@ -226,10 +150,21 @@ def _check_scopes(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _check_grantable(caller: Caller, wanted: frozenset[str]) -> None:
-    missing = sorted(wanted - caller.scopes)
-    if missing:
-        raise NotAllowed(f"you cannot grant what you lack: {', '.join(missing)}", hint="ask a client that holds them")
+def _prove(context: Context, client_id: str, client_secret: str) -> Actor:
+    """A client that knows its secret; takes as long for unknown clients as for known ones."""
+    security, origin = context.settings.security, context.actor.origin
+    if same(client_id, security.oauth_root_client_id) & same(client_secret, security.oauth_root_client_secret):
+        return Actor(client_id, ActorKind.CLIENT, origin, frozenset(SCOPES))
+    with context.ledger.read() as connection:
+        record = None if "\x00" in client_id else grants.find_client(connection, client_id)
+    known = matches(record.secret_hash if record else None, client_secret)
+    if record is None or not known:
+        raise NotAuthenticated("client id or secret is wrong")
+    return Actor(client_id, ActorKind.CLIENT, origin, frozenset(record.scopes))
+
+
+def _audit(context: Context, connection: sa.Connection, client_id: str, action: AuditAction) -> None:
+    journal.audit(connection, [client_id], context.actor, action, context.clock.now(), kind=ObjectKind.CLIENT)
 
 
 def _unknown(client_id: str) -> NotFound:
@@ -237,4 +172,6 @@ def _unknown(client_id: str) -> NotFound:
 
 
 def _show(record: Record) -> ClientView:
-    return ClientView(record.id, record.name, list(record.scopes), record.created_at, record.updated_at)
+    return ClientView(
+        record.id, record.name, record.description, list(record.scopes), record.created_at, record.updated_at
+    )

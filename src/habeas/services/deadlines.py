@@ -6,10 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import Conflict, InputError, NotFound
 from habeas.domain.policy import Policy
 from habeas.domain.regulation import Regulation
-from habeas.domain.request import TERMINAL, AuditAction
+from habeas.domain.request import TERMINAL
 from habeas.execution.context import Context
 from habeas.services.regulations import find_regulation
 from habeas.services.request_views import RequestView, show_requests
@@ -45,7 +46,7 @@ def set_deadlines(context: Context, policy: Policy, received: datetime) -> Deadl
         raise InputError("requested_at is too late for a deadline after it") from None
 
 
-def extend(context: Context, request_id: str, reason: str, actor: str) -> RequestView:
+def extend(context: Context, request_id: str, reason: str) -> RequestView:
     """Move the deadline to the regulation's extended one. Telling the person is the caller's duty.
 
     Raises NotFound; InputError when there is no regulation or it knows no extension, or the day by which the person
@@ -64,10 +65,10 @@ def extend(context: Context, request_id: str, reason: str, actor: str) -> Reques
             raise InputError(f"it could be extended until {notice_by.date()}, when the person had to be told")
         due_at = max(due_at + timedelta(seconds=record.clock_stood), record.due_at)
         values = {"extended_at": now, "due_at": due_at}
-        return _change(context, connection, request_id, values, (actor, AuditAction.EXTENDED, reason))
+        return _change(context, connection, request_id, values, AuditAction.EXTENDED, reason)
 
 
-def stop_clock(context: Context, request_id: str, reason: str, actor: str) -> RequestView:
+def stop_clock(context: Context, request_id: str, reason: str) -> RequestView:
     """The person is asked for clarification: from now on time does not count.
 
     Raises NotFound; InputError when there is no deadline or its regulation does not let it stand still; Conflict when
@@ -82,10 +83,10 @@ def stop_clock(context: Context, request_id: str, reason: str, actor: str) -> Re
         if record.clock_stopped_at is not None:
             raise Conflict("the clock is stopped already")
         values = {"clock_stopped_at": context.clock.now()}
-        return _change(context, connection, request_id, values, (actor, AuditAction.CLOCK_STOPPED, reason))
+        return _change(context, connection, request_id, values, AuditAction.CLOCK_STOPPED, reason)
 
 
-def start_clock(context: Context, request_id: str, actor: str) -> RequestView:
+def start_clock(context: Context, request_id: str) -> RequestView:
     """The person has answered: the deadline moves on by the time that the clock stood.
 
     Raises NotFound; Conflict when it goes, or the request has ended.
@@ -100,8 +101,8 @@ def start_clock(context: Context, request_id: str, actor: str) -> RequestView:
             "clock_stood": record.clock_stood + round(stood.total_seconds()),
             "due_at": record.due_at + stood,
         }
-        said = (actor, AuditAction.CLOCK_STARTED, f"it stood for {stood.days} days")
-        return _change(context, connection, request_id, values, said)
+        said = f"it stood for {stood.days} days"
+        return _change(context, connection, request_id, values, AuditAction.CLOCK_STARTED, said)
 
 
 def _change(
@@ -109,12 +110,12 @@ def _change(
     connection: sa.Connection,
     request_id: str,
     values: dict[str, Any],
-    said: tuple[str, AuditAction, str],
+    action: AuditAction,
+    message: str,
 ) -> RequestView:
     now = context.clock.now()
-    actor, action, message = said
     store.change_request(connection, request_id, values, now)
-    journal.audit(connection, [request_id], actor, action, now, message)
+    journal.audit(connection, [request_id], context.actor, action, now, message)
     return show_requests(context, connection, [request_id])[request_id]
 
 

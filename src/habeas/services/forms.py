@@ -9,8 +9,9 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import InputError
-from habeas.domain.request import ActionType, AuditAction, RequestStatus
+from habeas.domain.request import ActionType, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.manual_webhooks import awaited_forms, name_form
 from habeas.services.fields import check_fields
@@ -40,7 +41,6 @@ def save_form(
     action: ActionType,
     key: str,
     answers: Mapping[str, Answer | None],
-    actor: str,
 ) -> None:
     """Keep what people found: text by label for access, whether it was erased for erasure, null or nothing for nothing.
 
@@ -54,20 +54,20 @@ def save_form(
         now = context.clock.now()
         store.save_answers(connection, context.ledger.sealer, request_id, action, key, full, now)
         said = f"{action} form of {key}"
-        journal.audit(connection, [request_id], actor, AuditAction.INPUT_UPLOADED, now, said)
+        journal.audit(connection, [request_id], context.actor, AuditAction.INPUT_UPLOADED, now, said)
 
 
-def read_form(context: Context, request_id: str, action: ActionType, key: str, actor: str) -> FilledForm:
+def read_form(context: Context, request_id: str, action: ActionType, key: str) -> FilledForm:
     """A form of a request that waits; audited. Raises as above."""
     with context.ledger.write() as connection:
         form, labels = _open_form(connection, request_id, action, key)
         saved = store.open_answers(context.ledger.sealer, form)
         said = f"{action} form of {key}"
-        journal.audit(connection, [request_id], actor, AuditAction.DATA_VIEWED, context.clock.now(), said)
+        journal.audit(connection, [request_id], context.actor, AuditAction.DATA_VIEWED, context.clock.now(), said)
     return FilledForm(saved.keys() == set(labels), {label: saved.get(label) for label in labels})
 
 
-def resume(context: Context, request_id: str, actor: str) -> RequestView:
+def resume(context: Context, request_id: str) -> RequestView:
     """Let a request go on whose forms are all saved. Raises NotFound; InputError, which names what lacks."""
     with context.ledger.write() as connection:
         _get_waiting(connection, request_id)
@@ -76,7 +76,7 @@ def resume(context: Context, request_id: str, actor: str) -> RequestView:
             raise InputError(f"the request still waits for {names}", hint="save each, {} if nothing is held")
         now = context.clock.now()
         requests_store.send_on(connection, [request_id], RequestStatus.REQUIRES_INPUT, now)
-        journal.audit(connection, [request_id], actor, AuditAction.RESUMED, now)
+        journal.audit(connection, [request_id], context.actor, AuditAction.RESUMED, now)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view

@@ -9,8 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import InputError
-from habeas.domain.request import ActionType, AuditAction, RequestStatus
+from habeas.domain.request import ActionType, RequestStatus
 from habeas.execution.context import Context
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_views import RequestView, show_requests
@@ -21,7 +22,7 @@ from habeas.store.manual_collections import Question
 
 
 def answer(
-    context: Context, request_id: str, rows: Sequence[Mapping[str, Any]], actor: str, collection: str | None = None
+    context: Context, request_id: str, rows: Sequence[Mapping[str, Any]], collection: str | None = None
 ) -> RequestView:
     """Keep the rows that a person has found, none if there are none; once nothing else is asked, the request goes on.
 
@@ -31,14 +32,12 @@ def answer(
     with context.ledger.write() as connection:
         asked = _find_question(context, connection, request_id, ActionType.ACCESS, collection)
         _check_rows(rows, asked.question)
-        view = _settle(context, connection, asked, rows, actor)
+        view = _settle(context, connection, asked, rows)
     context.wake()
     return view
 
 
-def confirm(
-    context: Context, request_id: str, row_count: int, actor: str, collection: str | None = None
-) -> RequestView:
+def confirm(context: Context, request_id: str, row_count: int, collection: str | None = None) -> RequestView:
     """Record that a person has erased so many rows; the request goes on.
 
     `collection` is needed when several wait. Raises NotFound; InputError when none waits.
@@ -47,7 +46,7 @@ def confirm(
         asked = _find_question(context, connection, request_id, ActionType.ERASURE, collection)
         own = {"request_id": request_id, "action": ActionType.ERASURE, "collection": asked.collection}
         runs.write_outcomes(connection, [{**own, "complete": True, "found": row_count, "changed": row_count}])
-        view = _settle(context, connection, asked, (), actor)
+        view = _settle(context, connection, asked, ())
     context.wake()
     return view
 
@@ -64,13 +63,13 @@ class _Asked:
 
 
 def _settle(
-    context: Context, connection: sa.Connection, asked: _Asked, rows: Sequence[Mapping[str, Any]], actor: str
+    context: Context, connection: sa.Connection, asked: _Asked, rows: Sequence[Mapping[str, Any]]
 ) -> RequestView:
     """Keep the answer, and let the request go on if nothing else is asked."""
     now, own = context.clock.now(), (asked.request_id, asked.action, asked.collection)
     manual_collections.keep_answer(connection, context.ledger.sealer, *own, rows, now)
     message = f"{asked.action} of {asked.collection}"
-    journal.audit(connection, [asked.request_id], actor, AuditAction.INPUT_UPLOADED, now, message)
+    journal.audit(connection, [asked.request_id], context.actor, AuditAction.INPUT_UPLOADED, now, message)
     if asked.last:
         store.send_on(connection, [asked.request_id], RequestStatus.PAUSED, now)
     return show_requests(context, connection, [asked.request_id])[asked.request_id]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from habeas.domain.request import AuditAction
+from habeas.domain.audit import AuditAction
 from habeas.execution.context import Context
 from habeas.services.bulk import Listing
 from habeas.services.requests import get_record
@@ -24,7 +24,7 @@ class NoteView:
     created_at: datetime
 
 
-def add_note(context: Context, request_id: str, text: str, actor: str) -> NoteView:
+def add_note(context: Context, request_id: str, text: str) -> NoteView:
     """Keep a note of 1 to `LONGEST` characters; the audit log says that there is one, not what it says.
 
     Raises NotFound.
@@ -32,9 +32,9 @@ def add_note(context: Context, request_id: str, text: str, actor: str) -> NoteVi
     now = context.clock.now()
     with context.ledger.write() as connection:
         get_record(connection, request_id)
-        number = store.add_note(connection, context.ledger.sealer, request_id, actor, text, now)
-        journal.audit(connection, [request_id], actor, AuditAction.NOTED, now)
-    return NoteView(number, actor, text, now)
+        number = store.add_note(connection, context.ledger.sealer, request_id, context.actor.id, text, now)
+        journal.audit(connection, [request_id], context.actor, AuditAction.NOTED, now)
+    return NoteView(number, context.actor.id, text, now)
 
 
 def list_notes(context: Context, request_id: str, page: int, size: int) -> Listing[NoteView]:

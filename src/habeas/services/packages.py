@@ -6,8 +6,8 @@ from typing import BinaryIO
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import NotFound
-from habeas.domain.request import AuditAction
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
 from habeas.execution.package_links import find_link
@@ -40,7 +40,7 @@ class OpenPackage:
     encrypted: bool
 
 
-def open_package(context: Context, request_id: str, rule_key: str, actor: str) -> OpenPackage:
+def open_package(context: Context, request_id: str, rule_key: str) -> OpenPackage:
     """A package to read; the download is audited. Raises NotFound."""
     with context.ledger.read() as connection:
         record = get_record(connection, request_id)
@@ -58,7 +58,9 @@ def open_package(context: Context, request_id: str, rule_key: str, actor: str) -
     stream = connect_storage(context, storage).read(found[0].name)
     try:
         with context.ledger.write() as connection:
-            journal.audit(connection, [request_id], actor, AuditAction.DOWNLOADED, context.clock.now(), rule_key)
+            journal.audit(
+                connection, [request_id], context.actor, AuditAction.DOWNLOADED, context.clock.now(), rule_key
+            )
     except BaseException:
         with stream:
             raise

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import sqlalchemy as sa
 
 from habeas.delivery.csv_cells import write_line
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import InputError
 from habeas.domain.identity import Identity
-from habeas.domain.request import AuditAction, RequestStatus
+from habeas.domain.request import RequestStatus
 from habeas.execution.context import Context
 from habeas.services.request_search import Order, RequestFilter, find_ids
 from habeas.store import configurations, journal

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction
 from habeas.domain.identity import Identity, Scalar
-from habeas.domain.request import ActionType, AuditAction, LogStatus, RequestStatus
+from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.manual_webhooks import awaited_forms
 from habeas.planning.plan import AffectedField

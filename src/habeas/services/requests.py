@@ -9,13 +9,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from habeas.delivery.encryption import check_package_key
+from habeas.domain.actor import ActorKind
+from habeas.domain.audit import AuditAction
 from habeas.domain.dataset import Address
 from habeas.domain.documents import Rewrite
 from habeas.domain.errors import DatasetError, HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity
 from habeas.domain.policy import Policy
 from habeas.domain.ports import Change, Entry, Erasure, Lookup
-from habeas.domain.request import ActionType, AuditAction, LogStatus, RequestStatus
+from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.masks import DERIVED_SECRET
 from habeas.execution.planning_input import PlanRequest, load_datasets, load_policy
@@ -39,7 +41,7 @@ from habeas.services.request_views import (
     show_requests,
 )
 from habeas.services.selection import Chosen, act_on
-from habeas.services.verification import THE_PERSON, check_reach, send_first_codes
+from habeas.services.verification import check_reach, send_first_codes
 from habeas.store import journal, manual_webhooks, messages, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of
@@ -60,7 +62,7 @@ class NewRequest:
 
 
 def submit(
-    context: Context, items: Sequence[NewRequest | HabeasError], client_id: str | None, *, by_staff: bool = False
+    context: Context, items: Sequence[NewRequest | HabeasError], *, by_staff: bool = False
 ) -> list[RequestView | HabeasError]:
     """Store requests and wake the dispatcher; one view or error per item, in order. One bad item stops no other.
 
@@ -85,7 +87,7 @@ def submit(
             fresh.append((str(ids[-1]), item, outcome))
         if fresh:
             admitted = {} if must_verify else _admit(context, connection, fresh, now)
-            _store(context, connection, fresh, admitted, client_id, now)
+            _store(context, connection, fresh, admitted, now)
             if must_verify:
                 send_first_codes(context, connection, [request_id for request_id, _, _ in fresh], now)
             announce(context, connection, admitted, now, tell_people=not by_staff)
@@ -141,7 +143,6 @@ def _store(
     connection: sa.Connection,
     fresh: Sequence[tuple[str, NewRequest, _Submittable]],
     admitted: Mapping[str, Mapping[str, Any]],
-    client_id: str | None,
     now: datetime,
 ) -> None:
     """Store requests; those not admitted wait for the proof of who the person is."""
@@ -157,7 +158,7 @@ def _store(
                 "must_verify": request_id not in admitted,
                 "identity_kinds": sorted(identity.kind for identity in item.identities),
                 "dataset_keys": None if item.dataset_keys is None else sorted(item.dataset_keys),
-                "client_id": client_id,
+                "client_id": None if context.actor.kind is ActorKind.ANONYMOUS else context.actor.id,
                 "requested_at": item.requested_at or now,
                 "due_at": needs.deadlines.due_at,
                 "regulation": needs.deadlines.regulation,
@@ -177,7 +178,7 @@ def _store(
     store.add_identities(connection, sealer, [(request_id, item.identities) for request_id, item, _ in fresh])
     store.add_secrets(connection, sealer, {request_id: needs.secrets for request_id, _, needs in fresh})
     ids = [request_id for request_id, _, _ in fresh]
-    journal.audit(connection, ids, client_id or THE_PERSON, AuditAction.CREATED, now)
+    journal.audit(connection, ids, context.actor, AuditAction.CREATED, now)
 
 
 def _admit(
@@ -196,7 +197,7 @@ def find_request(
         return show_requests(context, connection, [request_id], identities, verbose=verbose)[request_id]
 
 
-def retry(context: Context, request_id: str, actor: str) -> RequestView:
+def retry(context: Context, request_id: str) -> RequestView:
     """Send a request in `error` on from where it stopped; afresh, and saying so, when what was kept of it is gone.
 
     Of one that is complete the messages that failed are sent again, and nothing else is done. Raises NotFound;
@@ -206,7 +207,7 @@ def retry(context: Context, request_id: str, actor: str) -> RequestView:
     with context.ledger.write() as connection:
         record = get_record(connection, request_id)
         again = _retry_messages(connection, record, now) or _retry_steps(connection, record, now)
-        journal.audit(connection, [request_id], actor, AuditAction.RETRIED, now, again)
+        journal.audit(connection, [request_id], context.actor, AuditAction.RETRIED, now, again)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view
@@ -243,17 +244,17 @@ def _check_key(connection: sa.Connection, record: Record) -> None:
         )
 
 
-def retry_all(context: Context, chosen: Chosen, actor: str) -> BulkResult[RequestView]:
+def retry_all(context: Context, chosen: Chosen) -> BulkResult[RequestView]:
     """Retry each of these requests, each once; what cannot be retried is a failure."""
-    return act_on(context, chosen, {RequestStatus.ERROR}, partial(_retry_each, context, actor))
+    return act_on(context, chosen, {RequestStatus.ERROR}, partial(_retry_each, context))
 
 
-def _retry_each(context: Context, actor: str, request_ids: Sequence[str]) -> BulkResult[RequestView]:
+def _retry_each(context: Context, request_ids: Sequence[str]) -> BulkResult[RequestView]:
     retried: list[RequestView] = []
     failures: list[Failure] = []
     for request_id in request_ids:
         try:
-            retried.append(retry(context, request_id, actor))
+            retried.append(retry(context, request_id))
         except InputError as error:
             failures.append(Failure(str(error), {"privacy_request_id": request_id}))
     return BulkResult(retried, failures)

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction
 from habeas.domain.message import Event
-from habeas.domain.request import AuditAction, RequestStatus, sources_of
+from habeas.domain.request import RequestStatus, sources_of
 from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.services.bulk import BulkResult, Failure
@@ -23,56 +24,56 @@ Decisions: TypeAlias = BulkResult[RequestView]
 """The requests decided upon, and those that could not be, each once."""
 
 
-def approve(context: Context, chosen: Chosen, actor: str) -> Decisions:
+def approve(context: Context, chosen: Chosen) -> Decisions:
     """Let requests that await review be carried out."""
     to = RequestStatus.APPROVED
-    decisions = act_on(context, chosen, sources_of(to), partial(_approve, context, actor))
+    decisions = act_on(context, chosen, sources_of(to), partial(_approve, context))
     context.wake()
     return decisions
 
 
-def deny(context: Context, chosen: Chosen, actor: str, reason: str = "") -> Decisions:
+def deny(context: Context, chosen: Chosen, reason: str = "") -> Decisions:
     """End requests that await review; the reason is kept in the audit log."""
-    return act_on(context, chosen, sources_of(RequestStatus.DENIED), partial(_deny, context, actor, reason))
+    return act_on(context, chosen, sources_of(RequestStatus.DENIED), partial(_deny, context, reason))
 
 
-def cancel(context: Context, chosen: Chosen, actor: str, reason: str = "") -> Decisions:
+def cancel(context: Context, chosen: Chosen, reason: str = "") -> Decisions:
     """End requests that are not over yet, also those in `error`.
 
     One that is being carried leaves its run: what is asked of a store or written there at this moment is let finish,
     nothing follows, and what was masked stays masked.
     """
-    return act_on(context, chosen, sources_of(RequestStatus.CANCELED), partial(_cancel, context, actor, reason))
+    return act_on(context, chosen, sources_of(RequestStatus.CANCELED), partial(_cancel, context, reason))
 
 
-def _approve(context: Context, actor: str, request_ids: Sequence[str]) -> Decisions:
+def _approve(context: Context, request_ids: Sequence[str]) -> Decisions:
     now = context.clock.now()
     with context.ledger.write() as connection:
-        values = {"reviewed_at": now, "reviewed_by": actor}
+        values = {"reviewed_at": now, "reviewed_by": context.actor.id}
         approved = _move(context, connection, request_ids, RequestStatus.APPROVED, values)
-        journal.audit(connection, approved, actor, AuditAction.APPROVED, now)
+        journal.audit(connection, approved, context.actor, AuditAction.APPROVED, now)
         outbox.enqueue(context, connection, Event.APPROVED, approved)
         return _show(context, connection, request_ids, approved, RequestStatus.APPROVED)
 
 
-def _deny(context: Context, actor: str, reason: str, request_ids: Sequence[str]) -> Decisions:
+def _deny(context: Context, reason: str, request_ids: Sequence[str]) -> Decisions:
     now = context.clock.now()
     with context.ledger.write() as connection:
-        values = {"reviewed_at": now, "reviewed_by": actor}
+        values = {"reviewed_at": now, "reviewed_by": context.actor.id}
         denied = _end(context, connection, request_ids, RequestStatus.DENIED, values)
-        journal.audit(connection, denied, actor, AuditAction.DENIED, now, reason)
+        journal.audit(connection, denied, context.actor, AuditAction.DENIED, now, reason)
         variables = {request_id: {"reason": reason} for request_id in denied}
         outbox.enqueue(context, connection, Event.DENIED, denied, variables)
         return _show(context, connection, request_ids, denied, RequestStatus.DENIED)
 
 
-def _cancel(context: Context, actor: str, reason: str, request_ids: Sequence[str]) -> Decisions:
+def _cancel(context: Context, reason: str, request_ids: Sequence[str]) -> Decisions:
     now = context.clock.now()
     with context.ledger.write() as connection:
         values = {"cancel_reason": reason or None}
         canceled = _end(context, connection, request_ids, RequestStatus.CANCELED, values)
         runs.leave_all(connection, canceled)
-        journal.audit(connection, canceled, actor, AuditAction.CANCELED, now, reason)
+        journal.audit(connection, canceled, context.actor, AuditAction.CANCELED, now, reason)
         return _show(context, connection, request_ids, canceled, RequestStatus.CANCELED)
 
 

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import HabeasError, InputError, NotAllowed, NotFound, SystemUnavailable, TooSoon
 from habeas.domain.identity import Identity
 from habeas.domain.message import Channel, Event
-from habeas.domain.request import AuditAction, RequestStatus
+from habeas.domain.request import RequestStatus
 from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.services.admission import admit, announce
@@ -25,9 +26,6 @@ from habeas.services.request_views import RequestView, show_requests
 from habeas.store import journal, verifications
 from habeas.store import requests as store
 from habeas.store.configurations import Record
-
-THE_PERSON = "anonymous"
-"""Who acts, in the audit log, where nobody has signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ def _accept(context: Context, connection: sa.Connection, record: Record, now: da
     columns = {"identity_verified_at": now, "submitted_together": 1, **admitted[record.id]}
     store.transition(connection, [record.id], RequestStatus.PENDING, now, **columns)
     verifications.forget_codes(connection, [record.id])
-    journal.audit(connection, [record.id], THE_PERSON, AuditAction.VERIFIED, now)
+    journal.audit(connection, [record.id], context.actor, AuditAction.VERIFIED, now)
     announce(context, connection, admitted, now, tell_people=True)
 
 

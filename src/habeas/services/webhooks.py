@@ -11,8 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import InputError, NotAllowed, NotAuthenticated, NotFound
-from habeas.domain.request import SYSTEM_ACTOR, AuditAction, RequestStatus
+from habeas.domain.request import RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.webhooks import parse_derived, read_token
 from habeas.services import connections
@@ -194,7 +195,7 @@ def resume(context: Context, request_id: str, token: str, derived: Mapping[str, 
         if not requests.send_on(connection, [request_id], RequestStatus.PAUSED, now):
             raise InputError("the request cannot be resumed: it has moved on meanwhile")
         message = f"by webhook {call.webhook_key}"
-        journal.audit(connection, [request_id], SYSTEM_ACTOR, AuditAction.RESUMED, now, message)
+        journal.audit(connection, [request_id], context.actor, AuditAction.RESUMED, now, message)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -16,13 +17,16 @@ def hash_token(token: str) -> str:
 
 
 def add_client(
-    connection: sa.Connection, client_id: str, secret_hash: str, scopes: Sequence[str], name: str | None, now: datetime
+    connection: sa.Connection,
+    client_id: str,
+    secret_hash: str,
+    scopes: Sequence[str],
+    now: datetime,
+    name: str | None = None,
+    description: str | None = None,
 ) -> None:
-    connection.execute(
-        clients.insert().values(
-            id=client_id, secret_hash=secret_hash, scopes=list(scopes), name=name, created_at=now, updated_at=now
-        )
-    )
+    told = {"name": name, "description": description, "created_at": now, "updated_at": now}
+    connection.execute(clients.insert().values(id=client_id, secret_hash=secret_hash, scopes=list(scopes), **told))
 
 
 def find_client(connection: sa.Connection, client_id: str) -> Record | None:
@@ -39,20 +43,25 @@ def change_client(connection: sa.Connection, client_id: str, now: datetime, **va
     return bool(changed.rowcount)
 
 
-def delete_client(connection: sa.Connection, client_id: str) -> None:
-    """Remove a client and all its tokens; nothing happens when there is none."""
-    connection.execute(tokens.delete().where(tokens.c.client_id == client_id))
-    connection.execute(clients.delete().where(clients.c.id == client_id))
+def delete_client(connection: sa.Connection, client_id: str) -> bool:
+    """Remove a client and all its tokens; False when there is none."""
+    revoke_all(connection, client_id)
+    return bool(connection.execute(clients.delete().where(clients.c.id == client_id)).rowcount)
 
 
 def add_token(
-    connection: sa.Connection, token: str, client_id: str, scopes: Sequence[str], expires_at: datetime, now: datetime
+    connection: sa.Connection,
+    token: str,
+    name: str,
+    holder_id: str,
+    scopes: Sequence[str],
+    expires_at: datetime,
+    now: datetime,
+    kind: Literal["access", "session"] = "access",
 ) -> None:
-    connection.execute(
-        tokens.insert().values(
-            hash=hash_token(token), client_id=client_id, scopes=list(scopes), expires_at=expires_at, created_at=now
-        )
-    )
+    life = {"expires_at": expires_at, "created_at": now}
+    own = {"id": name, "kind": kind, "client_id": holder_id, "scopes": list(scopes)}
+    connection.execute(tokens.insert().values(hash=hash_token(token), **own, **life))
 
 
 def find_token(connection: sa.Connection, token: str, now: datetime) -> Record | None:
@@ -61,9 +70,27 @@ def find_token(connection: sa.Connection, token: str, now: datetime) -> Record |
     return connection.execute(query).mappings().first()
 
 
-def revoke_token(connection: sa.Connection, token: str) -> None:
-    """Revoke one token; nothing happens when it is unknown."""
-    connection.execute(tokens.delete().where(tokens.c.hash == hash_token(token)))
+def list_tokens(connection: sa.Connection, holder_id: str, now: datetime) -> list[Record]:
+    """The living tokens of a client or user, oldest first."""
+    query = sa.select(tokens).where(tokens.c.client_id == holder_id, tokens.c.expires_at > now)
+    return list(connection.execute(query.order_by(tokens.c.created_at, tokens.c.id)).mappings())
+
+
+def revoke_token(connection: sa.Connection, token: str) -> str | None:
+    """Revoke one token; whose it was, None when it is unknown."""
+    revoked = tokens.delete().where(tokens.c.hash == hash_token(token)).returning(tokens.c.client_id)
+    return connection.execute(revoked).scalar()
+
+
+def revoke_named(connection: sa.Connection, holder_id: str, name: str) -> bool:
+    """Revoke the token of this name; False when its holder has none."""
+    revoked = tokens.delete().where(tokens.c.client_id == holder_id, tokens.c.id == name)
+    return bool(connection.execute(revoked).rowcount)
+
+
+def revoke_all(connection: sa.Connection, holder_id: str) -> None:
+    """Revoke every token of a client or user."""
+    connection.execute(tokens.delete().where(tokens.c.client_id == holder_id))
 
 
 def delete_expired_tokens(connection: sa.Connection, now: datetime) -> int:

@@ -6,7 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from habeas.domain.request import ActionType, AuditAction, LogStatus
+from habeas.domain.actor import Actor
+from habeas.domain.audit import AuditAction, ObjectKind
+from habeas.domain.request import ActionType, LogStatus
 from habeas.store.configurations import Record
 from habeas.store.tables import audits, logs, members
 
@@ -74,17 +76,16 @@ def spans(ordinals: Iterable[int]) -> list[tuple[int, int]]:
 
 def audit(
     connection: sa.Connection,
-    request_ids: Sequence[str],
-    actor: str,
+    ids: Sequence[str],
+    actor: Actor,
     action: AuditAction,
     now: datetime,
     message: str = "",
+    kind: ObjectKind = ObjectKind.PRIVACY_REQUEST,
 ) -> None:
-    """One audit row per request."""
-    rows = [
-        {"request_id": request_id, "actor": actor, "action": action, "message": message, "created_at": now}
-        for request_id in request_ids
-    ]
+    """One audit row per object. `message` holds ids, names and counts, or the reason that staff gave."""
+    deed = {"actor": actor.id, "actor_kind": actor.kind, "origin": actor.origin, "action": action, "message": message}
+    rows = [{"object_kind": kind, "object_id": one, "created_at": now, **deed} for one in ids]
     if rows:
         connection.execute(audits.insert(), rows)
 
@@ -100,13 +101,13 @@ def read_logs(connection: sa.Connection, request_id: str, page: int, size: int) 
 
 def messages_of(connection: sa.Connection, request_ids: Sequence[str], action: AuditAction) -> dict[str, str]:
     """The latest message of this action for each of these requests that has one."""
-    query = sa.select(audits.c.request_id, audits.c.message).where(
-        audits.c.request_id.in_(request_ids), audits.c.action == action
+    query = sa.select(audits.c.object_id, audits.c.message).where(
+        audits.c.object_id.in_(request_ids), audits.c.action == action
     )
-    return {row.request_id: row.message for row in connection.execute(query.order_by(audits.c.id))}
+    return {row.object_id: row.message for row in connection.execute(query.order_by(audits.c.id))}
 
 
 def read_audits(connection: sa.Connection, request_id: str) -> list[Record]:
     """A request's audit rows, oldest first."""
-    query = sa.select(audits).where(audits.c.request_id == request_id).order_by(audits.c.id)
+    query = sa.select(audits).where(audits.c.object_id == request_id).order_by(audits.c.id)
     return list(connection.execute(query).mappings())

@@ -43,16 +43,55 @@ clients = sa.Table(
     sa.Column("secret_hash", sa.Text, nullable=False),
     sa.Column("scopes", sa.JSON, nullable=False),
     *stamps(),
+    sa.Column("description", sa.Text),
+)
+
+users = sa.Table(
+    "user",
+    metadata,
+    key("id"),
+    sa.Column("username", sa.String(256), nullable=False, unique=True),
+    sa.Column("email_hash", sa.LargeBinary, unique=True),  # keyed
+    sa.Column("sealed_profile", sa.LargeBinary, nullable=False),  # e-mail address, first and last name
+    sa.Column("password_hash", sa.Text),  # null: none has been chosen yet
+    sa.Column("roles", sa.JSON, nullable=False),
+    sa.Column("scopes", sa.JSON, nullable=False),  # beside those of the roles
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    counter("failed_logins"),  # since the last good one
+    sa.Column("locked_until", Instant),
+    sa.Column("last_login_at", Instant),
+    *stamps(),
+)
+
+user_codes = sa.Table(
+    "user_code",
+    metadata,
+    sa.Column("hash", sa.String(64), primary_key=True),  # of what an invitation or a reset mail holds
+    sa.Column("user_id", sa.ForeignKey("user.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("purpose", sa.String(16), nullable=False),  # invite | reset
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
 )
 
 tokens = sa.Table(
     "token",
     metadata,
     sa.Column("hash", sa.String(64), primary_key=True),
-    sa.Column("client_id", sa.String(256), nullable=False, index=True),
+    sa.Column("client_id", sa.String(256), nullable=False, index=True),  # or a user's id
     sa.Column("scopes", sa.JSON, nullable=False),
     sa.Column("expires_at", Instant, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),  # names the token, and opens nothing (jti)
+    sa.Column("kind", sa.String(16), nullable=False),  # access | session
+)
+
+setting_overrides = sa.Table(
+    "setting_override",
+    metadata,
+    sa.Column("section", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
 )
 
 connections = sa.Table(
@@ -304,11 +343,16 @@ audits = sa.Table(
     "audit_log",
     metadata,
     serial(),
-    sa.Column("request_id", sa.String(64), index=True),
+    sa.Column("object_id", sa.String(512), nullable=False, index=True),
     sa.Column("actor", sa.String(256), nullable=False),
     sa.Column("action", sa.String(32), nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
+    sa.Column("object_kind", sa.String(32), nullable=False),
+    sa.Column("actor_kind", sa.String(16)),  # null: written before kinds were kept
+    sa.Column("origin", sa.String(16)),
+    sa.Column("position", sa.BigInteger, unique=True),  # in the chain; null: not linked yet
+    sa.Column("link", sa.LargeBinary),  # of the entry and of the link before
 )
 
 schedules = sa.Table(

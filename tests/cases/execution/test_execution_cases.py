@@ -119,7 +119,7 @@ def _carry_out(engine: Engine, case: Mapping[str, Any], folder: Path) -> None:
         assert case["failure"] in str(view.failure)
     if "mends" in case:
         _run_sql(folder, case["mends"])
-        requests.retry(engine.context, request, "test")
+        requests.retry(engine.context, request)
         engine.run()
     view = engine.view(request)
     assert view.status == case.get("status", "complete"), view.failure
@@ -192,7 +192,7 @@ def test_an_unknown_request_is_refused(tmp_path: Path) -> None:
             with pytest.raises(NotFound, match="pri_nobody"):
                 call(engine.context, "pri_nobody")
         with pytest.raises(NotFound, match="pri_nobody"):
-            requests.retry(engine.context, "pri_nobody", "test")
+            requests.retry(engine.context, "pri_nobody")
 
 
 # X14
@@ -206,7 +206,7 @@ def test_an_erasure_without_the_rows_of_its_access_names_the_collection(tmp_path
         with engine.context.ledger.write() as ledger:
             ledger.exec_driver_sql("DELETE FROM outcome WHERE action = 'access' AND collection = 'shop:orders'")
         _run_sql(tmp_path, {"shop": "DROP TRIGGER no"})
-        requests.retry(engine.context, request, "test")
+        requests.retry(engine.context, request)
         engine.run()
         assert "shop:orders was not visited" in str(engine.view(request).failure)
         assert _rows(tmp_path, "shop", "orders") == MEMBERS["rows"]["shop"]["orders"]
@@ -236,7 +236,7 @@ def test_a_connection_deleted_before_the_retry_leaves_its_collections_out(tmp_pa
         engine.run()
         assert engine.view(request).status == "error"
         connections.delete_connection(engine.context, "desk")
-        requests.retry(engine.context, request, "test")
+        requests.retry(engine.context, request)
         engine.run()
         assert engine.view(request).status == "complete"
         assert json.loads(engine.package(request, "policy-give")) == {"shop:members": [{"mail": "ann@example.com"}]}
@@ -254,7 +254,7 @@ def test_a_dataset_added_between_two_tries_is_visited_by_the_second(tmp_path: Pa
         engine.connect("desk", "sqlite", {"path": str(tmp_path / "desk.db")})
         calls = read_dataset("desk", {"calls": {"id": "key, user.content", "member": "integer, from shop.members.id"}})
         engine.describe("desk", dataset_to_json(calls))
-        requests.retry(engine.context, request, "test")
+        requests.retry(engine.context, request)
         engine.run()
         assert engine.view(request).status == "complete"
         assert json.loads(engine.package(request, "policy-give"))["desk:calls"] == [{"id": 1}]

@@ -8,7 +8,7 @@ from typing import Any
 
 from memory_shop import Flaky, Shop, make_field, set_up
 
-from engine import Engine, done
+from engine import Engine, acting, done
 from habeas.domain.errors import InputError
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.planning.plan_input import AccessLevel
@@ -90,23 +90,23 @@ def test_each_press_counts_once_and_each_request_runs_once(start: Start) -> None
         return Counter(engine.view(one).status for one in ids)
 
     def fill(one: str, actor: str) -> bool:
-        forms.save_form(context, one, ActionType.ACCESS, "desk", {"shoe_size": actor}, actor)
+        forms.save_form(acting(context, actor), one, ActionType.ACCESS, "desk", {"shoe_size": actor})
         return False  # may be said again and again while the request waits
 
     def leave(one: str, actor: str) -> bool:
-        return bool(forms.resume(context, one, actor))
+        return bool(forms.resume(acting(context, actor), one))
 
     def answer(one: str, actor: str) -> bool:
-        return bool(manual_collections.answer(context, one, [], actor))
+        return bool(manual_collections.answer(acting(context, actor), one, []))
 
     def retry(one: str, actor: str) -> bool:
-        return bool(requests.retry(context, one, actor))
+        return bool(requests.retry(acting(context, actor), one))
 
     def approve(one: str, actor: str) -> bool:
-        return bool(review.approve(context, [one], actor).succeeded)
+        return bool(review.approve(acting(context, actor), [one]).succeeded)
 
     def cancel(one: str, actor: str) -> bool:
-        return bool(review.cancel(context, [one], actor).succeeded)
+        return bool(review.cancel(acting(context, actor), [one]).succeeded)
 
     stages: list[tuple[RequestStatus, dict[str, Act]]] = [
         (RequestStatus.PENDING, {"approve": approve}),

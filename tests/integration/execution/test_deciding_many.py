@@ -36,14 +36,14 @@ def count(engine: Engine) -> Counter[str]:
 
 def test_all_that_match_are_decided_but_those_excluded(start: Start) -> None:
     engine, ids = begin(start, 120)
-    denied = review.deny(engine.context, ids[:1], "ann").succeeded
+    denied = review.deny(engine.context, ids[:1]).succeeded
     chosen = Selection(GIVE.wanted, ids[1:3])
-    approved = review.approve(engine.context, chosen, "ann")
+    approved = review.approve(engine.context, chosen)
     assert [view.id for view in denied] == ids[:1]
     assert sorted(view.id for view in approved.succeeded) == sorted(ids[3:])
     assert not approved.failed, "what is decided already was not chosen"
     assert count(engine) == {"approved": 117, "pending": 3, "denied": 1}
-    again = review.approve(engine.context, chosen, "ann")
+    again = review.approve(engine.context, chosen)
     assert not again.succeeded and not again.failed
 
 
@@ -59,12 +59,12 @@ def test_a_decision_cut_off_half_way_is_finished_by_its_repeat(start: Start, mon
 
     monkeypatch.setattr(journal, "audit", fail_at_the_third)
     with pytest.raises(SystemUnavailable):
-        review.cancel(engine.context, GIVE, "ann")
+        review.cancel(engine.context, GIVE)
     assert count(engine) == {"canceled": 100, "pending": 21}, "two whole portions"
-    assert len(review.cancel(engine.context, GIVE, "ann").succeeded) == 20
+    assert len(review.cancel(engine.context, GIVE).succeeded) == 20
     assert count(engine) == {"canceled": 120, "pending": 1}
     with engine.context.ledger.read() as connection:
-        told = connection.scalars(sa.select(tables.audits.c.request_id).where(tables.audits.c.action == "canceled"))
+        told = connection.scalars(sa.select(tables.audits.c.object_id).where(tables.audits.c.action == "canceled"))
         assert sorted(told) == sorted(ids), "each once"
 
 
@@ -74,15 +74,15 @@ def test_when_more_match_than_one_call_may_choose_nothing_is_decided(
     engine, ids = begin(start, 5)
     monkeypatch.setattr(selection, "MOST", 4)
     with pytest.raises(InputError, match=r"more than 4 requests match.*nothing was decided"):
-        review.deny(engine.context, GIVE, "ann")
+        review.deny(engine.context, GIVE)
     assert count(engine) == {"pending": 6}
-    assert len(review.deny(engine.context, Selection(GIVE.wanted, ids[:1]), "ann").succeeded) == 4
+    assert len(review.deny(engine.context, Selection(GIVE.wanted, ids[:1])).succeeded) == 4
 
 
 def test_a_status_asked_for_from_which_nothing_leads_there_chooses_nothing(start: Start) -> None:
     engine, _ = begin(start, 2)
     asked = Selection(RequestFilter(status=(RequestStatus.COMPLETE, RequestStatus.DENIED)))
-    decided = review.approve(engine.context, asked, "ann")
+    decided = review.approve(engine.context, asked)
     assert not decided.succeeded and not decided.failed
     assert count(engine) == {"pending": 3}
 
@@ -96,7 +96,7 @@ def test_all_in_error_are_retried(start: Start) -> None:
     ids = engine.submit("give", *people)
     engine.run()
     assert count(engine) == {"error": 60}
-    retried = requests.retry_all(engine.context, GIVE, "ann")
+    retried = requests.retry_all(engine.context, GIVE)
     assert sorted(view.id for view in retried.succeeded) == sorted(ids) and not retried.failed
     engine.run()
     assert count(engine) == {"complete": 60}

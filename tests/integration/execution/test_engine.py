@@ -123,7 +123,7 @@ def test_retry_visits_only_what_was_not_visited(start: Start) -> None:
     shop.people.records.clear()  # the rows that were read before are what the package must hold
     other = start(task_retry_count=0)
     other.connectors["shop"] = flaky
-    requests.retry(other.context, request_id, "test")
+    requests.retry(other.context, request_id)
     other.run()
     assert flaky.calls == ["read orders", "read items"]
     package = json.loads(other.package(request_id, "give-give"))
@@ -142,7 +142,7 @@ def test_retry_of_an_erasure_does_not_mask_twice(start: Start) -> None:
     assert engine.view(request_id).status is RequestStatus.ERROR
     notes = [record["note"] for record in shop.orders.records]
     flaky.calls.clear()
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert flaky.calls == ["erase people"]
     assert [record["note"] for record in shop.orders.records] == notes
@@ -156,7 +156,7 @@ def test_only_a_request_in_error_can_be_retried(start: Start) -> None:
     (request_id,) = engine.submit("give", shop.add_person(0))
     engine.run()
     with pytest.raises(InputError, match="its status is complete"):
-        requests.retry(engine.context, request_id, "test")
+        requests.retry(engine.context, request_id)
 
 
 @pytest.mark.parametrize("misbehaviour", [each for each in Misbehaviour if each is not Misbehaviour.SLEEPS_PAST_LEASE])
@@ -264,7 +264,7 @@ def test_rows_changed_or_gone_since_access_are_reported(start: Start) -> None:
     engine.run()
     shop.orders.records[0]["note"] = "written later"
     del shop.orders.records[1]
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     counts = engine.counts(request_id)["shop:orders"]
     assert (counts["changed"], counts["drifted"], counts["absent"]) == (0, 1, 1)
@@ -314,7 +314,7 @@ def test_independent_branches_go_on_when_one_fails(start: Start) -> None:
     log = engine.log(request_id)
     assert ("people", "access", "error") in log and log.count(("items", "access", "complete")) == 1
     fine.calls.clear()
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert fine.calls == [] and engine.view(request_id).status is RequestStatus.COMPLETE
 
@@ -341,7 +341,7 @@ def test_a_run_that_keeps_ending_its_workers_is_stopped(start: Start) -> None:
         connection.execute(tables.runs.update().values(claims=5))
     engine.run()
     assert engine.view(request_id).status is RequestStatus.ERROR
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
 
@@ -419,7 +419,7 @@ def test_a_connection_taken_away_before_a_retry_is_passed_over_and_reported(star
         connections.delete_connection(engine.context, "shop")
     else:
         engine.connect("shop", "memory", {"name": "shop"}, disabled=True)
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     skipped = [collection for collection, _, status in engine.log(request_id) if status == "skipped"]
@@ -471,7 +471,7 @@ def test_what_was_mended_in_the_dataset_counts_for_a_retry(start: Start) -> None
     body = Shop.body()
     body["collections"][0]["fields"][2]["fides_meta"]["read_only"] = True
     engine.describe("shop", body)
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert shop.people.records[0]["mail"] is None and shop.people.records[0]["name"] == "Name 0"

@@ -134,7 +134,7 @@ def test_what_failed_is_sent_by_a_retry_and_nothing_twice(start: Start) -> None:
     assert {record["mail"] for record in shop.people.records} == {None}
     assert post.told() == ["agency@example.com"]
     post.refuses.clear()
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert post.told() == ["agency@example.com", "carrier@example.com"]

@@ -55,11 +55,11 @@ def change(engine: Engine, key: str, *fields: str) -> None:
 
 
 def fill(engine: Engine, request_id: str, key: str = "desk", action: ActionType = ACCESS, **answers: Any) -> None:
-    forms.save_form(engine.context, request_id, action, key, answers, "clerk")
+    forms.save_form(engine.context, request_id, action, key, answers)
 
 
 def go_on(engine: Engine, request_id: str) -> None:
-    forms.resume(engine.context, request_id, "clerk")
+    forms.resume(engine.context, request_id)
     engine.run()
 
 
@@ -166,7 +166,7 @@ def test_what_people_erased_is_in_the_report_and_stays_there(start: Start) -> No
     assert awaited(engine, request_id) == [("desk", "access"), ("desk", "erasure")]
     fill(engine, request_id, given_name="Ann")
     with pytest.raises(InputError, match="the erasure form of desk"):
-        forms.resume(engine.context, request_id, "clerk")
+        forms.resume(engine.context, request_id)
     fill(engine, request_id, action=ERASURE, given_name=True)
     go_on(engine, request_id)
     confirmed = [{"connection_key": "desk", "erased": {"given_name": True, "shoe_size": None}}]
@@ -198,7 +198,7 @@ def test_only_members_without_answers_wait(start: Start) -> None:
     engine.run()
     for one in (first, third):
         fill(engine, one, given_name=one)
-        forms.resume(engine.context, one, "clerk")
+        forms.resume(engine.context, one)
     change(engine, "desk", "Given name", "Hat size")
     engine.run()
     assert {status(engine, one) for one in (first, second, third)} == {"requires_input"}
@@ -220,8 +220,8 @@ def test_changed_fields_have_to_be_saved_again(start: Start) -> None:
     fill(engine, request_id, given_name="Ann")
     change(engine, "desk", "Given name", "Hat size")
     with pytest.raises(InputError, match="the access form of desk"):
-        forms.resume(engine.context, request_id, "clerk")
-    seen = forms.read_form(engine.context, request_id, ACCESS, "desk", "clerk")
+        forms.resume(engine.context, request_id)
+    seen = forms.read_form(engine.context, request_id, ACCESS, "desk")
     assert seen == forms.FilledForm(False, {"given_name": "Ann", "hat_size": None})
     fill(engine, request_id, given_name="Ann", hat_size="7")
     go_on(engine, request_id)
@@ -255,7 +255,7 @@ def test_a_retry_does_not_ask_who_has_answered(start: Start) -> None:
     go_on(engine, request_id)
     assert status(engine, request_id) == "error"
     ask(engine, "later", "Hat size")
-    requests.retry(engine.context, request_id, "clerk")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert status(engine, request_id) == "complete"
     assert json.loads(engine.package(request_id, "give-give"))["desk"] == [{"given_name": "Ann", "shoe_size": None}]
@@ -308,7 +308,7 @@ def test_who_waits_too_long_ends_in_error_and_a_retry_asks_again(start: Start) -
     assert end_waits(engine.context) == 1
     view = engine.view(request_id)
     assert view.status is RequestStatus.ERROR and view.failure and "nobody answered" in view.failure
-    requests.retry(engine.context, request_id, "clerk")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert awaited(engine, request_id) == [("other", "access")]
     fill(engine, request_id, "other")
@@ -324,7 +324,7 @@ def test_answers_go_after_the_grace_and_with_what_is_abandoned(start: Start) -> 
     for one in (ended, left, canceled):
         fill(engine, one, given_name="Ann")
     go_on(engine, ended)
-    done_with = review.cancel(engine.context, [canceled], "clerk")
+    done_with = review.cancel(engine.context, [canceled])
     assert not done_with.failed
     forget(engine.context)
     assert len(kept(engine)) == 3
@@ -335,7 +335,7 @@ def test_answers_go_after_the_grace_and_with_what_is_abandoned(start: Start) -> 
     let_time_pass(engine, minutes=2)
     forget(engine.context)
     assert kept(engine) == []
-    requests.retry(engine.context, left, "clerk")
+    requests.retry(engine.context, left)
     engine.run()
     assert awaited(engine, left) == [("desk", "access")]
 
@@ -347,7 +347,7 @@ def test_another_process_finds_who_waits_and_what_was_said(start: Start) -> None
     engine.run()
     for one in (waiting, resumed):
         fill(engine, one, given_name="Ann")
-    forms.resume(engine.context, resumed, "clerk")
+    forms.resume(engine.context, resumed)
     other = start()
     other.connectors["shop"] = engine.connectors["shop"]
     other.run()

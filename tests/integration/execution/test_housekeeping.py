@@ -59,7 +59,7 @@ def test_an_abandoned_request_starts_afresh_when_it_is_retried(start: Start) -> 
     forget(engine.context)
     assert count(engine, tables.chunks) == 0
     flaky.calls.clear()
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert flaky.calls == ["read people", "read orders", "read items"]
     assert engine.view(request_id).status is RequestStatus.COMPLETE
@@ -75,7 +75,7 @@ def test_a_request_that_began_to_erase_keeps_its_rows(start: Start) -> None:
     let_time_pass(engine, minutes=2)
     forget(engine.context)
     assert count(engine, tables.chunks) > 0
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert shop.people.records[0]["mail"] is None
@@ -178,7 +178,7 @@ def test_ended_runs_go_when_no_request_needs_their_rows(start: Start) -> None:
     assert sweep(engine.context, "drop_ended_runs").done == 1
     assert count(engine, tables.runs) == count(engine, tables.members) == 1 and count(engine, tables.tasks) == 3
     flaky.calls.clear()
-    requests.retry(engine.context, retried, "test")
+    requests.retry(engine.context, retried)
     engine.run()
     assert flaky.calls == ["read items"], "what the run before has read is still there"
     assert engine.view(retried).status is RequestStatus.COMPLETE
@@ -204,7 +204,7 @@ def test_a_run_of_which_nothing_was_kept_stays_as_long_as_an_outcome_names_it(st
     (other,) = engine.submit("give", shop.add_person(0))
     engine.run()
     occupied.unlink()
-    requests.retry(engine.context, stranger, "test")
+    requests.retry(engine.context, stranger)
     engine.run()
     assert json.loads(engine.package(stranger, "full-give")) == {}
     assert len(json.loads(engine.package(other, "give-give"))["shop:people"]) == 1

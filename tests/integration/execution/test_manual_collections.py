@@ -68,7 +68,7 @@ def needed(engine: Engine, request_id: str) -> list[tuple[str, dict[str, Any], A
 
 
 def answer(engine: Engine, request_id: str, *rows: dict[str, Any], collection: str | None = None) -> None:
-    manual_collections.answer(engine.context, request_id, rows, "test", collection)
+    manual_collections.answer(engine.context, request_id, rows, collection)
     engine.run()
 
 
@@ -172,8 +172,8 @@ def test_who_does_not_answer_in_time_is_asked_again_on_retry(start: Start) -> No
     assert view.action_required_details is not None
     assert view.action_required_details.collection == "desk:cards"
     with pytest.raises(InputError, match="no collection waits"):
-        manual_collections.answer(engine.context, request_id, [CARD], "test")
-    requests.retry(engine.context, request_id, "test")
+        manual_collections.answer(engine.context, request_id, [CARD])
+    requests.retry(engine.context, request_id)
     engine.run()
     assert status(engine, request_id) is RequestStatus.PAUSED
     answer(engine, request_id, CARD)
@@ -192,10 +192,10 @@ def test_fields_and_keys_of_an_answer_are_checked_without_repeating_it(start: St
         ([CARD, CARD | {"remark": "Ann"}], "1: an earlier row has the same key"),
     ):
         with pytest.raises(InvalidFields) as refused:
-            manual_collections.answer(engine.context, request_id, rows, "test")
+            manual_collections.answer(engine.context, request_id, rows)
         assert str(refused.value) == says
     with pytest.raises(InputError, match="those that do: desk:cards"):
-        manual_collections.answer(engine.context, request_id, [CARD], "test", "desk:other")
+        manual_collections.answer(engine.context, request_id, [CARD], "desk:other")
     assert status(engine, request_id) is RequestStatus.PAUSED
 
 
@@ -210,7 +210,7 @@ def test_of_several_that_wait_each_is_answered_by_name(start: Start) -> None:
     engine.run()
     assert [collection for collection, *_ in needed(engine, request_id)] == ["attic:boxes", "desk:cards"]
     with pytest.raises(InputError, match="attic:boxes, desk:cards"):
-        manual_collections.answer(engine.context, request_id, [], "test")
+        manual_collections.answer(engine.context, request_id, [])
     answer(engine, request_id, {"box": 1, "mail": "p0@example.com"}, collection="attic:boxes")
     assert status(engine, request_id) is RequestStatus.PAUSED
     answer(engine, request_id)
@@ -234,8 +234,8 @@ def test_a_person_erases_and_says_how_many_rows(start: Start) -> None:
     held = {record["mail"] for record in shop.people.records}
     assert held == {"p0@example.com", None}, "what comes after it in the order of erasure waits"
     with pytest.raises(InputError, match="step erasure"):
-        manual_collections.answer(engine.context, first, [CARD], "test")
-    manual_collections.confirm(engine.context, first, 1, "test")
+        manual_collections.answer(engine.context, first, [CARD])
+    manual_collections.confirm(engine.context, first, 1)
     engine.run()
     assert status(engine, first) is RequestStatus.COMPLETE
     counts = engine.counts(first)["desk:cards"]
@@ -254,7 +254,7 @@ def test_rows_without_key_are_asked_for_and_kept(start: Start) -> None:
     answer(engine, request_id, {"remark": "same"}, {"remark": "same"})
     assert needed(engine, request_id) == [("desk:cards", {"person": [0]}, None, {"remark": "null_rewrite"})]
     assert json.loads(engine.package(request_id, "both-give"))["desk:cards"] == [{"remark": "same"}] * 2
-    manual_collections.confirm(engine.context, request_id, 2, "test")
+    manual_collections.confirm(engine.context, request_id, 2)
     engine.run()
     assert engine.counts(request_id)["desk:cards"]["changed"] == 2
 

@@ -48,12 +48,12 @@ def test_what_was_masked_before_the_stop_is_counted(start: Start, error: Excepti
     assert [place["verified"] for place in places] == [False, False]
     connector.until = 0  # now it fails before it has counted those again
     for request in ids:
-        requests.retry(engine.context, request, "test")
+        requests.retry(engine.context, request)
     engine.run()
     assert sum(engine.counts(request)["shop:orders"]["changed"] for request in ids) == masked
     connector.error = None
     for request in ids:
-        requests.retry(engine.context, request, "test")
+        requests.retry(engine.context, request)
     engine.run()
     assert {engine.view(request).status for request in ids} == {RequestStatus.COMPLETE}
     places = [engine.counts(request)["shop:orders"] for request in ids]

@@ -215,7 +215,7 @@ def test_a_connection_taken_away_between_access_and_erasure_is_listed_with_the_r
     assert engine.view(request).status is RequestStatus.ERROR
     take_away(engine, kind, secrets)
     packages.unlink()
-    requests.retry(engine.context, request, "test")
+    requests.retry(engine.context, request)
     engine.run()
     assert engine.view(request).status is RequestStatus.COMPLETE
     assert look("SELECT mail, name FROM people") == [("ann@x.org", "Ann")]

@@ -64,7 +64,7 @@ class Stand:
         """Retry with packages that can be written."""
         if self._packages.is_file():
             self._packages.unlink()
-        requests.retry(self.engine.context, request_id, "ann")
+        requests.retry(self.engine.context, request_id)
         self.engine.run()
 
     def complete(self, request_id: str) -> dict[str, Any]:
@@ -251,14 +251,14 @@ def test_a_retry_of_a_complete_request_sends_its_failed_messages_and_does_nothin
     assert post_due(engine.context) == 0
     flaky.calls.clear()
     box.refuses = False
-    assert requests.retry(engine.context, request_id, "ann").status is RequestStatus.COMPLETE
+    assert requests.retry(engine.context, request_id).status is RequestStatus.COMPLETE
     engine.run()
     assert post_due(engine.context) == 1
     assert [one.recipient for one in box.taken] == ["p0@example.com"], "the other one's was not asked for"
     assert flaky.calls == []
     assert retried(engine, request_id) == ["messages"]
     with pytest.raises(InputError, match="its status is complete"):
-        requests.retry(engine.context, request_id, "ann")
+        requests.retry(engine.context, request_id)
     assert engine.view(other).status is RequestStatus.COMPLETE
 
 
@@ -299,7 +299,7 @@ def test_twenty_who_retry_the_same_requests_have_each_carried_out_once(start: St
 
     def retry_all(order: Sequence[str]) -> None:
         try:
-            result = requests.retry_all(engine.context, order, "ann")
+            result = requests.retry_all(engine.context, order)
             succeeded.update(view.id for view in result.succeeded)
         except Exception as problem:
             problems.append(problem)

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from memory_shop import Shop, set_up
 
-from engine import Engine
+from engine import Engine, acting
 from habeas.connectors.memory import MemoryConnector, MemoryStore
 from habeas.domain.errors import InputError
 from habeas.domain.ports import Effect, Erasure, Lookup, Row
@@ -64,12 +64,12 @@ def test_nothing_happens_before_approval(start: Start) -> None:
     view = engine.view(request_id)
     assert (view.status, view.reviewed_at, view.reviewed_by) == (RequestStatus.PENDING, None, None)
     assert not connector.people
-    approved = review.approve(engine.context, [request_id], "ann").succeeded[0]
+    approved = review.approve(acting(engine.context, "ann"), [request_id]).succeeded[0]
     assert (approved.status, approved.reviewed_by) == (RequestStatus.APPROVED, "ann")
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert audits(engine, request_id) == [
-        ("Request created", "test", ""),
+        ("Request created", "system", ""),
         ("Request approved", "ann", ""),
         ("Request finished", "system", ""),
     ]
@@ -81,7 +81,7 @@ def test_a_denied_request_keeps_its_reason_and_nothing_else(start: Start) -> Non
     set_up(engine, connector)
     [request_id] = engine.submit("forget", shop.add_person(0), encryption_key="0123456789abcdef")
     assert count(engine, tables.masking_secrets) > 0
-    denied = review.deny(engine.context, [request_id], "ann", "not a customer").succeeded[0]
+    denied = review.deny(acting(engine.context, "ann"), [request_id], "not a customer").succeeded[0]
     assert denied.status is RequestStatus.DENIED and denied.finished_processing_at is not None
     engine.run()
     assert not connector.people
@@ -95,10 +95,10 @@ def test_an_id_given_twice_counts_once_and_an_unknown_one_is_told(start: Start) 
     shop, engine = Shop(), start(**REVIEWED)
     set_up(engine, shop.connector())
     one, other = engine.submit("give", shop.add_person(0), shop.add_person(1))
-    decided = review.approve(engine.context, [one, "pri_none", one, other], "ann")
+    decided = review.approve(engine.context, [one, "pri_none", one, other])
     assert [view.id for view in decided.succeeded] == [one, other]
     assert [failure.data for failure in decided.failed] == [{"privacy_request_id": "pri_none"}]
-    again = review.deny(engine.context, [one], "ann")
+    again = review.deny(engine.context, [one])
     assert not again.succeeded and "approved" in again.failed[0].message
 
 
@@ -117,7 +117,7 @@ def test_only_the_moves_of_the_table_are_made(start: Start, status: RequestStatu
     [request_id] = engine.submit("give", shop.add_person(0))
     with engine.context.ledger.write() as connection:
         connection.execute(tables.requests.update().values(status=status))
-    decided = EVENTS[to](engine.context, [request_id], "ann")
+    decided = EVENTS[to](engine.context, [request_id])
     allowed = to in TRANSITIONS[status]
     assert [view.status for view in decided.succeeded] == ([to] if allowed else [])
     assert engine.view(request_id).status is (to if allowed else status)
@@ -131,7 +131,7 @@ def test_a_request_cancelled_while_it_is_read_leaves_and_the_others_go_on(start:
 
     def cancel(what: str) -> None:
         if what == "read orders":
-            assert review.cancel(engine.context, [one], "ann", "withdrawn").succeeded
+            assert review.cancel(engine.context, [one], "withdrawn").succeeded
 
     connector.meanwhile = cancel
     engine.run()
@@ -140,7 +140,7 @@ def test_a_request_cancelled_while_it_is_read_leaves_and_the_others_go_on(start:
     assert ("items", "access", "in_processing") not in engine.log(one)
     assert engine.view(other).status is RequestStatus.COMPLETE
     with pytest.raises(InputError, match="canceled"):
-        requests.retry(engine.context, one, "ann")
+        requests.retry(engine.context, one)
 
 
 def test_what_was_masked_when_a_request_is_cancelled_stays_masked_and_is_reported(start: Start) -> None:
@@ -151,7 +151,7 @@ def test_what_was_masked_when_a_request_is_cancelled_stays_masked_and_is_reporte
 
     def cancel(what: str) -> None:
         if what == "erase orders":
-            review.cancel(engine.context, [request_id], "ann")
+            review.cancel(engine.context, [request_id])
 
     connector.meanwhile = cancel
     engine.run()
@@ -177,7 +177,7 @@ def test_twenty_who_decide_at_once_agree(start: Start) -> None:
         try:
             for _ in range(3):
                 to = random.choice(list(EVENTS))
-                result = EVENTS[to](engine.context, random.sample(ids, 50), str(seed))
+                result = EVENTS[to](acting(engine.context, str(seed)), random.sample(ids, 50))
                 decided.update((view.id, to) for view in result.succeeded)
         except Exception as error:
             failures.append(error)
@@ -212,7 +212,7 @@ def test_many_are_retried_at_once(start: Start) -> None:
     ids = engine.submit("give", *people)
     engine.run()
     connector.meanwhile = lambda what: None
-    done = requests.retry_all(engine.context, [ids[0], ids[1], ids[0], "pri_none"], "ann")
+    done = requests.retry_all(engine.context, [ids[0], ids[1], ids[0], "pri_none"])
     assert [view.id for view in done.succeeded] == ids[:2]
     assert [failure.data for failure in done.failed] == [{"privacy_request_id": "pri_none"}]
     engine.run()

@@ -96,7 +96,7 @@ class Life:
         failed = [one for one in self.requests if self.engine.view(one).status is RequestStatus.ERROR]
         for request_id, draw in zip(failed, draws, strict=False):
             if draw < 0.6:
-                requests.retry(self.engine.context, request_id, "test")
+                requests.retry(self.engine.context, request_id)
 
     def _sweep(self) -> None:
         """A few hours later; nobody sees a difference."""
@@ -129,7 +129,7 @@ class Life:
         return [_or_none(partial(self.package, request_id, policy)) for policy in POLICIES]
 
     def package(self, request_id: str, policy: str) -> bytes:
-        with packages.open_package(self.engine.context, request_id, f"{policy}-give", "test").stream as file:
+        with packages.open_package(self.engine.context, request_id, f"{policy}-give").stream as file:
             return file.read()
 
     def outcome(self) -> list[object]:

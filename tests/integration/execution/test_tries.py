@@ -157,7 +157,7 @@ def test_what_was_counted_stays_when_the_rest_is_passed_over(start: Start) -> No
     engine.run()
     assert engine.counts(request_id)["shop:orders"]["changed"] == 2
     engine.connect("shop", "memory", {"name": "shop"}, disabled=True)
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert engine.counts(request_id)["shop:orders"]["changed"] == 2
 

@@ -65,7 +65,7 @@ def test_nothing_happens_before_the_person_has_proved_who_they_are(start: Start)
 def test_what_staff_submit_counts_at_once_and_is_not_told(start: Start) -> None:
     engine, shop, _ = begin(start)
     item = NewRequest("give", parse_identities(shop.add_person(0)))
-    [view] = requests.submit(engine.context, [item], "ann", by_staff=True)
+    [view] = requests.submit(engine.context, [item], by_staff=True)
     assert isinstance(view, RequestView) and view.status == "pending"
     assert not read_outbox(engine.context, view.id)
 
@@ -108,18 +108,18 @@ def test_a_code_that_is_over_is_refused(start: Start) -> None:
     with pytest.raises(InputError, match="over"):
         verification.verify(engine.context, request_id, code)
     assert engine.view(request_id).status == "identity_unverified"
-    assert review.cancel(engine.context, [request_id], "ann").succeeded
+    assert review.cancel(engine.context, [request_id]).succeeded
 
 
 def test_whom_no_code_can_reach_is_refused_and_nothing_of_them_is_kept(start: Start) -> None:
     engine, shop, _ = begin(start)
     people = (shop.add_person(0), {"ssn": "078-05-1120"})
     items = [NewRequest("give", parse_identities(person)) for person in people]
-    reached, refused = requests.submit(engine.context, items, None)
+    reached, refused = requests.submit(engine.context, items)
     assert isinstance(reached, RequestView)
     assert isinstance(refused, HabeasError) and "cannot be sent" in str(refused)
     take_down_letterbox(engine.context)
-    [refused] = requests.submit(engine.context, items[:1], None)
+    [refused] = requests.submit(engine.context, items[:1])
     assert isinstance(refused, HabeasError) and "provider" in str(refused)
     with engine.context.ledger.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.requests)) == 1
@@ -171,7 +171,7 @@ def test_no_way_leads_round_the_proof(start: Start, status: RequestStatus) -> No
     [request_id] = engine.submit("forget", shop.add_person(0))
     for event in (review.approve, requests.retry_all, review.deny, review.cancel):
         change(engine, tables.requests, status=status, reviewed_at=datetime.now(UTC))
-        result = event(engine.context, [request_id], "ann")
+        result = event(engine.context, [request_id])
         if status is RequestStatus.IDENTITY_UNVERIFIED and event is not review.cancel:
             assert not result.succeeded and len(result.failed) == 1
         engine.run()
@@ -183,7 +183,7 @@ def test_people_are_told_what_staff_decided(start: Start) -> None:
     set_up(engine, shop.connector())
     set_up_letterbox(engine.context)
     one, other = engine.submit("give", shop.add_person(0), shop.add_person(1))
-    review.approve(engine.context, [one, one], "ann")
-    review.deny(engine.context, [other, one], "ann", "not a customer")
+    review.approve(engine.context, [one, one])
+    review.deny(engine.context, [other, one], "not a customer")
     assert sorted(event for event, _ in read_outbox(engine.context, one)) == [Event.RECEIPT, Event.APPROVED]
     assert dict(read_outbox(engine.context, other))[Event.DENIED] == {"reason": "not a customer"}

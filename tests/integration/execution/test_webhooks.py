@@ -82,7 +82,7 @@ def test_a_retry_calls_all_webhooks_of_the_phase_again(start: Start, receiver: R
     engine.run()
     assert engine.view(request_id).status is RequestStatus.ERROR
     del receiver.answers["/second"]
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert [call.path for call in receiver.calls] == ["/first", "/second"] * 2
@@ -142,7 +142,7 @@ def test_derived_identities_of_an_abandoned_request_go_with_its_rows(start: Star
         assert not connection.execute(sa.select(tables.derived_identities)).first()
     receiver.calls.clear()
     receiver.answers |= {"/first": go_on(), "/second": go_on()}
-    requests.retry(engine.context, request_id, "test")
+    requests.retry(engine.context, request_id)
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert {call.json["identity"]["email"] for call in receiver.calls} == {"former@example.com"}

@@ -122,11 +122,9 @@ def test_instants_come_back_in_utc(ledger_url: str, ring: KeyRing) -> None:
     ledger = open_here(ledger_url, ring)
     moment = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC).astimezone()
     with ledger.write() as connection:
-        connection.execute(
-            tables.tokens.insert().values(hash="h", client_id="c", scopes=[], expires_at=moment, created_at=moment)
-        )
+        connection.execute(tables.schedules.insert().values(job="j", due_at=0.0, ran_at=moment))
     with ledger.read() as connection:
-        found = connection.scalar(sa.select(tables.tokens.c.expires_at))
+        found = connection.scalar(sa.select(tables.schedules.c.ran_at))
     assert found == moment and found is not None and found.utcoffset() == timedelta(0)
     ledger.close()
 

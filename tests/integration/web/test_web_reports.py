@@ -11,7 +11,8 @@ import pytest
 from tests.integration.web.conftest import Caller, sign_in
 
 from engine import Engine
-from habeas.domain.request import AuditAction
+from habeas.domain.actor import Actor, ActorKind
+from habeas.domain.audit import AuditAction
 from habeas.services.request_csv import COLUMNS
 from habeas.store import journal
 from habeas.store.tables import outcomes, requests
@@ -58,7 +59,9 @@ def ids(engine: Engine) -> dict[str, str]:
                 request_id=found["c"], action="erasure", collection="x:y", complete=True, refused=1
             )
         )
-        journal.audit(connection, [found["d"]], "eve", AuditAction.DENIED, RECEIVED, "-no, =sorry")
+        journal.audit(
+            connection, [found["d"]], Actor("eve", ActorKind.CLIENT), AuditAction.DENIED, RECEIVED, "-no, =sorry"
+        )
     return found
 
 

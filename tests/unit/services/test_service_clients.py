@@ -1,22 +1,27 @@
 """Tokens and clients: what is revoked, deleted or narrowed has its effect at the next call."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, MovableClock
 
+from habeas.domain.actor import Actor, ActorKind
 from habeas.domain.errors import Conflict, NotAllowed, NotAuthenticated, NotFound
+from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
-from habeas.services import clients
-from habeas.services.clients import SCOPES, Caller, Credentials
+from habeas.services import clients, tokens
+from habeas.services.clients import ClientDraft, Credentials
 from habeas.services.fields import InvalidFields
 from habeas.store import tables
 
-ROOT = Caller(ROOT_ID, frozenset(SCOPES))
+
+def acting(context: Context, *scopes: str) -> Context:
+    return replace(context, actor=Actor("somebody", ActorKind.CLIENT, scopes=frozenset(scopes)))
 
 
 def make(context: Context, *scopes: str) -> Credentials:
-    return clients.create_client(context, ROOT, scopes)
+    return clients.create_client(acting(context, *SCOPES), ClientDraft(list(scopes)))
 
 
 def token_of(context: Context, made: Credentials) -> str:
@@ -25,7 +30,7 @@ def token_of(context: Context, made: Credentials) -> str:
 
 def test_the_root_client_holds_every_scope(context: Context) -> None:
     token = clients.issue_token(context, ROOT_ID, ROOT_SECRET).access_token
-    assert clients.authenticate(context, token, "policy:delete").client_id == ROOT_ID
+    assert tokens.authenticate(context, token, "policy:delete").id == ROOT_ID
 
 
 @pytest.mark.parametrize(
@@ -46,51 +51,51 @@ def test_an_unset_root_secret_opens_nothing(context: Context) -> None:
 def test_a_scope_must_be_in_token_and_client(context: Context) -> None:
     made = make(context, "policy:read", "rule:read")
     token = token_of(context, made)
-    clients.change_scopes(context, ROOT, made.client_id, ["policy:read", "policy:delete"])
-    assert clients.authenticate(context, token).scopes == {"policy:read"}
+    clients.change_scopes(acting(context, *SCOPES), made.client_id, ["policy:read", "policy:delete"])
+    assert tokens.authenticate(context, token).scopes == {"policy:read"}
     with pytest.raises(NotAllowed):
-        clients.authenticate(context, token, "rule:read")
+        tokens.authenticate(context, token, "rule:read")
     with pytest.raises(NotAllowed):
-        clients.authenticate(context, token, "policy:delete")
-    assert clients.authenticate(context, token_of(context, made), "policy:delete")
+        tokens.authenticate(context, token, "policy:delete")
+    assert tokens.authenticate(context, token_of(context, made), "policy:delete")
 
 
 def test_tokens_end_with_time_revocation_and_their_client(context: Context, clock: MovableClock) -> None:
     made = make(context, "policy:read")
     revoked, deleted, expired = (token_of(context, made) for _ in range(3))
-    clients.revoke_token(context, revoked)
+    tokens.revoke(context, revoked)
     with pytest.raises(NotAuthenticated):
-        clients.authenticate(context, revoked)
+        tokens.authenticate(context, revoked)
     clock.ahead = timedelta(minutes=11519)
-    assert clients.authenticate(context, expired)
+    assert tokens.authenticate(context, expired)
     clock.ahead = timedelta(minutes=11521)
     with pytest.raises(NotAuthenticated):
-        clients.authenticate(context, expired)
+        tokens.authenticate(context, expired)
     clock.ahead = timedelta()
     clients.delete_client(context, made.client_id)
     clients.delete_client(context, made.client_id)
     with pytest.raises(NotAuthenticated):
-        clients.authenticate(context, deleted)
+        tokens.authenticate(context, deleted)
 
 
 def test_a_new_secret_ends_the_old_one(context: Context) -> None:
     made = make(context, "policy:read")
-    renewed = clients.rotate_secret(context, ROOT, made.client_id)
+    renewed = clients.rotate_secret(acting(context, *SCOPES), made.client_id)
     assert token_of(context, renewed)
     with pytest.raises(NotAuthenticated):
         token_of(context, made)
 
 
 def test_nobody_grants_what_they_lack(context: Context) -> None:
-    weak = Caller("weak", frozenset({"client:create", "client:update", "policy:read"}))
+    weak = acting(context, "client:create", "client:update", "policy:read")
     strong = make(context, "policy:read", "policy:delete")
     with pytest.raises(NotAllowed):
-        clients.create_client(context, weak, ["policy:delete"])
+        clients.create_client(weak, ClientDraft(["policy:delete"]))
     with pytest.raises(NotAllowed):
-        clients.change_scopes(context, weak, strong.client_id, ["policy:read", "rule:read"])
+        clients.change_scopes(weak, strong.client_id, ["policy:read", "rule:read"])
     with pytest.raises(NotAllowed):
-        clients.rotate_secret(context, weak, strong.client_id)
-    assert clients.change_scopes(context, weak, strong.client_id, ["policy:read"]).scopes == ["policy:read"]
+        clients.rotate_secret(weak, strong.client_id)
+    assert clients.change_scopes(weak, strong.client_id, ["policy:read"]).scopes == ["policy:read"]
 
 
 def test_unknown_scopes_and_clients_are_refused(context: Context) -> None:
@@ -99,7 +104,7 @@ def test_unknown_scopes_and_clients_are_refused(context: Context) -> None:
     with pytest.raises(NotFound):
         clients.find_client(context, "nobody")
     with pytest.raises(NotFound):
-        clients.rotate_secret(context, ROOT, "nobody")
+        clients.rotate_secret(acting(context, *SCOPES), "nobody")
     with pytest.raises(Conflict):
         clients.delete_client(context, ROOT_ID)
 

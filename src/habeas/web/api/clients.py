@@ -2,32 +2,34 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from fastapi import APIRouter, Body, Form, Header
 from fastapi.openapi.models import Example
 
 from habeas.domain.errors import NotAuthenticated
-from habeas.services import clients
-from habeas.services.clients import SCOPES, Caller, ClientView, Credentials, IssuedToken
+from habeas.domain.scopes import SCOPES, SCOPES_OF, Role
+from habeas.execution.context import Context
+from habeas.services import clients, tokens
+from habeas.services.clients import ClientDraft, ClientView, Credentials
 from habeas.services.fields import InvalidFields, Problem
+from habeas.services.tokens import IssuedToken, TokenView
 from habeas.web.bodies import StrictRoute, form_examples
 from habeas.web.security import Wired, needs
 
 router = APIRouter(prefix="/oauth", tags=["clients"], route_class=StrictRoute)
 
-
-@dataclass(frozen=True, slots=True)
-class ClientBody:
-    """A client as submitted."""
-
-    scopes: list[str]
-    name: str | None = None
+_Creator: TypeAlias = Annotated[Context, needs("client:create")]
+_Reader: TypeAlias = Annotated[Context, needs("client:read")]
+_Changer: TypeAlias = Annotated[Context, needs("client:update")]
+_Deleter: TypeAlias = Annotated[Context, needs("client:delete")]
 
 
+_CLIENT_EXAMPLE = {
+    "object": Example(value={"name": "shop", "description": "back office", "scopes": ["privacy-request:read"]})
+}
 _CLIENT_EXAMPLES = {
-    "object": Example(value={"name": "shop back office", "scopes": ["privacy-request:read"]}),
+    **_CLIENT_EXAMPLE,
     "list": Example(value=["privacy-request:read", "privacy-request:create"]),
 }
 _TOKEN_EXAMPLES = {
@@ -61,64 +63,91 @@ def issue_token(
     openapi_extra=form_examples(_REVOKE_EXAMPLES),
 )
 def revoke_token(context: Wired, token: Annotated[str, Form()]) -> None:
-    clients.revoke_token(context, token)
+    tokens.revoke(context, token)
 
 
 @router.post("/client", summary="Make a client; its secret is shown this once")
 def create_client(
-    context: Wired,
-    caller: Annotated[Caller, needs("client:create")],
-    wanted: Annotated[ClientBody | list[str], Body(openapi_examples=_CLIENT_EXAMPLES)],
+    context: _Creator,
+    wanted: Annotated[ClientDraft | list[str], Body(openapi_examples=_CLIENT_EXAMPLES)],
 ) -> Credentials:
-    client = ClientBody(wanted) if isinstance(wanted, list) else wanted
-    if client.name is not None and "\x00" in client.name:
-        raise InvalidFields([Problem(("name",), "holds a NUL character")])
-    return clients.create_client(context, caller, client.scopes, client.name)
+    client = ClientDraft(wanted) if isinstance(wanted, list) else wanted
+    _check_text(client)
+    return clients.create_client(context, client)
 
 
-@router.get("/client", summary="List clients", dependencies=[needs("client:read")])
-def list_clients(context: Wired) -> list[ClientView]:
+@router.get("/client", summary="List clients")
+def list_clients(context: _Reader) -> list[ClientView]:
     return clients.list_clients(context)
 
 
-@router.get("/client/{client_id}", summary="Show a client", dependencies=[needs("client:read")])
-def find_client(context: Wired, client_id: str) -> ClientView:
+@router.get("/client/{client_id}", summary="Show a client")
+def find_client(context: _Reader, client_id: str) -> ClientView:
     return clients.find_client(context, client_id)
 
 
-@router.get("/client/{client_id}/scope", summary="Show a client's scopes", dependencies=[needs("client:read")])
-def list_client_scopes(context: Wired, client_id: str) -> list[str]:
+@router.get("/client/{client_id}/scope", summary="Show a client's scopes")
+def list_client_scopes(context: _Reader, client_id: str) -> list[str]:
     return clients.find_client(context, client_id).scopes
 
 
 @router.put("/client/{client_id}/scope", summary="Replace a client's scopes")
 def change_scopes(
-    context: Wired,
-    caller: Annotated[Caller, needs("client:update")],
+    context: _Changer,
     client_id: str,
     scopes: Annotated[list[str], Body(openapi_examples=_SCOPES_EXAMPLE)],
 ) -> ClientView:
-    return clients.change_scopes(context, caller, client_id, scopes)
+    return clients.change_scopes(context, client_id, scopes)
+
+
+@router.put("/client/{client_id}", summary="Replace a client's name, description and scopes")
+def change_client(
+    context: _Changer, client_id: str, draft: Annotated[ClientDraft, Body(openapi_examples=_CLIENT_EXAMPLE)]
+) -> ClientView:
+    _check_text(draft)
+    return clients.change_client(context, client_id, draft)
+
+
+@router.get("/client/{client_id}/token", summary="List a client's living tokens; never the tokens themselves")
+def list_tokens(context: _Reader, client_id: str) -> list[TokenView]:
+    return tokens.list_living(context, client_id)
+
+
+@router.delete("/client/{client_id}/token/{jti}", status_code=204, summary="End the life of one of a client's tokens")
+def revoke_named(context: _Changer, client_id: str, jti: str) -> None:
+    tokens.revoke_named(context, client_id, jti)
 
 
 @router.post("/client/{client_id}/secret", summary="Give a client a new secret; it is shown this once")
-def rotate_secret(context: Wired, caller: Annotated[Caller, needs("client:update")], client_id: str) -> Credentials:
-    return clients.rotate_secret(context, caller, client_id)
+def rotate_secret(context: _Changer, client_id: str) -> Credentials:
+    return clients.rotate_secret(context, client_id)
 
 
 @router.delete(
     "/client/{client_id}",
     summary="Delete a client and revoke its tokens",
-    dependencies=[needs("client:delete")],
     responses={409: {}},
 )
-def delete_client(context: Wired, client_id: str) -> None:
+def delete_client(context: _Deleter, client_id: str) -> None:
     clients.delete_client(context, client_id)
 
 
 @router.get("/scope", summary="List every scope there is", dependencies=[needs("scope:read")])
 def list_scopes() -> list[str]:
     return list(SCOPES)
+
+
+@router.get("/role", summary="List roles of users, each with its scopes", dependencies=[needs("scope:read")])
+def list_roles() -> dict[Role, list[str]]:
+    return {role: sorted(scopes) for role, scopes in SCOPES_OF.items()}
+
+
+def _check_text(draft: ClientDraft) -> None:
+    """Raises InvalidFields for what no database keeps."""
+    told = {"name": draft.name, "description": draft.description}
+    problems = [Problem((field,), "holds a NUL character") for field, text in told.items() if "\x00" in (text or "")]
+    if problems:
+        raise InvalidFields(problems)
 
 
 def _read_basic(header: str | None) -> tuple[str, str]:

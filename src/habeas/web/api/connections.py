@@ -1,12 +1,13 @@
 """Routes of connections, their secrets and tests (control-plane §1.12)."""
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, TypeAlias
 
 from fastapi import APIRouter, Body, Query
 from fastapi.openapi.models import Example
 from typing_extensions import TypedDict
 
 from habeas.domain.ports import SystemType
+from habeas.execution.context import Context
 from habeas.services import connections
 from habeas.services.bulk import BulkResult
 from habeas.services.connections import (
@@ -19,9 +20,14 @@ from habeas.services.connections import (
 )
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
 from habeas.web.bodies import StrictRoute
-from habeas.web.security import Wired, needs
+from habeas.web.security import needs
 
 router = APIRouter(tags=["connections"], route_class=StrictRoute)
+
+_Writer: TypeAlias = Annotated[Context, needs("connection:create_or_update")]
+_ConnectionReader: TypeAlias = Annotated[Context, needs("connection:read")]
+_Deleter: TypeAlias = Annotated[Context, needs("connection:delete")]
+_ConnectionTypeReader: TypeAlias = Annotated[Context, needs("connection_type:read")]
 
 
 class SecretField(TypedDict):
@@ -46,8 +52,6 @@ class SecretSchema(TypedDict):
     oneOf: NotRequired[list[SecretChoice]]
 
 
-_READ = [needs("connection:read")]
-_WRITE = [needs("connection:create_or_update")]
 _EXAMPLE = {"name": "Shop", "key": "shop", "connection_type": "postgres", "access": "write"}
 _SECRETS = {
     "example": Example(
@@ -57,16 +61,17 @@ _SECRETS = {
 _SOME_SECRETS = {"new password": Example(value={"password": "…"}), "default port": Example(value={"port": None})}
 
 
-@router.patch("/connection", summary="Make or change connections, by key", dependencies=_WRITE)
+@router.patch("/connection", summary="Make or change connections, by key")
 def save_connections(
-    context: Wired, drafts: Annotated[list[ConnectionDraft], bulk(_EXAMPLE)]
+    context: _Writer,
+    drafts: Annotated[list[ConnectionDraft], bulk(_EXAMPLE)],
 ) -> BulkResult[ConnectionView]:
     return connections.save_connections(context, drafts)
 
 
-@router.get("/connection", summary="List connections", dependencies=_READ)
+@router.get("/connection", summary="List connections")
 def list_connections(
-    context: Wired,
+    context: _ConnectionReader,
     search: str | None = None,
     disabled: bool | None = None,
     test_status: LastTest | None = None,
@@ -79,8 +84,8 @@ def list_connections(
     return show_page(connections.list_connections(context, wanted, page, size))
 
 
-@router.get("/connection/{key}", summary="Show a connection", dependencies=_READ)
-def find_connection(context: Wired, key: str) -> ConnectionView:
+@router.get("/connection/{key}", summary="Show a connection")
+def find_connection(context: _ConnectionReader, key: str) -> ConnectionView:
     return connections.find_connection(context, key)
 
 
@@ -88,15 +93,14 @@ def find_connection(context: Wired, key: str) -> ConnectionView:
     "/connection/{key}",
     status_code=204,
     summary="Delete a connection and its datasets",
-    dependencies=[needs("connection:delete")],
 )
-def delete_connection(context: Wired, key: str) -> None:
+def delete_connection(context: _Deleter, key: str) -> None:
     connections.delete_connection(context, key)
 
 
-@router.put("/connection/{key}/secret", summary="Store a connection's secrets and test it", dependencies=_WRITE)
+@router.put("/connection/{key}/secret", summary="Store a connection's secrets and test it")
 def save_secrets(
-    context: Wired,
+    context: _Writer,
     key: str,
     secrets: Annotated[dict[str, str | int | None], Body(openapi_examples=_SECRETS)],
     verify: bool = True,
@@ -104,11 +108,9 @@ def save_secrets(
     return connections.save_secrets(context, key, secrets, verify=verify)
 
 
-@router.patch(
-    "/connection/{key}/secret", summary="Change some of a connection's secrets and test it", dependencies=_WRITE
-)
+@router.patch("/connection/{key}/secret", summary="Change some of a connection's secrets and test it")
 def change_secrets(
-    context: Wired,
+    context: _Writer,
     key: str,
     secrets: Annotated[dict[str, str | int | None], Body(openapi_examples=_SOME_SECRETS)],
     verify: bool = True,
@@ -116,26 +118,24 @@ def change_secrets(
     return connections.save_secrets(context, key, secrets, verify=verify, partial=True)
 
 
-@router.post(
-    "/connection/{key}/pause", summary="Ask nothing more of a connection; what needs it waits", dependencies=_WRITE
-)
-def pause_connection(context: Wired, key: str) -> ConnectionView:
+@router.post("/connection/{key}/pause", summary="Ask nothing more of a connection; what needs it waits")
+def pause_connection(context: _Writer, key: str) -> ConnectionView:
     return connections.pause_connection(context, key)
 
 
-@router.post("/connection/{key}/resume", summary="Let what waits for a paused connection go on", dependencies=_WRITE)
-def resume_connection(context: Wired, key: str) -> ConnectionView:
+@router.post("/connection/{key}/resume", summary="Let what waits for a paused connection go on")
+def resume_connection(context: _Writer, key: str) -> ConnectionView:
     return connections.resume_connection(context, key)
 
 
-@router.get("/connection/{key}/test", summary="Test a connection", dependencies=_READ)
-def try_connection(context: Wired, key: str) -> SystemTest:
+@router.get("/connection/{key}/test", summary="Test a connection")
+def try_connection(context: _ConnectionReader, key: str) -> SystemTest:
     return connections.try_connection(context, key)
 
 
-@router.get("/connection_type", summary="List connection types", dependencies=[needs("connection_type:read")])
+@router.get("/connection_type", summary="List connection types")
 def list_types(
-    context: Wired,
+    context: _ConnectionTypeReader,
     search: str | None = None,
     system_type: SystemType | None = None,
     page: PageNumber = 1,
@@ -147,9 +147,8 @@ def list_types(
 @router.get(
     "/connection_type/{name}/secret",
     summary="Show the secrets that a connection type takes, as JSON schema",
-    dependencies=[needs("connection_type:read")],
 )
-def show_secret_fields(context: Wired, name: str) -> SecretSchema:
+def show_secret_fields(context: _ConnectionTypeReader, name: str) -> SecretSchema:
     kind = connections.find_type(context, name)
     schema: SecretSchema = {
         "type": "object",

@@ -1,23 +1,26 @@
 """Routes of datasets, below the connection that owns them (control-plane §1.13)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Body, Header, HTTPException
 from fastapi.openapi.models import Example
 from pydantic import WithJsonSchema
 
+from habeas.execution.context import Context
 from habeas.services import datasets
 from habeas.services.bulk import BulkResult
 from habeas.services.datasets import Validation
 from habeas.services.fields import InvalidFields, Problem
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, bulk, show_page
 from habeas.web.bodies import StrictRoute
-from habeas.web.security import Wired, needs
+from habeas.web.security import needs
 
 router = APIRouter(tags=["datasets"], route_class=StrictRoute)
 
-_READ = [needs("dataset:read")]
-_WRITE = [needs("dataset:create_or_update")]
+_Writer: TypeAlias = Annotated[Context, needs("dataset:create_or_update")]
+_Reader: TypeAlias = Annotated[Context, needs("dataset:read")]
+_Deleter: TypeAlias = Annotated[Context, needs("dataset:delete")]
+
 _YAML = ("application/x-yaml", "application/yaml", "text/yaml")
 _NAMED: dict[str, Any] = {
     "name": {"type": "string"},
@@ -81,9 +84,11 @@ _YAML_EXAMPLE = """dataset:
 """
 
 
-@router.patch("/connection/{key}/dataset", summary="Make or change datasets, by fides_key", dependencies=_WRITE)
+@router.patch("/connection/{key}/dataset", summary="Make or change datasets, by fides_key")
 def save_datasets(
-    context: Wired, key: str, bodies: Annotated[list[DatasetBody], bulk(_EXAMPLE)]
+    context: _Writer,
+    key: str,
+    bodies: Annotated[list[DatasetBody], bulk(_EXAMPLE)],
 ) -> BulkResult[DatasetBody]:
     return _show(datasets.save_datasets(context, key, bodies))
 
@@ -91,11 +96,10 @@ def save_datasets(
 @router.patch(
     "/yml/connection/{key}/dataset",
     summary="The same from a YAML document",
-    dependencies=_WRITE,
     responses={415: {}},
 )
 def save_yaml(
-    context: Wired,
+    context: _Writer,
     key: str,
     document: Annotated[
         bytes, Body(media_type="application/x-yaml", openapi_examples={"example": Example(value=_YAML_EXAMPLE)})
@@ -110,23 +114,23 @@ def save_yaml(
     return _show(datasets.save_datasets(context, key, bodies))
 
 
-@router.put("/connection/{key}/validate_dataset", summary="Check a dataset; nothing is stored", dependencies=_READ)
+@router.put("/connection/{key}/validate_dataset", summary="Check a dataset; nothing is stored")
 def validate_dataset(
-    context: Wired,
+    context: _Reader,
     key: str,
     body: Annotated[DatasetBody, Body(openapi_examples={"example": Example(value=_EXAMPLE)})],
 ) -> Validation:
     return datasets.validate_dataset(context, key, body)
 
 
-@router.get("/connection/{key}/dataset", summary="List a connection's datasets", dependencies=_READ)
-def list_datasets(context: Wired, key: str, page: PageNumber = 1, size: PageSize = 50) -> PageBody[DatasetBody]:
+@router.get("/connection/{key}/dataset", summary="List a connection's datasets")
+def list_datasets(context: _Reader, key: str, page: PageNumber = 1, size: PageSize = 50) -> PageBody[DatasetBody]:
     found = show_page(datasets.list_datasets(context, key, page, size))
     return PageBody([dict(item) for item in found.items], found.total, found.page, found.size, found.pages)
 
 
-@router.get("/connection/{key}/dataset/{fides_key}", summary="Show a dataset", dependencies=_READ)
-def find_dataset(context: Wired, key: str, fides_key: str) -> DatasetBody:
+@router.get("/connection/{key}/dataset/{fides_key}", summary="Show a dataset")
+def find_dataset(context: _Reader, key: str, fides_key: str) -> DatasetBody:
     return dict(datasets.find_dataset(context, key, fides_key))
 
 
@@ -134,9 +138,8 @@ def find_dataset(context: Wired, key: str, fides_key: str) -> DatasetBody:
     "/connection/{key}/dataset/{fides_key}",
     status_code=204,
     summary="Delete a dataset",
-    dependencies=[needs("dataset:delete")],
 )
-def delete_dataset(context: Wired, key: str, fides_key: str) -> None:
+def delete_dataset(context: _Deleter, key: str, fides_key: str) -> None:
     datasets.delete_dataset(context, key, fides_key)
 
 

@@ -1,19 +1,21 @@
 """Routes by which people answer for collections that only they can look into (control-plane §1.7)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Body, Query
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, Field
 
+from habeas.execution.context import Context
 from habeas.services import manual_collections
-from habeas.services.clients import Caller
 from habeas.services.request_views import RequestView
 from habeas.web.api.request_bodies import Text
 from habeas.web.bodies import StrictRoute
-from habeas.web.security import Wired, needs
+from habeas.web.security import needs
 
 router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_class=StrictRoute)
+
+_Resumer: TypeAlias = Annotated[Context, needs("privacy-request:resume")]
 
 _ROWS = Body(
     description="Rows with fields of the collection; an empty list: nothing was found.",
@@ -39,21 +41,19 @@ class RowCount(BaseModel):
 
 @router.post("/{request_id}/manual_input", summary="Give the rows of a collection that a paused request waits for")
 def answer(
-    context: Wired,
-    caller: Annotated[Caller, needs("privacy-request:resume")],
+    context: _Resumer,
     request_id: str,
     rows: Annotated[list[dict[str, Any]], _ROWS],
     asked: Annotated[Collection, Query()],
 ) -> RequestView:
-    return manual_collections.answer(context, request_id, rows, caller.client_id, asked.collection)
+    return manual_collections.answer(context, request_id, rows, asked.collection)
 
 
 @router.post("/{request_id}/erasure_confirm", summary="Say that the rows a paused request waits for are erased")
 def confirm(
-    context: Wired,
-    caller: Annotated[Caller, needs("privacy-request:resume")],
+    context: _Resumer,
     request_id: str,
     erased: Annotated[RowCount, Body(openapi_examples={"one row": Example(value={"row_count": 1})})],
     asked: Annotated[Collection, Query()],
 ) -> RequestView:
-    return manual_collections.confirm(context, request_id, erased.row_count, caller.client_id, asked.collection)
+    return manual_collections.confirm(context, request_id, erased.row_count, asked.collection)

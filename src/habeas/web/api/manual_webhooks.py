@@ -8,22 +8,25 @@ from fastapi.openapi.models import Example
 from pydantic import StrictBool, StringConstraints
 
 from habeas.domain.request import ActionType
+from habeas.execution.context import Context
 from habeas.services import forms, manual_webhooks
-from habeas.services.clients import Caller
 from habeas.services.forms import FilledForm
 from habeas.services.manual_webhooks import FieldDraft, ManualWebhookView
 from habeas.services.request_views import RequestView
 from habeas.web.bodies import StrictRoute
-from habeas.web.security import Wired, needs
+from habeas.web.security import needs
 
 router = APIRouter(route_class=StrictRoute)
 
+_Uploader: TypeAlias = Annotated[Context, needs("privacy-request:upload_data")]
+_Viewer: TypeAlias = Annotated[Context, needs("privacy-request:view_data")]
+_Writer: TypeAlias = Annotated[Context, needs("webhook:create_or_update")]
+_Reader: TypeAlias = Annotated[Context, needs("webhook:read")]
+_Deleter: TypeAlias = Annotated[Context, needs("webhook:delete")]
+_Resumer: TypeAlias = Annotated[Context, needs("privacy-request:resume")]
+
 _DEFINITION = "/connection/{key}/access_manual_webhook"
 _FORMS = "/privacy-request/{request_id}"
-_READ = [needs("webhook:read")]
-_WRITE = [needs("webhook:create_or_update")]
-_Uploader: TypeAlias = Annotated[Caller, needs("privacy-request:upload_data")]
-_Viewer: TypeAlias = Annotated[Caller, needs("privacy-request:view_data")]
 _Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
 
@@ -56,20 +59,26 @@ def _answers(**examples: Any) -> Any:
     return Body(openapi_examples=shown, description="Answers by label; what is left out is null.")
 
 
-@router.post(
-    _DEFINITION, status_code=201, summary="Ask people for fields", tags=["manual webhooks"], dependencies=_WRITE
-)
-def create(context: Wired, key: str, body: Annotated[ManualWebhookBody, _FIELDS]) -> ManualWebhookView:
+@router.post(_DEFINITION, status_code=201, summary="Ask people for fields", tags=["manual webhooks"])
+def create(
+    context: _Writer,
+    key: str,
+    body: Annotated[ManualWebhookBody, _FIELDS],
+) -> ManualWebhookView:
     return manual_webhooks.create_manual_webhook(context, key, body.fields)
 
 
-@router.patch(_DEFINITION, summary="Ask people for other fields", tags=["manual webhooks"], dependencies=_WRITE)
-def change(context: Wired, key: str, body: Annotated[ManualWebhookBody, _FIELDS]) -> ManualWebhookView:
+@router.patch(_DEFINITION, summary="Ask people for other fields", tags=["manual webhooks"])
+def change(
+    context: _Writer,
+    key: str,
+    body: Annotated[ManualWebhookBody, _FIELDS],
+) -> ManualWebhookView:
     return manual_webhooks.change_manual_webhook(context, key, body.fields)
 
 
-@router.get(_DEFINITION, summary="Show what people are asked for", tags=["manual webhooks"], dependencies=_READ)
-def find(context: Wired, key: str) -> ManualWebhookView:
+@router.get(_DEFINITION, summary="Show what people are asked for", tags=["manual webhooks"])
+def find(context: _Reader, key: str) -> ManualWebhookView:
     return manual_webhooks.find_manual_webhook(context, key)
 
 
@@ -78,14 +87,13 @@ def find(context: Wired, key: str) -> ManualWebhookView:
     status_code=204,
     summary="Ask for nothing any more; requests that waited for this alone go on",
     tags=["manual webhooks"],
-    dependencies=[needs("webhook:delete")],
 )
-def delete(context: Wired, key: str) -> None:
+def delete(context: _Deleter, key: str) -> None:
     manual_webhooks.delete_manual_webhook(context, key)
 
 
-@router.get("/access_manual_webhook", summary="List manual webhooks", tags=["manual webhooks"], dependencies=_READ)
-def list_all(context: Wired) -> list[ManualWebhookView]:
+@router.get("/access_manual_webhook", summary="List manual webhooks", tags=["manual webhooks"])
+def list_all(context: _Reader) -> list[ManualWebhookView]:
     return manual_webhooks.list_manual_webhooks(context)
 
 
@@ -96,15 +104,14 @@ def list_all(context: Wired) -> list[ManualWebhookView]:
     tags=["privacy requests"],
 )
 def save_access_form(
-    context: Wired,
-    caller: _Uploader,
+    context: _Uploader,
     request_id: str,
     connection_key: str,
     answers: Annotated[
         dict[str, _Text | None], _answers(found={"given_name": "Ann", "date_of_birth": ""}, nothing_held={})
     ],
 ) -> None:
-    forms.save_form(context, request_id, ActionType.ACCESS, connection_key, answers, caller.client_id)
+    forms.save_form(context, request_id, ActionType.ACCESS, connection_key, answers)
 
 
 @router.get(
@@ -112,8 +119,8 @@ def save_access_form(
     summary="Show what people found for a request that waits",
     tags=["privacy requests"],
 )
-def read_access_form(context: Wired, caller: _Viewer, request_id: str, connection_key: str) -> FilledForm:
-    return forms.read_form(context, request_id, ActionType.ACCESS, connection_key, caller.client_id)
+def read_access_form(context: _Viewer, request_id: str, connection_key: str) -> FilledForm:
+    return forms.read_form(context, request_id, ActionType.ACCESS, connection_key)
 
 
 @router.patch(
@@ -123,15 +130,14 @@ def read_access_form(context: Wired, caller: _Viewer, request_id: str, connectio
     tags=["privacy requests"],
 )
 def save_erasure_form(
-    context: Wired,
-    caller: _Uploader,
+    context: _Uploader,
     request_id: str,
     connection_key: str,
     answers: Annotated[
         dict[str, StrictBool | None], _answers(erased={"given_name": True, "date_of_birth": False}, nothing_held={})
     ],
 ) -> None:
-    forms.save_form(context, request_id, ActionType.ERASURE, connection_key, answers, caller.client_id)
+    forms.save_form(context, request_id, ActionType.ERASURE, connection_key, answers)
 
 
 @router.get(
@@ -139,8 +145,8 @@ def save_erasure_form(
     summary="Show what people erased for a request that waits",
     tags=["privacy requests"],
 )
-def read_erasure_form(context: Wired, caller: _Viewer, request_id: str, connection_key: str) -> FilledForm:
-    return forms.read_form(context, request_id, ActionType.ERASURE, connection_key, caller.client_id)
+def read_erasure_form(context: _Viewer, request_id: str, connection_key: str) -> FilledForm:
+    return forms.read_form(context, request_id, ActionType.ERASURE, connection_key)
 
 
 @router.post(
@@ -148,5 +154,5 @@ def read_erasure_form(context: Wired, caller: _Viewer, request_id: str, connecti
     summary="Let a request go on whose forms are all saved",
     tags=["privacy requests"],
 )
-def resume(context: Wired, caller: Annotated[Caller, needs("privacy-request:resume")], request_id: str) -> RequestView:
-    return forms.resume(context, request_id, caller.client_id)
+def resume(context: _Resumer, request_id: str) -> RequestView:
+    return forms.resume(context, request_id)

@@ -1,7 +1,7 @@
 """Routes of messages: providers, templates, and who is told what (control-plane §1.15, §1.8)."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Body
 from fastapi.openapi.models import Example
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from habeas.domain.identity import parse_identities
 from habeas.domain.message import Channel, Event
+from habeas.execution.context import Context
 from habeas.services import message_templates, messaging, told
 from habeas.services.bulk import BulkResult
 from habeas.services.message_templates import RenderedMessage, TemplateDraft, TemplateView
@@ -16,13 +17,20 @@ from habeas.services.messaging import ProviderChange, ProviderDraft, ProviderVie
 from habeas.services.told import MessageView, StaffNotice
 from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
 from habeas.web.bodies import StrictRoute
-from habeas.web.security import Wired, needs
+from habeas.web.security import needs
 
 router = APIRouter(tags=["messages"], route_class=StrictRoute)
 config = APIRouter(tags=["messages"], route_class=StrictRoute)
 """Providers by key; served under `/messaging/config` and its older name."""
 
-_READ, _WRITE, _DELETE = ([needs(f"messaging:{act}")] for act in ("read", "create_or_update", "delete"))
+_Reader: TypeAlias = Annotated[Context, needs("messaging:read")]
+_Writer: TypeAlias = Annotated[Context, needs("messaging:create_or_update")]
+_Deleter: TypeAlias = Annotated[Context, needs("messaging:delete")]
+_TemplateEditor: TypeAlias = Annotated[Context, needs("messaging-template:update")]
+_StaffReader: TypeAlias = Annotated[Context, needs("privacy-request-notifications:read")]
+_StaffWriter: TypeAlias = Annotated[Context, needs("privacy-request-notifications:create_or_update")]
+_RequestReader: TypeAlias = Annotated[Context, needs("privacy-request:read")]
+
 _TEMPLATES = [needs("messaging-template:update")]
 _SMTP = {
     "service_type": "smtp",
@@ -61,59 +69,58 @@ class ActiveProvider:
     service_type: str
 
 
-@config.post("", summary="Make a message provider", dependencies=_WRITE)
+@config.post("", summary="Make a message provider")
 def add_provider(
-    context: Wired, draft: Annotated[ProviderDraft, Body(openapi_examples={"smtp": Example(value=_SMTP)})]
+    context: _Writer, draft: Annotated[ProviderDraft, Body(openapi_examples={"smtp": Example(value=_SMTP)})]
 ) -> ProviderView:
     return messaging.add_provider(context, draft)
 
 
-@config.get("", summary="List message providers", dependencies=_READ)
-def list_providers(context: Wired, page: PageNumber = 1, size: PageSize = 50) -> PageBody[ProviderView]:
+@config.get("", summary="List message providers")
+def list_providers(context: _Reader, page: PageNumber = 1, size: PageSize = 50) -> PageBody[ProviderView]:
     return show_page(messaging.list_providers(context, page, size))
 
 
-@config.get("/{key}", summary="Show a message provider", dependencies=_READ)
-def find_provider(context: Wired, key: str) -> ProviderView:
+@config.get("/{key}", summary="Show a message provider")
+def find_provider(context: _Reader, key: str) -> ProviderView:
     return messaging.find_provider(context, key)
 
 
 @config.patch(
     "/{key}",
     summary="Change a message provider; with other details its secrets are to be stored again",
-    dependencies=_WRITE,
 )
 def change_provider(
-    context: Wired,
+    context: _Writer,
     key: str,
     change: Annotated[ProviderChange, Body(openapi_examples={"name": Example(value={"name": "Our mail server"})})],
 ) -> ProviderView:
     return messaging.change_provider(context, key, change)
 
 
-@config.delete("/{key}", status_code=204, summary="Delete a message provider", dependencies=_DELETE)
-def delete_provider(context: Wired, key: str) -> None:
+@config.delete("/{key}", status_code=204, summary="Delete a message provider")
+def delete_provider(context: _Deleter, key: str) -> None:
     messaging.delete_provider(context, key)
 
 
-@config.put("/{key}/secret", summary="Store a message provider's secrets", dependencies=_WRITE)
-def save_secrets(context: Wired, key: str, secrets: Annotated[dict[str, str | None], _SECRETS]) -> ProviderView:
+@config.put("/{key}/secret", summary="Store a message provider's secrets")
+def save_secrets(context: _Writer, key: str, secrets: Annotated[dict[str, str | None], _SECRETS]) -> ProviderView:
     return messaging.save_provider_secrets(context, key, secrets)
 
 
-@config.post("/test", summary="Send a test message by an active provider", dependencies=_WRITE)
-def test_active(context: Wired, identity: Annotated[dict[str, Any], _IDENTITY]) -> Details:
+@config.post("/test", summary="Send a test message by an active provider")
+def test_active(context: _Writer, identity: Annotated[dict[str, Any], _IDENTITY]) -> Details:
     return Details(messaging.send_test(context, None, parse_identities(identity)))
 
 
-@router.post("/messaging/test/{service_type}", summary="Send a test message by a provider", dependencies=_WRITE)
-def test_provider(context: Wired, service_type: str, identity: Annotated[dict[str, Any], _IDENTITY]) -> Details:
+@router.post("/messaging/test/{service_type}", summary="Send a test message by a provider")
+def test_provider(context: _Writer, service_type: str, identity: Annotated[dict[str, Any], _IDENTITY]) -> Details:
     return Details(messaging.send_test(context, service_type, parse_identities(identity)))
 
 
-@router.put("/messaging/default", summary="Make a message provider, named by its type", dependencies=_WRITE)
+@router.put("/messaging/default", summary="Make a message provider, named by its type")
 def add_default(
-    context: Wired, draft: Annotated[ProviderDraft, Body(openapi_examples={"smtp": Example(value=_SMTP)})]
+    context: _Writer, draft: Annotated[ProviderDraft, Body(openapi_examples={"smtp": Example(value=_SMTP)})]
 ) -> ProviderView:
     return messaging.add_provider(context, draft)
 
@@ -121,55 +128,52 @@ def add_default(
 @router.get(
     "/messaging/default/active",
     summary="Show the provider that messages go by",
-    dependencies=_READ,
     responses={404: {}},
 )
-def find_active(context: Wired) -> ProviderView:
+def find_active(context: _Reader) -> ProviderView:
     return messaging.active_provider(context)
 
 
 @router.put(
     "/messaging/default/active",
     summary="Let messages go by this provider alone",
-    dependencies=_WRITE,
     responses={404: {}},
 )
 def activate(
-    context: Wired,
+    context: _Writer,
     chosen: Annotated[ActiveProvider, Body(openapi_examples={"smtp": Example(value={"service_type": "smtp"})})],
 ) -> ProviderView:
     return messaging.activate(context, chosen.service_type)
 
 
-@router.get("/messaging/default/status", summary="Whether people can be told anything", dependencies=_READ)
-def sending_status(context: Wired) -> SendingStatus:
+@router.get("/messaging/default/status", summary="Whether people can be told anything")
+def sending_status(context: _Reader) -> SendingStatus:
     return messaging.sending_status(context)
 
 
-@router.get("/messaging/default/{service_type}", summary="Show the provider of a type", dependencies=_READ)
-def find_of_type(context: Wired, service_type: str) -> ProviderView:
+@router.get("/messaging/default/{service_type}", summary="Show the provider of a type")
+def find_of_type(context: _Reader, service_type: str) -> ProviderView:
     return messaging.find_provider_of(context, service_type)
 
 
 @router.put(
     "/messaging/default/{service_type}/secret",
     summary="Store the secrets of the provider of a type",
-    dependencies=_WRITE,
 )
 def save_secrets_of(
-    context: Wired, service_type: str, secrets: Annotated[dict[str, str | None], _SECRETS]
+    context: _Writer, service_type: str, secrets: Annotated[dict[str, str | None], _SECRETS]
 ) -> ProviderView:
     return messaging.save_secrets_of(context, service_type, secrets)
 
 
-@router.get("/messaging/templates", summary="List what messages are made from", dependencies=_TEMPLATES)
-def list_templates(context: Wired) -> list[TemplateView]:
+@router.get("/messaging/templates", summary="List what messages are made from")
+def list_templates(context: _TemplateEditor) -> list[TemplateView]:
     return message_templates.list_templates(context)
 
 
-@router.put("/messaging/templates", summary="Put templates in the place of others", dependencies=_TEMPLATES)
+@router.put("/messaging/templates", summary="Put templates in the place of others")
 def save_templates(
-    context: Wired,
+    context: _TemplateEditor,
     drafts: Annotated[
         list[TemplateDraft],
         Body(min_length=1, max_length=BULK_LIMIT, openapi_examples={"code": Example(value=[_TEMPLATE])}),
@@ -191,8 +195,8 @@ def default_template(event: Event) -> TemplateView:
     return message_templates.default_template(event)
 
 
-@router.get("/messaging/templates/{template_id}", summary="Show a template", dependencies=_TEMPLATES)
-def find_template(context: Wired, template_id: str) -> TemplateView:
+@router.get("/messaging/templates/{template_id}", summary="Show a template")
+def find_template(context: _TemplateEditor, template_id: str) -> TemplateView:
     return message_templates.find_template(context, template_id)
 
 
@@ -200,29 +204,26 @@ def find_template(context: Wired, template_id: str) -> TemplateView:
     "/messaging/templates/{template_id}",
     status_code=204,
     summary="Let the shipped template stand again",
-    dependencies=_TEMPLATES,
 )
-def delete_template(context: Wired, template_id: str) -> None:
+def delete_template(context: _TemplateEditor, template_id: str) -> None:
     message_templates.delete_template(context, template_id)
 
 
 @router.get(
     "/privacy-request/notification",
     summary="Who is told of requests in error",
-    dependencies=[needs("privacy-request-notifications:read")],
     responses={404: {}},
 )
-def find_notice(context: Wired) -> StaffNotice:
+def find_notice(context: _StaffReader) -> StaffNotice:
     return told.find_staff_notice(context)
 
 
 @router.put(
     "/privacy-request/notification",
     summary="Say who is to be told of requests in error",
-    dependencies=[needs("privacy-request-notifications:create_or_update")],
 )
 def save_notice(
-    context: Wired,
+    context: _StaffWriter,
     notice: Annotated[
         StaffNoticeBody,
         Body(
@@ -238,7 +239,11 @@ def save_notice(
 @router.get(
     "/privacy-request/{request_id}/messages",
     summary="The messages about a request, latest first",
-    dependencies=[needs("privacy-request:read")],
 )
-def list_messages(context: Wired, request_id: str, page: PageNumber = 1, size: PageSize = 50) -> PageBody[MessageView]:
+def list_messages(
+    context: _RequestReader,
+    request_id: str,
+    page: PageNumber = 1,
+    size: PageSize = 50,
+) -> PageBody[MessageView]:
     return show_page(told.list_messages(context, request_id, page, size))

@@ -1,19 +1,22 @@
 """Routes of the notes that staff write about privacy requests."""
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Body
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, StringConstraints
 
+from habeas.execution.context import Context
 from habeas.services import notes
-from habeas.services.clients import Caller
 from habeas.services.notes import LONGEST, NoteView
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, show_page
 from habeas.web.bodies import StrictRoute
-from habeas.web.security import Wired, needs
+from habeas.web.security import needs
 
 router = APIRouter(prefix="/privacy-request/{request_id}/notes", tags=["privacy requests"], route_class=StrictRoute)
+
+_Reviewer: TypeAlias = Annotated[Context, needs("privacy-request:review")]
+_Reader: TypeAlias = Annotated[Context, needs("privacy-request:read")]
 
 
 class NewNote(BaseModel):
@@ -29,14 +32,18 @@ _NOTE = Body(openapi_examples={"note": Example(value={"text": "Called back: the 
 
 @router.post("", summary="Write a note about a request, for staff")
 def add_note(
-    context: Wired,
-    caller: Annotated[Caller, needs("privacy-request:review")],
+    context: _Reviewer,
     request_id: str,
     note: Annotated[NewNote, _NOTE],
 ) -> NoteView:
-    return notes.add_note(context, request_id, note.text, caller.client_id)
+    return notes.add_note(context, request_id, note.text)
 
 
-@router.get("", summary="The notes about a request, oldest first", dependencies=[needs("privacy-request:read")])
-def list_notes(context: Wired, request_id: str, page: PageNumber = 1, size: PageSize = 50) -> PageBody[NoteView]:
+@router.get("", summary="The notes about a request, oldest first")
+def list_notes(
+    context: _Reader,
+    request_id: str,
+    page: PageNumber = 1,
+    size: PageSize = 50,
+) -> PageBody[NoteView]:
     return show_page(notes.list_notes(context, request_id, page, size))

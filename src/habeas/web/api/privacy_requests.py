@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from habeas.delivery.encryption import check_package_key
 from habeas.domain.errors import HabeasError, InputError
+from habeas.execution.context import Context
 from habeas.execution.report import Report
 from habeas.planning.preview import Preview
 from habeas.services import (
@@ -24,7 +25,6 @@ from habeas.services import (
     webhooks,
 )
 from habeas.services.bulk import BulkResult, Failure
-from habeas.services.clients import Caller
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_statistics import Statistics
 from habeas.services.request_views import LogEntry, RequestView, VerboseRequestView
@@ -57,8 +57,12 @@ from habeas.web.security import Wired, identify_if_required, needs, read_bearer
 
 router = APIRouter(prefix="/privacy-request", tags=["privacy requests"], route_class=StrictRoute)
 
-_READ = [needs("privacy-request:read")]
-_Reviewer: TypeAlias = Annotated[Caller, needs("privacy-request:review")]
+_Reviewer: TypeAlias = Annotated[Context, needs("privacy-request:review")]
+_Creator: TypeAlias = Annotated[Context, needs("privacy-request:create")]
+_Reader: TypeAlias = Annotated[Context, needs("privacy-request:read")]
+_Resumer: TypeAlias = Annotated[Context, needs("privacy-request:resume")]
+_ResultsReader: TypeAlias = Annotated[Context, needs("privacy-request-access-results:read")]
+
 _JSON, _ZIP, _OTHER = "application/json", "application/zip", "application/octet-stream"
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 _FILE = {"schema": {"type": "string", "format": "binary"}}
@@ -75,56 +79,51 @@ class AccessResults:
 
 @router.post("", summary="Submit 1 to 50 privacy requests; what fails is listed and stops no other")
 def create(
-    context: Wired,
-    caller: Annotated[Caller | None, Depends(identify_if_required)],
+    context: Annotated[Context, Depends(identify_if_required)],
     items: Annotated[list[RequestItem], SUBMISSION],
 ) -> BulkResult[RequestView]:
-    return _submit(context, items, caller, by_staff=False)
+    return _submit(context, items, by_staff=False)
 
 
 @router.post("/authenticated", summary="The same by staff, who know the person: no code is asked for, none is told")
 def create_authenticated(
-    context: Wired,
-    caller: Annotated[Caller, needs("privacy-request:create")],
+    context: _Creator,
     items: Annotated[list[RequestItem], SUBMISSION],
 ) -> BulkResult[RequestView]:
-    return _submit(context, items, caller, by_staff=True)
+    return _submit(context, items, by_staff=True)
 
 
 @router.get(
     "",
     summary="List privacy requests, newest first, or give them as CSV",
-    dependencies=_READ,
     response_model=PageBody[Shown],
     responses=_CSV,
 )
-def list_requests(context: Wired, query: Annotated[RequestQuery, Query()]) -> PageBody[Shown] | StreamingResponse:
+def list_requests(context: _Reader, query: Annotated[RequestQuery, Query()]) -> PageBody[Shown] | StreamingResponse:
     return _list(context, query)
 
 
 @router.post(
     "/search",
     summary="The same; what is looked for is the body",
-    dependencies=_READ,
     response_model=PageBody[Shown],
     responses=_CSV,
 )
-def search(context: Wired, query: Annotated[RequestSearch, SEARCH]) -> PageBody[Shown] | StreamingResponse:
+def search(context: _Reader, query: Annotated[RequestSearch, SEARCH]) -> PageBody[Shown] | StreamingResponse:
     return _list(context, query)
 
 
-@router.get("/statistics", summary="Counts and days of the requests received in a time", dependencies=_READ)
-def statistics(context: Wired, span: Annotated[StatisticsQuery, Query()]) -> Statistics:
+@router.get("/statistics", summary="Counts and days of the requests received in a time")
+def statistics(context: _Reader, span: Annotated[StatisticsQuery, Query()]) -> Statistics:
     return request_statistics.count_requests(context, span.begin, span.end)
 
 
 @router.put(
     "/preview",
     summary="What a request would do, with its statements; nothing is queried",
-    dependencies=_READ,
     responses={404: {}},
 )
-def preview(context: Wired, question: Annotated[PreviewBody, PREVIEW] = None) -> Preview | list[LookUp]:
+def preview(context: _Reader, question: Annotated[PreviewBody, PREVIEW] = None) -> Preview | list[LookUp]:
     if isinstance(question, PreviewQuestion):
         kinds, keys = question.identity_kinds, question.dataset_keys
         return requests.preview_plan(context, question.policy_key, kinds, keys)
@@ -132,35 +131,32 @@ def preview(context: Wired, question: Annotated[PreviewBody, PREVIEW] = None) ->
 
 
 @router.patch("/administrate/approve", summary="Let requests that await review be carried out")
-def approve(context: Wired, caller: _Reviewer, chosen: Annotated[Choice | RequestIds, choice()]) -> Decisions:
-    return review.approve(context, _chosen(chosen), caller.client_id)
+def approve(context: _Reviewer, chosen: Annotated[Choice | RequestIds, choice()]) -> Decisions:
+    return review.approve(context, _chosen(chosen))
 
 
 @router.patch("/administrate/deny", summary="End requests that await review")
 def deny(
-    context: Wired, caller: _Reviewer, chosen: Annotated[DenialChoice | RequestIds, choice(reason="not a customer")]
+    context: _Reviewer, chosen: Annotated[DenialChoice | RequestIds, choice(reason="not a customer")]
 ) -> Decisions:
-    return review.deny(context, _chosen(chosen), caller.client_id, _reason(chosen))
+    return review.deny(context, _chosen(chosen), _reason(chosen))
 
 
 @router.patch("/administrate/cancel", summary="End requests that are not over yet; what was masked stays masked")
-def cancel(
-    context: Wired, caller: _Reviewer, chosen: Annotated[CancelChoice | RequestIds, choice(reason="withdrawn")]
-) -> Decisions:
-    return review.cancel(context, _chosen(chosen), caller.client_id, _reason(chosen))
+def cancel(context: _Reviewer, chosen: Annotated[CancelChoice | RequestIds, choice(reason="withdrawn")]) -> Decisions:
+    return review.cancel(context, _chosen(chosen), _reason(chosen))
 
 
 @router.post("/bulk/retry", summary="Go on with several requests in `error`, each where it stopped")
 def retry_all(
-    context: Wired,
-    caller: Annotated[Caller, needs("privacy-request:resume")],
+    context: _Resumer,
     chosen: Annotated[Choice | RequestIds, choice()],
 ) -> BulkResult[RequestView]:
-    return requests.retry_all(context, _chosen(chosen), caller.client_id)
+    return requests.retry_all(context, _chosen(chosen))
 
 
-@router.get("/{request_id}", summary="Show a privacy request", dependencies=_READ)
-def find_request(context: Wired, request_id: str, query: Annotated[ShownParts, Query()]) -> Shown:
+@router.get("/{request_id}", summary="Show a privacy request")
+def find_request(context: _Reader, request_id: str, query: Annotated[ShownParts, Query()]) -> Shown:
     return requests.find_request(context, request_id, query.shape, verbose=query.verbose)
 
 
@@ -175,54 +171,54 @@ def resume(
 
 
 @router.post("/{request_id}/retry", summary="Go on where a request in `error` stopped")
-def retry(context: Wired, caller: Annotated[Caller, needs("privacy-request:resume")], request_id: str) -> RequestView:
-    return requests.retry(context, request_id, caller.client_id)
+def retry(context: _Resumer, request_id: str) -> RequestView:
+    return requests.retry(context, request_id)
 
 
 @router.post("/{request_id}/extend", summary="Extend the deadline, once, as the regulation allows", responses={409: {}})
 def extend(
-    context: Wired,
-    caller: Annotated[Caller, needs("privacy-request:review")],
+    context: _Reviewer,
     request_id: str,
     why: Annotated[DeadlineReason, REASON],
 ) -> RequestView:
-    return deadlines.extend(context, request_id, why.reason, caller.client_id)
+    return deadlines.extend(context, request_id, why.reason)
 
 
 @router.post("/{request_id}/clarify", summary="Stop the clock while the person is asked", responses={409: {}})
 def clarify(
-    context: Wired,
-    caller: Annotated[Caller, needs("privacy-request:review")],
+    context: _Reviewer,
     request_id: str,
     why: Annotated[DeadlineReason, REASON],
 ) -> RequestView:
-    return deadlines.stop_clock(context, request_id, why.reason, caller.client_id)
+    return deadlines.stop_clock(context, request_id, why.reason)
 
 
 @router.post("/{request_id}/clarified", summary="Start the clock again: the person has answered", responses={409: {}})
-def clarified(
-    context: Wired, caller: Annotated[Caller, needs("privacy-request:review")], request_id: str
-) -> RequestView:
-    return deadlines.start_clock(context, request_id, caller.client_id)
+def clarified(context: _Reviewer, request_id: str) -> RequestView:
+    return deadlines.start_clock(context, request_id)
 
 
-@router.get("/{request_id}/logs", include_in_schema=False, dependencies=_READ)
-@router.get("/{request_id}/log", summary="The execution log of a request, oldest first", dependencies=_READ)
-def read_log(context: Wired, request_id: str, page: PageNumber = 1, size: PageSize = 50) -> PageBody[LogEntry]:
+@router.get("/{request_id}/logs", include_in_schema=False)
+@router.get("/{request_id}/log", summary="The execution log of a request, oldest first")
+def read_log(
+    context: _Reader,
+    request_id: str,
+    page: PageNumber = 1,
+    size: PageSize = 50,
+) -> PageBody[LogEntry]:
     return show_page(requests.read_log(context, request_id, page, size))
 
 
-@router.get("/{request_id}/report", summary="What was found, masked, skipped and verified", dependencies=_READ)
-def report(context: Wired, request_id: str) -> Report:
+@router.get("/{request_id}/report", summary="What was found, masked, skipped and verified")
+def report(context: _Reader, request_id: str) -> Report:
     return requests.report(context, request_id)
 
 
 @router.get(
     "/{request_id}/access-results",
     summary="Where the packages of a request are",
-    dependencies=[needs("privacy-request-access-results:read")],
 )
-def access_results(context: Wired, request_id: str) -> AccessResults:
+def access_results(context: _ResultsReader, request_id: str) -> AccessResults:
     return AccessResults(packages.access_results(context, request_id))
 
 
@@ -233,12 +229,11 @@ def access_results(context: Wired, request_id: str) -> AccessResults:
     responses={200: {"content": {_JSON: {"schema": {"type": "object"}}, _ZIP: _FILE, _OTHER: _FILE}}},
 )
 def download(
-    context: Wired,
-    caller: Annotated[Caller, needs("privacy-request-access-results:read")],
+    context: _ResultsReader,
     request_id: str,
     rule_key: str,
 ) -> StreamingResponse:
-    package = packages.open_package(context, request_id, rule_key, caller.client_id)
+    package = packages.open_package(context, request_id, rule_key)
     opened = ExitStack()
     stream = opened.enter_context(package.stream)
     headers = {"Content-Disposition": f'attachment; filename="{package.name}"'}  # nothing in it has to be escaped
@@ -272,15 +267,12 @@ def _list(context: Wired, query: RequestQuery) -> PageBody[Shown] | StreamingRes
     return show_page(found)
 
 
-def _submit(
-    context: Wired, items: list[RequestItem], caller: Caller | None, *, by_staff: bool
-) -> BulkResult[RequestView]:
+def _submit(context: Context, items: list[RequestItem], *, by_staff: bool) -> BulkResult[RequestView]:
     _check_keys(items)
     people = [person for item in items for person in item.expand()]
     if len(people) > BULK_LIMIT:
         raise InvalidFields([Problem((), f"at most {BULK_LIMIT} people at once, counting every object of identities")])
-    submitter = caller.client_id if caller else None
-    views = requests.submit(context, [_read_item(person) for person in people], submitter, by_staff=by_staff)
+    views = requests.submit(context, [_read_item(person) for person in people], by_staff=by_staff)
     succeeded = [view for view in views if isinstance(view, RequestView)]
     failed = [
         Failure(str(view), person.model_dump(exclude_unset=True))

@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Body
 from fastapi.openapi.models import Example
 
+from habeas.execution.context import Context
 from habeas.services import webhooks
 from habeas.services.webhooks import Phase, Place, WebhookChange, WebhookDraft, WebhookView
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
 from habeas.web.bodies import StrictRoute
-from habeas.web.security import Wired, needs
+from habeas.web.security import needs
 
 router = APIRouter(prefix="/policy/{policy_key}/webhook", tags=["webhooks"], route_class=StrictRoute)
 
-_READ = [needs("webhook:read")]
-_WRITE = [needs("webhook:create_or_update")]
+_Reader: TypeAlias = Annotated[Context, needs("webhook:read")]
+_Writer: TypeAlias = Annotated[Context, needs("webhook:create_or_update")]
+_Deleter: TypeAlias = Annotated[Context, needs("webhook:delete")]
+
 _HOOK = {"connection_config_key": "receiver", "direction": "two_way", "name": "Wake the archive"}
 
 
@@ -46,28 +49,35 @@ class Changed:
     new_order: list[Place] | None
 
 
-@router.get("/{when}", summary="List a policy's webhooks in order", dependencies=_READ)
+@router.get("/{when}", summary="List a policy's webhooks in order")
 def list_webhooks(
-    context: Wired, policy_key: str, when: When, page: PageNumber = 1, size: PageSize = 50
+    context: _Reader,
+    policy_key: str,
+    when: When,
+    page: PageNumber = 1,
+    size: PageSize = 50,
 ) -> PageBody[WebhookView]:
     return show_page(webhooks.list_webhooks(context, policy_key, when.phase, page, size))
 
 
-@router.put("/{when}", summary="Replace a policy's webhooks, all or nothing", dependencies=_WRITE)
+@router.put("/{when}", summary="Replace a policy's webhooks, all or nothing")
 def replace_webhooks(
-    context: Wired, policy_key: str, when: When, drafts: Annotated[list[WebhookDraft], bulk(_HOOK)]
+    context: _Writer,
+    policy_key: str,
+    when: When,
+    drafts: Annotated[list[WebhookDraft], bulk(_HOOK)],
 ) -> list[WebhookView]:
     return webhooks.replace_webhooks(context, policy_key, when.phase, drafts)
 
 
-@router.get("/{when}/{key}", summary="Show a webhook", dependencies=_READ)
-def find_webhook(context: Wired, policy_key: str, when: When, key: str) -> WebhookView:
+@router.get("/{when}/{key}", summary="Show a webhook")
+def find_webhook(context: _Reader, policy_key: str, when: When, key: str) -> WebhookView:
     return webhooks.find_webhook(context, policy_key, when.phase, key)
 
 
-@router.patch("/{when}/{key}", summary="Change a webhook or its place", dependencies=_WRITE)
+@router.patch("/{when}/{key}", summary="Change a webhook or its place")
 def change_webhook(
-    context: Wired,
+    context: _Writer,
     policy_key: str,
     when: When,
     key: str,
@@ -76,6 +86,6 @@ def change_webhook(
     return Changed(*webhooks.change_webhook(context, policy_key, when.phase, key, change))
 
 
-@router.delete("/{when}/{key}", summary="Delete a webhook", dependencies=[needs("webhook:delete")])
-def delete_webhook(context: Wired, policy_key: str, when: When, key: str) -> NewOrder:
+@router.delete("/{when}/{key}", summary="Delete a webhook")
+def delete_webhook(context: _Deleter, policy_key: str, when: When, key: str) -> NewOrder:
     return NewOrder(webhooks.delete_webhook(context, policy_key, when.phase, key))

@@ -1,0 +1,117 @@
+"""Access tokens of clients and users (control-plane §1.16).
+
+Tokens are opaque and looked up at every call, so that revoking, deleting, disabling and narrowing act at once. Each has
+an id that names it and opens nothing.
+"""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from habeas.domain.actor import Actor, ActorKind
+from habeas.domain.audit import AuditAction, ObjectKind
+from habeas.domain.errors import NotAllowed, NotAuthenticated, NotFound
+from habeas.domain.scopes import SCOPES
+from habeas.execution.context import Context
+from habeas.store import grants, journal
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A fresh access token; the only time it is shown. `jti` names it, `expires_in` is in seconds."""
+
+    access_token: str
+    jti: str
+    expires_in: int
+    expires_at: datetime
+    token_type: str = "bearer"  # noqa: S105  # the protocol's word, no password
+
+
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """A living token as shown: never itself."""
+
+    jti: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime
+
+
+def issue(context: Context, connection: sa.Connection, holder: Actor) -> IssuedToken:
+    """A token with the present scopes of a client or user who has proved who it is."""
+    token, now = secrets.token_urlsafe(32), context.clock.now()
+    life = timedelta(minutes=context.settings.security.oauth_access_token_expire_minutes)
+    name = f"tok_{secrets.token_hex(16)}"
+    grants.add_token(connection, token, name, holder.id, sorted(holder.scopes), now + life, now)
+    return IssuedToken(token, name, int(life.total_seconds()), now + life)
+
+
+def authenticate(context: Context, token: str, scope: str | None = None) -> Actor:
+    """Who presents this token. The scope must be in both the token's grant and the holder's present one.
+
+    Raises NotAuthenticated (unknown, expired or revoked token, deleted client, deleted or disabled user) and
+    NotAllowed (scope).
+    """
+    with context.ledger.read() as connection:
+        granted = grants.find_token(connection, token, context.clock.now())
+        present = granted and find_holder(context, connection, granted.client_id)
+    if granted is None or present is None:
+        raise NotAuthenticated("the access token is not valid", hint="get one from POST /api/v1/oauth/token")
+    caller = Actor(present.id, present.kind, scopes=present.scopes & frozenset(granted.scopes))
+    if scope is not None and scope not in caller.scopes:
+        raise NotAllowed(f"scope {scope} is needed", hint="give the client this scope, then get a new token")
+    return caller
+
+
+def find_holder(context: Context, connection: sa.Connection, holder_id: str) -> Actor | None:
+    """A client or user with what it may do at present; None when it is gone or may do nothing any more."""
+    if holder_id == context.settings.security.oauth_root_client_id:
+        return Actor(holder_id, ActorKind.CLIENT, scopes=frozenset(SCOPES))
+    client = grants.find_client(connection, holder_id)
+    return None if client is None else Actor(holder_id, ActorKind.CLIENT, scopes=frozenset(client.scopes))
+
+
+def list_living(context: Context, holder_id: str) -> list[TokenView]:
+    """The tokens of a client or user that are neither over nor revoked, oldest first. Raises NotFound."""
+    with context.ledger.read() as connection:
+        _check_known(context, connection, holder_id)
+        living = grants.list_tokens(connection, holder_id, context.clock.now())
+    return [TokenView(one.id, list(one.scopes), one.created_at, one.expires_at) for one in living]
+
+
+def revoke(context: Context, token: str) -> None:
+    """End one token's life; nothing happens when there is no such token (RFC 7009)."""
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        holder_id = grants.revoke_token(connection, token)
+        if holder_id is not None:
+            _audit_revoked(context, connection, holder_id, now)
+
+
+def revoke_named(context: Context, holder_id: str, jti: str) -> None:
+    """End the life of the token of this name. Raises NotFound."""
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        _check_known(context, connection, holder_id)
+        if not grants.revoke_named(connection, holder_id, jti):
+            raise NotFound(f"{holder_id} has no living token {jti!r}")
+        _audit_revoked(context, connection, holder_id, now)
+
+
+def _audit_revoked(context: Context, connection: sa.Connection, holder_id: str, now: datetime) -> None:
+    journal.audit(connection, [holder_id], context.actor, AuditAction.TOKEN_REVOKED, now, kind=ObjectKind.CLIENT)
+
+
+def _check_known(context: Context, connection: sa.Connection, holder_id: str) -> None:
+    if find_holder(context, connection, holder_id) is None:
+        raise NotFound(f"there is no client {holder_id!r}")
+
+
+def check_grantable(granter: Actor, wanted: Iterable[str]) -> None:
+    """Raises NotAllowed when somebody would give what it lacks."""
+    missing = sorted(set(wanted) - granter.scopes)
+    if missing:
+        raise NotAllowed(f"you cannot grant what you lack: {', '.join(missing)}", hint="ask somebody who holds them")

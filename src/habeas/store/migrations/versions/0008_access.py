@@ -1,0 +1,94 @@
+"""Who may do what, and what was done: users, names of tokens, settings by the API, a chained audit log."""
+
+import secrets
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+_MOMENT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    op.add_column("client", sa.Column("description", sa.Text()))
+    op.create_table(
+        "user",
+        sa.Column("id", sa.String(length=256), nullable=False),
+        sa.Column("username", sa.String(length=256), nullable=False),
+        sa.Column("email_hash", sa.LargeBinary()),
+        sa.Column("sealed_profile", sa.LargeBinary(), nullable=False),
+        sa.Column("password_hash", sa.Text()),
+        sa.Column("roles", sa.JSON(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("failed_logins", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("locked_until", _MOMENT),
+        sa.Column("last_login_at", _MOMENT),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("updated_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_user")),
+        sa.UniqueConstraint("username", name=op.f("uq_user_username")),
+        sa.UniqueConstraint("email_hash", name=op.f("uq_user_email_hash")),
+    )
+    op.create_table(
+        "user_code",
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.String(length=256), nullable=False),
+        sa.Column("purpose", sa.String(length=16), nullable=False),
+        sa.Column("expires_at", _MOMENT, nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_user_code_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_user_code")),
+    )
+    op.create_index(op.f("ix_user_code_user_id"), "user_code", ["user_id"])
+    op.create_table(
+        "setting_override",
+        sa.Column("section", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=False),
+        sa.Column("updated_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("section", "name", name=op.f("pk_setting_override")),
+    )
+    _name_tokens()
+    _widen_audit_log()
+
+
+def _name_tokens() -> None:
+    op.add_column("token", sa.Column("id", sa.String(length=64)))
+    op.add_column("token", sa.Column("kind", sa.String(length=16), server_default="access", nullable=False))
+    tokens = sa.table("token", sa.column("hash"), sa.column("id"))
+    connection = op.get_bind()
+    for token in connection.scalars(sa.select(tokens.c.hash)).all():
+        fresh = f"tok_{secrets.token_hex(16)}"
+        connection.execute(tokens.update().where(tokens.c.hash == token).values(id=fresh))
+    with op.batch_alter_table("token") as batch:
+        batch.alter_column("id", existing_type=sa.String(length=64), nullable=False)
+        batch.alter_column("kind", existing_type=sa.String(length=16), server_default=None, existing_nullable=False)
+        batch.create_unique_constraint(op.f("uq_token_id"), ["id"])
+
+
+def _widen_audit_log() -> None:
+    op.drop_index("ix_audit_log_request_id", "audit_log")
+    op.execute("UPDATE audit_log SET request_id = '' WHERE request_id IS NULL")
+    with op.batch_alter_table("audit_log") as batch:
+        batch.alter_column(
+            "request_id", new_column_name="object_id", existing_type=sa.String(length=64), type_=sa.String(length=512),
+            nullable=False,
+        )  # fmt: skip
+        batch.add_column(
+            sa.Column("object_kind", sa.String(length=32), server_default="privacy_request", nullable=False)
+        )
+        batch.add_column(sa.Column("actor_kind", sa.String(length=16)))
+        batch.add_column(sa.Column("origin", sa.String(length=16)))
+        batch.add_column(sa.Column("position", sa.BigInteger()))
+        batch.add_column(sa.Column("link", sa.LargeBinary()))
+    with op.batch_alter_table("audit_log") as batch:
+        batch.alter_column(
+            "object_kind", existing_type=sa.String(length=32), server_default=None, existing_nullable=False
+        )
+        batch.create_unique_constraint(op.f("uq_audit_log_position"), ["position"])
+    op.create_index(op.f("ix_audit_log_object_id"), "audit_log", ["object_id"])
