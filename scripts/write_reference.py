@@ -19,11 +19,12 @@ from habeas.cli.server_options import CLIENT, LOCAL
 from habeas.connectors import asking, manual, sql
 from habeas.connectors.https import https_type
 from habeas.delivery.destinations import storage_types
+from habeas.domain.audit import AuditAction
 from habeas.domain.category import DEFAULT_CATEGORIES
 from habeas.domain.errors import Fault, HabeasError, LeaseLost, TooSoon, Unreachable
-from habeas.domain.request import TRANSITIONS, AuditAction, LogStatus
+from habeas.domain.request import TRANSITIONS, LogStatus
+from habeas.domain.scopes import SCOPES
 from habeas.masking.registry import strategies
-from habeas.services.clients import SCOPES
 from habeas.settings import Settings
 from habeas.web.app import create_app
 from habeas.web.errors import answer_error
