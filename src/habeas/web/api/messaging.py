@@ -111,11 +111,16 @@ def test_provider(context: Wired, service_type: str, identity: Annotated[dict[st
     return Details(messaging.send_test(context, service_type, parse_identities(identity)))
 
 
-@router.put("/messaging/default", summary="Make a message provider, named by its type", dependencies=_WRITE)
-def add_default(
+@router.get("/messaging/default", summary="List the provider of each type", dependencies=_READ)
+def list_defaults(context: Wired, page: PageNumber = 1, size: PageSize = 50) -> PageBody[ProviderView]:
+    return show_page(messaging.list_providers(context, page, size))
+
+
+@router.put("/messaging/default", summary="Make the message provider of a type, or change it", dependencies=_WRITE)
+def save_default(
     context: Wired, draft: Annotated[ProviderDraft, Body(openapi_examples={"smtp": Example(value=_SMTP)})]
 ) -> ProviderView:
-    return messaging.add_provider(context, draft)
+    return messaging.save_provider_of(context, draft)
 
 
 @router.get(
