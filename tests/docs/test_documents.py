@@ -1,10 +1,11 @@
 """Every command in the README and the docs does what it says there.
 
-A document is run as one shell session in a folder of its own. What a document calls port 8080 or 8081, the scheduler's
-port 8786 and the database at db.example.com:5432 are servers of the test; `make demo` is the `habeas demo --once` it
-comes down to, `make wheel` builds into the session's folder, other `make` commands are read by make, not carried out.
-`pip install` installs into the session alone and downloads nothing: pinned packages are there. What `docker` and `sudo`
-would do to a machine is not done; the files and services that they name must exist.
+A document is run as one shell session in a folder of its own. What a document calls port 8080 or 8081, 8025 (mail),
+8090 (a receiver of webhooks), the scheduler's port 8786 and the database at db.example.com:5432 are free ports and
+servers of the test; `make demo` is the `habeas demo --once` it comes down to, `make wheel` builds into the session's
+folder, other `make` commands are read by make, not carried out. `pip install` installs into the session alone and
+downloads nothing: pinned packages are there. What `docker` and `sudo` would do to a machine is not done; the files and
+services that they name must exist.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ run_sql() {{ "{sys.executable}" -c "{_SQL}"; }}
 printf '\\036'
 """
 _SECONDS = 240.0
-_PORTS = ("8080", "8081", "8786")
+_PORTS = ("8080", "8081", "8786", "8025", "8090")
 _MAKE_WHEEL = f"(cd '{ROOT}' && {sys.executable} -m hatchling build -t wheel -d \"$OLDPWD/dist\" 2>/dev/null)"
 _SITE = ".site-packages"
 _PIP_INSTALL = f"pip install --quiet --no-index --no-deps --no-build-isolation --target {_SITE}"

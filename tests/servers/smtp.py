@@ -1,7 +1,8 @@
 """A mail server on loopback, as a process of its own: what it accepts lies in a folder, one file a mail.
 
 The recipient's address says what becomes of a mail: `refused@…` is answered 550 and `busy@…` 451. With `login` nobody
-sends without one; with `delay` a mail is accepted so many seconds after it came.
+sends without one; with `delay` a mail is accepted so many seconds after it came. With `tls` (`starttls` or `tls`) it
+takes mail and logins over TLS only, with the certificate and key in a file.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import email
 import email.policy
 import json
 import socket
+import ssl
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
@@ -41,11 +43,21 @@ class Mail:
 class SmtpServer(Process):
     """Takes mail at `port` of 127.0.0.1, also after it was stopped and started again."""
 
-    def __init__(self, folder: Path, *, login: bool = False, delay: float = 0.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        login: bool = False,
+        delay: float = 0.0,
+        tls: str = "plain",
+        certificate: Path | None = None,
+    ) -> None:
         self.port = _free_port()
+        self._tls = tls
         self.mails = folder / "mails"
         self.mails.mkdir(parents=True)
-        options = {"port": self.port, "folder": str(self.mails), "login": login, "delay": delay}
+        options = {"port": self.port, "folder": str(self.mails), "login": login, "delay": delay, "tls": tls}
+        options["certificate"] = str(certificate)
         command = [sys.executable, "-m", "servers.smtp", json.dumps(options)]
         super().__init__(command, folder, {"PYTHONPATH": str(Path(__file__).parents[1])})
 
@@ -55,7 +67,7 @@ class SmtpServer(Process):
 
     def details(self) -> dict[str, object]:
         """Of a provider that sends by this server."""
-        return {"host": "127.0.0.1", "port": self.port, "tls_mode": "plain", "from_address": "privacy@example.com"}
+        return {"host": "127.0.0.1", "port": self.port, "tls_mode": self._tls, "from_address": "privacy@example.com"}
 
     def refuse(self, everybody: bool) -> None:
         """From now on answer 550 to every recipient, or no longer."""
@@ -113,15 +125,24 @@ async def _serve(options: Mapping[str, Any]) -> None:
         right = data == LoginPassword(USERNAME.encode(), PASSWORD.encode())
         return AuthResult(success=right, handled=False)
 
+    mode, context = options["tls"], None
+    if mode != "plain":
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(options["certificate"])
+    upgrade = context if mode == "starttls" else None
+
     def answer() -> SMTP:
         return SMTP(
             _Desk(Path(options["folder"]), options["delay"]),
             auth_required=options["login"],
-            auth_require_tls=False,
+            auth_require_tls=upgrade is not None,
             authenticator=check,
+            tls_context=upgrade,
+            require_starttls=upgrade is not None,
         )
 
-    server = await asyncio.get_running_loop().create_server(answer, "127.0.0.1", options["port"])
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(answer, "127.0.0.1", options["port"], ssl=context if mode == "tls" else None)
     await server.serve_forever()
 
 

@@ -50,17 +50,17 @@ def may_be_cut(position: Position, matched: Iterable[Position], paths: Iterable[
     return any(path[: len(names)] == names for names in whole for path in paths)
 
 
-def map_places(value: object, path: Path, change: Callable[[object], object], *, array: bool = False) -> object:
+def map_places(value: object, path: Path, change: Callable[[object], object], *, arrays: int = 0) -> object:
     """The value with everything at `path` changed; what is not on the way is the same object.
 
-    `array`: elements stand there, so that null in place of them is nothing to change.
+    `arrays`: so many of them lead to an element there, and null in place of one is nothing to change.
     """
     if isinstance(value, list):
-        return [map_places(item, path, change, array=array and bool(path)) for item in value]
+        return [map_places(item, path, change, arrays=arrays if path else arrays - 1) for item in value]
     if not path:
-        return value if array and value is None else change(value)
+        return value if value is None and arrays > 0 else change(value)
     if isinstance(value, Mapping) and path[0] in value:
-        return {**value, path[0]: map_places(value[path[0]], path[1:], change, array=array)}
+        return {**value, path[0]: map_places(value[path[0]], path[1:], change, arrays=arrays)}
     return value
 
 

@@ -165,7 +165,8 @@ class ColumnSketch:
     `pinned`: the store refuses to change it in rows to which rows of another table refer, whatever they refer by.
 
     Nested columns: `document` holds objects and arrays of any form (JSON); otherwise `array` says that there are
-    elements and `fields` which members an object has, and `text` speaks of an element.
+    elements, `levels` how many arrays lead to one, `fields` which members an object has, and `text` speaks of an
+    element.
     """
 
     name: str
@@ -178,6 +179,7 @@ class ColumnSketch:
     array: bool = False
     fields: tuple["ColumnSketch", ...] = ()
     pinned: bool = False
+    levels: int = 1
 
     @property
     def nested(self) -> bool:

@@ -78,7 +78,7 @@ class Masks:
             after: Value = row.values[place]
             for mask in masks:
                 apply = partial(mask.apply, key=key, secrets=secrets)
-                after = map_places(after, mask.inside, apply, array=mask.masking.array)
+                after = map_places(after, mask.inside, apply, arrays=mask.masking.levels if mask.masking.array else 0)
             matched = tuple(position[1:] for position in row.matched if position[0] == column)
             versions.append(Version(row.values[place], after, matched))
         return Rewrite(tuple(mask.inside for mask in masks), tuple(versions))

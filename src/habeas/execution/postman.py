@@ -82,9 +82,13 @@ def pause_after(attempts: int) -> float:
 
 
 def forget_messages(context: Context) -> int:
-    """Forget whom messages that failed were for once the time to live is over; how many."""
+    """Once the time to live is over: forget whom messages that failed were for, and the failures of requests.
+
+    Those that the staff is still to be told of stay. How many of both.
+    """
     before = context.clock.now() - timedelta(seconds=context.settings.execution.temporary_ttl_seconds)
-    return repeat(context, lambda connection: messages.forget_failed(connection, before, _FORGET_AT_ONCE))
+    failures = repeat(context, lambda connection: messages.delete_failures(connection, before, _FORGET_AT_ONCE))
+    return failures + repeat(context, lambda connection: messages.forget_failed(connection, before, _FORGET_AT_ONCE))
 
 
 def _post(context: Context, row: Record) -> bool:

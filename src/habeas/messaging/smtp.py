@@ -21,15 +21,21 @@ _TIMEOUT = 10.0
 
 _MODES = ("starttls", "tls", "plain")
 _PORTS = {"starttls": 587, "tls": 465, "plain": 25}
+_OTHER_NAME = (62, 64)
+"""What OpenSSL says of a certificate that is for another host name or address."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpProvider:
-    """Sends each message over a connection of its own."""
+    """Sends each message over a connection of its own.
+
+    Over TLS it trusts what the machine trusts, and the authorities in `ca_certificates` (PEM) besides.
+    """
 
     host: str
     port: int
     mode: str
+    ca_certificates: str
     sender: str
     sender_name: str
     username: str
@@ -58,12 +64,18 @@ class SmtpProvider:
         except smtplib.SMTPNotSupportedError:
             said = "the mail server lacks what this provider or this recipient needs (STARTTLS, login or SMTPUTF8)"
             raise SystemUnavailable(said, hint="check tls_mode, username and the server") from None
+        except ssl.SSLCertVerificationError as error:
+            said = f"the certificate of the mail server is not trusted ({error.verify_message})"
+            mend = "host must be a name that it is for"
+            if error.verify_code not in _OTHER_NAME:
+                mend = "put who issued it into details.ca_certificates, or have it renewed if it is over"
+            raise SystemUnavailable(said, hint=mend) from None
         except ssl.SSLError as error:
             said = f"TLS with the mail server failed ({error.reason or type(error).__name__})"
-            raise SystemUnavailable(said, hint="check tls_mode, port and the server's certificate") from None
+            raise SystemUnavailable(said, hint="check tls_mode and port") from None
         except (smtplib.SMTPException, OSError) as error:
             said = f"the mail server {self.host}:{self.port} does not answer ({type(error).__name__})"
-            raise SystemUnavailable(said, hint="check host, port and that it runs") from None
+            raise SystemUnavailable(said, hint="check host, port, tls_mode and that it runs") from None
         if refused:
             raise Fault("the mail server refused one of one recipients, and took the message")
 
@@ -86,7 +98,7 @@ class SmtpProvider:
         return mail
 
     def _connect(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
+        context = _trust(self.ca_certificates)
         if self.mode == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=_TIMEOUT, context=context)
         else:
@@ -101,6 +113,18 @@ class SmtpProvider:
                 server.close()
             raise
         return server
+
+
+def _trust(ca_certificates: str) -> ssl.SSLContext:
+    """Raises InputError when these are no certificates."""
+    context = ssl.create_default_context()
+    if ca_certificates:
+        try:
+            context.load_verify_locations(cadata=ca_certificates)
+        except (ssl.SSLError, ValueError, TypeError):
+            hint = "give the text of a PEM file: it begins with -----BEGIN CERTIFICATE-----"
+            raise InputError("details.ca_certificates are no certificates", hint=hint) from None
+    return context
 
 
 def _spell(address: str) -> str:
@@ -133,8 +157,11 @@ def smtp_provider(clock: Clock | None = None) -> ProviderType:
         if not host or not host.isprintable() or " " in host:
             raise InputError("details.host is no name of a host")
         name = " ".join(str(details.get("from_name") or "").split())
+        authorities = str(details.get("ca_certificates") or "")
+        _trust(authorities)
         given = (secrets.get("username", ""), secrets.get("password", ""))
-        return SmtpProvider(host, port, mode, sender, name, *given, clock or SystemClock())
+        return SmtpProvider(host, port, mode, authorities, sender, name, *given, clock or SystemClock())
 
-    details = {"host": True, "from_address": True, "from_name": False, "port": False, "tls_mode": False}
+    optional = ("from_name", "port", "tls_mode", "ca_certificates")
+    details = {"host": True, "from_address": True} | dict.fromkeys(optional, False)
     return ProviderType("smtp", Channel.EMAIL, details, {"username": False, "password": False}, connect)

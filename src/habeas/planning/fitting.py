@@ -39,6 +39,7 @@ def fit(masking: FieldMasking, item: Field, strategy: StrategyFacts, column: Col
         length=min((length for length in lengths if length is not None), default=None),
         nested=bool(inside) or item.array or item.is_object or column.nested,
         array=by_element,
+        levels=place.levels if place is not None else 1,
     )
     substitute = _substitute(fitted, strategy, column, to_null=to_null, text=text, is_column=is_column)
     return replace(fitted, substitute=substitute)

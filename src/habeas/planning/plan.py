@@ -111,7 +111,7 @@ class FieldMasking:
     """How one field is masked. `substitute` is set when the rule's strategy cannot be kept as it is.
 
     `nested`: it stands inside a column, or its column holds an array or an object. `array`: it holds elements, each
-    of which is masked by itself.
+    of which is masked by itself; `levels` arrays lead to one.
     """
 
     field: str
@@ -122,6 +122,7 @@ class FieldMasking:
     substitute: Substitute | None = None
     nested: bool = False
     array: bool = False
+    levels: int = 1
 
     @property
     def suffix(self) -> str:

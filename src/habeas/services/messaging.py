@@ -111,6 +111,15 @@ def change_provider(context: Context, key: str, change: ProviderChange) -> Provi
         return show_provider(context, saved)
 
 
+def save_provider_of(context: Context, draft: ProviderDraft) -> ProviderView:
+    """Make the provider of a type, or give the one there is this name and these details; its key stays."""
+    with context.ledger.read() as connection:
+        record = messages.find_provider(connection, draft.service_type)
+    if record is None:
+        return add_provider(context, draft)
+    return change_provider(context, record.key, ProviderChange(name=draft.name, details=draft.details))
+
+
 def list_providers(context: Context, page: int, size: int) -> Listing[ProviderView]:
     """One page of providers, by key."""
     with context.ledger.read() as connection:

@@ -241,6 +241,14 @@ def report_failures(connection: sa.Connection, at_least: int, now: datetime) -> 
     return len(found)
 
 
+def delete_failures(connection: sa.Connection, before: datetime, limit: int) -> int:
+    """Delete failures from before that the staff was told of, or nobody is to be told of; how many."""
+    settled = sa.or_(failures.c.reported_at.is_not(None), ~sa.exists().select_from(staff_notices))
+    found = sa.select(failures.c.id).where(failures.c.created_at < before, settled)
+    found = found.limit(limit).with_for_update(skip_locked=True, of=failures)
+    return connection.execute(failures.delete().where(failures.c.id.in_(found))).rowcount
+
+
 def provider_place(key: str) -> str:
     """Where a provider's secrets are sealed."""
     return f"message_provider.secrets:{key}"

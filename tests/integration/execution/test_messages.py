@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,9 @@ from habeas.domain.identity import Identity
 from habeas.domain.message import Channel, Event, Message, ProviderType
 from habeas.domain.request import RequestStatus
 from habeas.execution import outbox
+from habeas.execution.housekeeping import sweep
 from habeas.execution.postman import pause_after, post_due
+from habeas.services import told
 from habeas.store import messages, requests, tables
 
 Start = Callable[..., Engine]
@@ -181,6 +184,46 @@ def test_the_staff_are_told_at_once_when_enough_requests_are_in_error(engine: En
     assert {(one.recipient, one.subject) for one in box.taken} == {
         (address, "2 privacy requests in error") for address in staff
     }
+
+
+def fail(engine: Engine, times: int) -> None:
+    """So many requests end in `error`; nobody is found by a phone number."""
+    engine.submit("give", *[{"phone_number": "+15551234567"}] * times)
+    engine.run()
+
+
+def let_failures_age(engine: Engine) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=engine.context.settings.execution.temporary_ttl_seconds + 60)
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.failures.update().values(created_at=past))
+
+
+def count_failures(engine: Engine) -> int:
+    with engine.context.ledger.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(tables.failures)).scalar_one()
+
+
+def test_failures_that_the_staff_were_told_of_go_after_a_time_and_others_are_still_told(engine: Engine) -> None:
+    box = activate(engine)
+    told.save_staff_notice(engine.context, ["dpo@example.com"], 2)
+    fail(engine, 3)
+    fail(engine, 1)
+    assert sweep(engine.context, "forget_messages").done == 0
+    let_failures_age(engine)
+    assert sweep(engine.context, "forget_messages").done == 3
+    assert count_failures(engine) == 1
+    fail(engine, 1)
+    post_due(engine.context)
+    assert [one.subject for one in box.taken] == ["3 privacy requests in error", "2 privacy requests in error"]
+
+
+def test_failures_that_nobody_is_to_be_told_of_go_after_a_time(engine: Engine) -> None:
+    fail(engine, 2)
+    sweep(engine.context, "forget_messages")
+    assert count_failures(engine) == 2
+    let_failures_age(engine)
+    assert sweep(engine.context, "forget_messages").done == 2
+    assert count_failures(engine) == 0
 
 
 def test_what_a_step_sends_itself_has_one_id_and_is_left_alone_by_the_postman(engine: Engine) -> None:

@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 
@@ -239,3 +241,36 @@ def test_null_in_place_of_an_array_has_no_elements_to_mask(engine: Engine, docs:
         (None, {"tags": None}),
         (["M", "M"], {"tags": ["M", "M"]}),
     ]
+
+
+def test_null_in_place_of_an_array_in_an_array_has_no_elements_either(start: Start, tmp_path: Path) -> None:
+    """The store says how many arrays lead to an element; with a text in place of one it would refuse the row."""
+    file = tmp_path / "lists.db"
+    with duckdb.connect(file) as store:
+        store.execute("CREATE TABLE lists (id INT PRIMARY KEY, mail TEXT, tags TEXT[][], doc STRUCT(tags TEXT[][])[])")
+        store.execute("""INSERT INTO lists VALUES
+            (1, 'ann@x.org', [['a', NULL], NULL], [{'tags': [NULL, ['b', NULL]]}, {'tags': NULL}]),
+            (2, 'ann@x.org', [NULL], [NULL, {'tags': [[]]}])""")
+    meta = {"data_type": "string[]"}
+    fields = [
+        {"name": "id", "fides_meta": {"primary_key": True}},
+        {"name": "mail", "fides_meta": {"identity": "email"}},
+        {"name": "tags", "data_categories": ["user.name"], "fides_meta": meta},
+        {
+            "name": "doc",
+            "fides_meta": {"data_type": "object[]"},
+            "fields": [{"name": "tags", "data_categories": ["user.name"], "fides_meta": meta}],
+        },
+    ]
+    engine = start()
+    engine.connect("duck", "duckdb", {"path": str(file)})
+    engine.describe("duck", {"fides_key": "duck", "collections": [{"name": "lists", "fields": fields}]})
+    engine.policy("rewrite", erasure={"string_rewrite": ["user.name"]}, configuration={"rewrite_value": "M"})
+    [ann] = engine.submit("rewrite", {"email": "ann@x.org"})
+    engine.run()
+    assert engine.view(ann).status == "complete"
+    with duckdb.connect(file) as store:
+        assert store.execute("SELECT tags, doc FROM lists ORDER BY id").fetchall() == [
+            ([["M", "M"], None], [{"tags": [None, ["M", "M"]]}, {"tags": None}]),
+            ([None], [None, {"tags": [[]]}]),
+        ]

@@ -45,6 +45,13 @@ def staff(tmp_path: Path, post: Post) -> Iterator[Caller]:
     bootstrap.close(application)
 
 
+@pytest.fixture
+def anyone_else(staff: Caller) -> Caller:
+    """A client that may do nothing with messages."""
+    made = staff("POST", "/api/v1/oauth/client", json={"scopes": ["privacy-request:read"]}).json()
+    return sign_in(staff, made["client_id"], made["client_secret"])
+
+
 def test_the_first_provider_of_a_channel_that_can_send_is_active(staff: Caller) -> None:
     assert staff("GET", f"{API}/default/status").json() == {
         "config_status": "not configured",
@@ -161,3 +168,19 @@ def test_other_details_make_a_provider_forget_its_secrets(staff: Caller) -> None
     assert (same["ready"], same["name"]) == (True, "Post")
     elsewhere = {"domain": "example.com", "base_url": "https://elsewhere.example.net"}
     assert not staff("PATCH", f"{API}/config/mailgun", json={"details": elsewhere}).json()["ready"]
+
+
+def test_the_provider_of_a_type_is_made_changed_and_listed(staff: Caller, anyone_else: Caller) -> None:
+    assert staff("GET", f"{API}/default").json()["items"] == []
+    assert staff("GET", f"{API}/default/smtp").status_code == 404
+    made = staff("PUT", f"{API}/default", json={**SMTP, "key": "post"}).json()
+    assert (made["key"], made["active"]) == ("post", True)
+    elsewhere = {**SMTP, "details": {**SMTP["details"], "host": "mail2.example.com"}}
+    changed = staff("PUT", f"{API}/default", json=elsewhere).json()
+    assert (changed["key"], changed["details"]["host"]) == ("post", "mail2.example.com")
+    staff("PUT", f"{API}/default", json=MAILGUN)
+    listed = staff("GET", f"{API}/default", params={"size": 1}).json()
+    assert (listed["total"], [one["service_type"] for one in listed["items"]]) == (2, ["mailgun"])
+    assert staff("GET", f"{API}/default/smtp").json() == changed
+    assert [anyone_else("GET", f"{API}/default{path}").status_code for path in ("", "/smtp")] == [403, 403]
+    assert anyone_else("PUT", f"{API}/default", json=SMTP).status_code == 403

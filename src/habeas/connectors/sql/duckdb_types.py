@@ -56,6 +56,11 @@ class Type:
         return self.element.leaf if self.element is not None else self
 
     @property
+    def levels(self) -> int:
+        """How many lists lead to such an element."""
+        return 0 if self.element is None else 1 + self.element.levels
+
+    @property
     def nested(self) -> bool:
         return bool(self.element or self.members)
 
@@ -127,6 +132,7 @@ def sketch_column(
         pinned=pinned,
         document=leaf.name == "JSON",
         array=kind.element is not None,
+        levels=max(1, kind.levels),
         fields=tuple(sketch_column(member, inner) for member, inner in leaf.members),
     )
 

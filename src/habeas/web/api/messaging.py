@@ -118,11 +118,16 @@ def test_provider(context: _Writer, service_type: str, identity: Annotated[dict[
     return Details(messaging.send_test(context, service_type, parse_identities(identity)))
 
 
-@router.put("/messaging/default", summary="Make a message provider, named by its type")
-def add_default(
+@router.get("/messaging/default", summary="List the provider of each type")
+def list_defaults(context: _Reader, page: PageNumber = 1, size: PageSize = 50) -> PageBody[ProviderView]:
+    return show_page(messaging.list_providers(context, page, size))
+
+
+@router.put("/messaging/default", summary="Make the message provider of a type, or change it")
+def save_default(
     context: _Writer, draft: Annotated[ProviderDraft, Body(openapi_examples={"smtp": Example(value=_SMTP)})]
 ) -> ProviderView:
-    return messaging.add_provider(context, draft)
+    return messaging.save_provider_of(context, draft)
 
 
 @router.get(
