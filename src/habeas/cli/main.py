@@ -10,6 +10,7 @@ from rich.text import Text
 
 from habeas import __version__
 from habeas.cli import (
+    audit,
     connection,
     dataset,
     db,
@@ -57,6 +58,7 @@ app.add_typer(storage.app, name="storage")
 app.add_typer(messaging.app, name="messaging")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
+app.add_typer(audit.app, name="audit")
 
 
 def _show_version(wanted: bool) -> None:

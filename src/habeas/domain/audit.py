@@ -27,7 +27,8 @@ class AuditAction(StrEnum):
     SAVED = "saved"
     DELETED = "deleted"
     SECRET_CHANGED = "secret_changed"  # noqa: S105  # a word, no secret
-    TESTED = "tested"
+    PAUSED = "paused"
+    ACTIVATED = "activated"
     # to those who may do it
     PERMITTED = "permitted"
     LOGGED_IN = "logged_in"

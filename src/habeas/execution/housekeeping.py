@@ -22,7 +22,7 @@ from habeas.execution.portions import repeat
 from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
 from habeas.execution.waiting import end_waits
-from habeas.store import configurations, grants, requests, retention, schedules, webhooks
+from habeas.store import audit_log, configurations, grants, requests, retention, schedules, webhooks
 from habeas.store.configurations import Record
 from habeas.store.schedules import Job
 from habeas.store.tables import storages
@@ -35,6 +35,7 @@ INTERVAL = 60.0
 DAY = timedelta(days=1)
 
 _PORTION = 200
+_LINKS = 1000
 _RUNS = 20
 """Runs with up to a thousand members each."""
 
@@ -92,6 +93,16 @@ def drop_unfinished_packages(context: Context) -> int:
     return sum(_tidy(context, record, before) for record in records)
 
 
+def link_audits(context: Context) -> int:
+    """Link what was done lately into the chain of the audit log, and say its new head; how many entries."""
+    sealer = context.ledger.sealer
+    linked = repeat(context, lambda connection: audit_log.link(connection, sealer, _LINKS))
+    if linked:
+        with context.ledger.read() as connection:
+            _log.info("head of the audit log: %s", audit_log.read_head(connection))
+    return linked
+
+
 JOBS: Mapping[str, Callable[[Context], int]] = {
     "forget": forget,
     "drop_expired_tokens": drop_expired_tokens,
@@ -102,10 +113,11 @@ JOBS: Mapping[str, Callable[[Context], int]] = {
     "expire_packages": expire_packages,
     "end_waits": end_waits,
     "forget_messages": forget_messages,
+    "link_audits": link_audits,
 }
 
-INTERVALS: Mapping[str, float] = {"drop_unused_plans": 24 * 3600, "drop_unfinished_packages": 3600}
-"""Seconds between two rounds of jobs that look at much for little."""
+INTERVALS: Mapping[str, float] = {"drop_unused_plans": 24 * 3600, "drop_unfinished_packages": 3600, "link_audits": 10}
+"""Seconds between two rounds of jobs that look at much for little, or that should not lag."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ The root client comes from the settings, holds every scope and is never stored.
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -15,11 +15,11 @@ from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, NotAuthenticated, NotFound
 from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
-from habeas.services import tokens
+from habeas.services import audit, tokens
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.passwords import hash_secret, matches, same
 from habeas.services.tokens import IssuedToken
-from habeas.store import grants, journal
+from habeas.store import grants
 from habeas.store.configurations import Record
 
 
@@ -57,9 +57,8 @@ def issue_token(context: Context, client_id: str, client_secret: str) -> IssuedT
     client = _prove(context, client_id, client_secret)
     with context.ledger.write() as connection:
         issued = tokens.issue(context, connection, client)
-        journal.audit(
-            connection, [client.id], client, AuditAction.TOKEN_ISSUED, context.clock.now(), kind=ObjectKind.CLIENT
-        )
+        acting = replace(context, actor=client)
+        audit.record(acting, connection, AuditAction.TOKEN_ISSUED, ObjectKind.CLIENT, client.id)
     return issued
 
 
@@ -164,7 +163,7 @@ def _prove(context: Context, client_id: str, client_secret: str) -> Actor:
 
 
 def _audit(context: Context, connection: sa.Connection, client_id: str, action: AuditAction) -> None:
-    journal.audit(connection, [client_id], context.actor, action, context.clock.now(), kind=ObjectKind.CLIENT)
+    audit.record(context, connection, action, ObjectKind.CLIENT, client_id)
 
 
 def _unknown(client_id: str) -> NotFound:

@@ -11,12 +11,14 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import ConnectionType, Sketch, SystemType
 from habeas.execution.context import Context
 from habeas.execution.erasure_letter import SAMPLE, Letter, deliver
 from habeas.execution.manual_webhooks import let_go
 from habeas.planning.plan_input import AccessLevel
+from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
 from habeas.services.fields import InvalidFields, Problem, check_fields
 from habeas.store import configurations
@@ -130,6 +132,7 @@ def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> Bul
         saved = configurations.save(connection, connections, key, values, now, on_create=created)
         if saved.disabled and existing is not None and not existing.disabled:
             let_go(context, connection, key)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.CONNECTION, key)
         return show_connection(saved)
 
     result = save_each(context, drafts, save)
@@ -155,6 +158,7 @@ def delete_connection(context: Context, key: str) -> None:
     with context.ledger.write() as connection:
         if not configurations.delete(connection, connections, key):
             raise unknown_connection(key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.CONNECTION, key)
         let_go(context, connection, key)
     context.wake()
 
@@ -195,6 +199,7 @@ def save_secrets(
             "last_test_succeeded": None,
         }
         configurations.save(connection, connections, key, values, context.clock.now(), on_create={})
+        audit.record(context, connection, AuditAction.SECRET_CHANGED, ObjectKind.CONNECTION, key)
     if not verify:
         return SystemTest(f"the secrets of {key} are saved, not tested", Verdict.SKIPPED)
     return try_connection(context, key)
@@ -301,6 +306,8 @@ def unknown_connection(key: str) -> NotFound:
 def _set_paused(context: Context, key: str, since: datetime | None) -> ConnectionView:
     with context.ledger.write() as connection:
         configurations.set_paused(connection, key, since)
+        action = AuditAction.RESUMED if since is None else AuditAction.PAUSED
+        audit.record(context, connection, action, ObjectKind.CONNECTION, key)
         return show_connection(get_record(connection, key))
 
 

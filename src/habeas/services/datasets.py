@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.dataset import Dataset, Field
 from habeas.domain.errors import Conflict, DatasetError, InputError, NotFound
 from habeas.domain.ports import Sketch
@@ -16,6 +17,7 @@ from habeas.execution.context import Context
 from habeas.execution.planning_input import load_datasets
 from habeas.planning.plan_input import AccessLevel, ConnectionState, PlacedDataset
 from habeas.planning.planner import check_against_sketch, check_datasets, traversability
+from habeas.services import audit
 from habeas.services.bulk import BulkResult, Failure, Listing, save_each
 from habeas.services.connections import fetch_sketch, find_type, get_record, keep_sketch
 from habeas.services.dataset_format import dataset_to_json, parse_dataset, parse_datasets
@@ -77,6 +79,7 @@ def save_datasets(context: Context, connection_key: str, bodies: Sequence[Body])
         now = context.clock.now()
         configurations.save(connection, datasets, key, values, now, on_create={"connection_key": connection_key})
         keep_sketch(context, connection, record, sketch)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.DATASET, key)
         return body
 
     saved = save_each(context, parsed, save)
@@ -135,6 +138,7 @@ def delete_dataset(context: Context, connection_key: str, key: str) -> None:
     with context.ledger.write() as connection:
         _get_owned(connection, connection_key, key)
         configurations.delete(connection, datasets, key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.DATASET, key)
 
 
 def _parse_each(bodies: Sequence[Body]) -> tuple[list[_Submitted], list[Failure]]:

@@ -11,10 +11,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import InputError, NotFound
 from habeas.domain.manual_webhook import MANUAL_WEBHOOK, TYPES, WebhookField, make_label, problems_of
 from habeas.execution.context import Context
 from habeas.execution.manual_webhooks import let_go
+from habeas.services import audit
 from habeas.services.bulk import make_id
 from habeas.services.connections import ConnectionView, get_record, show_connection
 from habeas.services.fields import InvalidFields, Problem
@@ -59,6 +61,7 @@ def create_manual_webhook(context: Context, key: str, drafts: Sequence[FieldDraf
                 store.add(connection, key, make_id("mwh"), [asdict(field) for field in fields], context.clock.now())
         except IntegrityError:
             raise InputError(f"connection {key!r} has a manual webhook", hint="PATCH changes its fields") from None
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.MANUAL_WEBHOOK, key)
         return _show(connection, _get_webhook(connection, key))
 
 
@@ -68,6 +71,7 @@ def change_manual_webhook(context: Context, key: str, drafts: Sequence[FieldDraf
     with context.ledger.write() as connection:
         _get_webhook(connection, key)
         store.change(connection, key, [asdict(field) for field in fields], context.clock.now())
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.MANUAL_WEBHOOK, key)
         return _show(connection, _get_webhook(connection, key))
 
 
@@ -88,6 +92,7 @@ def delete_manual_webhook(context: Context, key: str) -> None:
     with context.ledger.write() as connection:
         _get_webhook(connection, key)
         store.delete(connection, key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.MANUAL_WEBHOOK, key)
         let_go(context, connection, key)
     context.wake()
 

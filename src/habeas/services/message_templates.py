@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import HabeasError, NotFound
 from habeas.domain.message import Channel, Event
 from habeas.execution.context import Context
 from habeas.execution.sending import effective_template
 from habeas.messaging.defaults import DEFAULTS, EXAMPLES, Template
+from habeas.services import audit
 from habeas.services.bulk import BulkResult, Failure, make_id, refuse_nul
 from habeas.store import messages
 from habeas.store.configurations import Record
@@ -81,6 +83,7 @@ def save_templates(context: Context, drafts: Sequence[TemplateDraft]) -> BulkRes
             values = {"subject": content.subject, "body": content.body, "sms": content.sms, "enabled": draft.is_enabled}
             messages.save_template(connection, draft.type, make_id("tpl"), values, context.clock.now())
             sound.append(draft.type)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.MESSAGE_TEMPLATE, *sound)
         own = {Event(record.event): record for record in messages.list_templates(connection)}
     return BulkResult([_show(event, own[event]) for event in sound], failed)
 
@@ -104,6 +107,7 @@ def delete_template(context: Context, template_id: str) -> None:
     with context.ledger.write() as connection:
         if not messages.delete_template(connection, template_id):
             raise _unknown(template_id)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.MESSAGE_TEMPLATE, template_id)
 
 
 def preview(draft: TemplateDraft, channel: Channel = Channel.EMAIL) -> RenderedMessage:

@@ -11,12 +11,14 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import HabeasError, InputError, NotFound
 from habeas.domain.identity import Identity
 from habeas.domain.message import Channel, Event, Message, ProviderType
 from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.execution.sending import render_message
+from habeas.services import audit
 from habeas.services.bulk import Listing, choose_key, make_id, refuse_nul
 from habeas.services.fields import InvalidFields, Problem, check_fields
 from habeas.store import configurations, messages
@@ -89,6 +91,7 @@ def add_provider(context: Context, draft: ProviderDraft) -> ProviderView:
         created = {"id": make_id("mes"), "type": kind.name, "active": False}
         now = context.clock.now()
         record = configurations.save(connection, message_providers, key, values, now, on_create=created)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.MESSAGE_PROVIDER, key)
         return _activate_first(context, connection, record)
 
 
@@ -108,6 +111,7 @@ def change_provider(context: Context, key: str, change: ProviderChange) -> Provi
                 values["sealed_secrets"] = None
         now = context.clock.now()
         saved = configurations.save(connection, message_providers, key, values, now, on_create={})
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.MESSAGE_PROVIDER, key)
         return show_provider(context, saved)
 
 
@@ -144,6 +148,7 @@ def delete_provider(context: Context, key: str) -> None:
     with context.ledger.write() as connection:
         _get_record(connection, key)
         configurations.delete(connection, message_providers, key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.MESSAGE_PROVIDER, key)
 
 
 def save_provider_secrets(context: Context, key: str, secrets: Mapping[str, str | None]) -> ProviderView:
@@ -157,6 +162,7 @@ def save_provider_secrets(context: Context, key: str, secrets: Mapping[str, str 
         sealed = configurations.seal_json(context.ledger.sealer, given, messages.provider_place(key))
         now = context.clock.now()
         saved = configurations.save(connection, message_providers, key, {"sealed_secrets": sealed}, now, on_create={})
+        audit.record(context, connection, AuditAction.SECRET_CHANGED, ObjectKind.MESSAGE_PROVIDER, key)
         return _activate_first(context, connection, saved)
 
 
@@ -261,6 +267,7 @@ def _activate(context: Context, connection: sa.Connection, record: Record) -> Pr
     same = [name for name, kind in context.provider_types.items() if kind.channel is channel]
     messages.change_providers(connection, same, now, active=False)
     messages.change_providers(connection, [record.type], now, active=True)
+    audit.record(context, connection, AuditAction.ACTIVATED, ObjectKind.MESSAGE_PROVIDER, record.key)
     return show_provider(context, _get_record(connection, record.key))
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, InputError, NotFound
 from habeas.domain.policy import OnUnreachable, Rule, SharedRows, check_category, check_erasure_targets, check_rule
 from habeas.domain.request import ActionType
 from habeas.execution.context import Context
 from habeas.masking.registry import make_strategy
+from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
 from habeas.services.regulations import find_regulation
 from habeas.services.storages import StorageView, show_storage
@@ -153,6 +155,7 @@ def save_policies(context: Context, drafts: Sequence[PolicyDraft]) -> BulkResult
         }
         now = context.clock.now()
         record = configurations.save(connection, policies, key, values, now, on_create={"id": make_id("pol")})
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.POLICY, key)
         return _show_policy(context, connection, record)
 
     return save_each(context, drafts, save)
@@ -178,6 +181,7 @@ def delete_policy(context: Context, key: str) -> None:
         if connection.execute(sa.select(requests.c.id).where(requests.c.policy_key == key).limit(1)).first():
             raise Conflict(f"privacy requests use policy {key!r}", hint="policies of past requests are kept")
         configurations.delete(connection, policies, key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.POLICY, key)
 
 
 def save_rules(context: Context, policy_key: str, drafts: Sequence[RuleDraft]) -> BulkResult[RuleView]:
@@ -209,6 +213,7 @@ def save_rules(context: Context, policy_key: str, drafts: Sequence[RuleDraft]) -
             "position": _next_position(connection, policy_key),
         }
         record = configurations.save(connection, rules, key, values, context.clock.now(), on_create=created)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.RULE, key)
         _check_whole(connection, policy_key)
         return _show_rule(context, connection, record)
 
@@ -234,6 +239,7 @@ def delete_rule(context: Context, policy_key: str, rule_key: str) -> None:
     with context.ledger.write() as connection:
         _get_rule(connection, policy_key, rule_key)
         configurations.delete(connection, rules, rule_key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.RULE, rule_key)
 
 
 def save_targets(
@@ -254,6 +260,7 @@ def save_targets(
         values = {"name": name, "data_category": draft.data_category}
         created = {"id": make_id("tar"), "rule_key": rule_key}
         record = configurations.save(connection, targets, key, values, context.clock.now(), on_create=created)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.RULE_TARGET, key)
         _check_whole(connection, policy_key)
         return _show_target(record)
 
@@ -279,6 +286,7 @@ def delete_target(context: Context, policy_key: str, rule_key: str, target_key: 
     with context.ledger.write() as connection:
         _get_target(connection, policy_key, rule_key, target_key)
         configurations.delete(connection, targets, target_key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.RULE_TARGET, target_key)
 
 
 def _check_drp_action(connection: sa.Connection, key: str, action: str | None) -> None:

@@ -10,10 +10,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import StorageType
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
+from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
 from habeas.services.connections import SystemTest, Verdict
 from habeas.services.fields import InvalidFields, Problem, check_fields
@@ -64,9 +66,9 @@ def save_storages(context: Context, drafts: Sequence[StorageDraft]) -> BulkResul
         context.storage_types[draft.type].connect(draft.details, {})  # refuses wrong values now, not at the first use
         values = {"name": draft.name, "format": draft.format, "details": dict(draft.details)}
         created = {"id": make_id("sto"), "type": draft.type}
-        return show_storage(
-            configurations.save(connection, storages, key, values, context.clock.now(), on_create=created)
-        )
+        saved = configurations.save(connection, storages, key, values, context.clock.now(), on_create=created)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.STORAGE, key)
+        return show_storage(saved)
 
     return save_each(context, drafts, save)
 
@@ -97,6 +99,7 @@ def delete_storage(context: Context, key: str) -> None:
         if key == context.settings.storage.default_key:
             raise Conflict(f"storage {key!r} is the setting storage.default_key", hint="change the setting first")
         configurations.delete(connection, storages, key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.STORAGE, key)
 
 
 def save_storage_secrets(
@@ -117,6 +120,7 @@ def save_storage_secrets(
         kind.connect(record.details, given)
         sealed = configurations.seal_json(context.ledger.sealer, given, configurations.storage_place(key))
         configurations.save(connection, storages, key, {"sealed_secrets": sealed}, context.clock.now(), on_create={})
+        audit.record(context, connection, AuditAction.SECRET_CHANGED, ObjectKind.STORAGE, key)
     if not verify:
         return SystemTest(f"the secrets of {key} are saved, not tested", Verdict.SKIPPED)
     return _try_storage(context, key)

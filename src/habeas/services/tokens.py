@@ -16,7 +16,8 @@ from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import NotAllowed, NotAuthenticated, NotFound
 from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
-from habeas.store import grants, journal
+from habeas.services import audit
+from habeas.store import grants
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +85,23 @@ def list_living(context: Context, holder_id: str) -> list[TokenView]:
 
 def revoke(context: Context, token: str) -> None:
     """End one token's life; nothing happens when there is no such token (RFC 7009)."""
-    now = context.clock.now()
     with context.ledger.write() as connection:
         holder_id = grants.revoke_token(connection, token)
         if holder_id is not None:
-            _audit_revoked(context, connection, holder_id, now)
+            _audit_revoked(context, connection, holder_id)
 
 
 def revoke_named(context: Context, holder_id: str, jti: str) -> None:
     """End the life of the token of this name. Raises NotFound."""
-    now = context.clock.now()
     with context.ledger.write() as connection:
         _check_known(context, connection, holder_id)
         if not grants.revoke_named(connection, holder_id, jti):
             raise NotFound(f"{holder_id} has no living token {jti!r}")
-        _audit_revoked(context, connection, holder_id, now)
+        _audit_revoked(context, connection, holder_id)
 
 
-def _audit_revoked(context: Context, connection: sa.Connection, holder_id: str, now: datetime) -> None:
-    journal.audit(connection, [holder_id], context.actor, AuditAction.TOKEN_REVOKED, now, kind=ObjectKind.CLIENT)
+def _audit_revoked(context: Context, connection: sa.Connection, holder_id: str) -> None:
+    audit.record(context, connection, AuditAction.TOKEN_REVOKED, ObjectKind.CLIENT, holder_id)
 
 
 def _check_known(context: Context, connection: sa.Connection, holder_id: str) -> None:

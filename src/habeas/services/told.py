@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import InputError, NotFound
 from habeas.domain.message import Channel, Event, is_mailable
 from habeas.execution.context import Context
+from habeas.services import audit
 from habeas.services.bulk import Listing
 from habeas.services.requests import get_record
 from habeas.store import messages
@@ -78,4 +80,5 @@ def save_staff_notice(context: Context, email_addresses: Sequence[str], after_fa
         take_turn(connection)
         sealer, now = context.ledger.sealer, context.clock.now()
         messages.save_staff_notice(connection, sealer, addresses, after_failures, now)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.STAFF_NOTICE, "staff")
     return StaffNotice(email_addresses=addresses, notify_after_failures=after_failures if addresses else None)

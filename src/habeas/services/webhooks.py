@@ -11,12 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from habeas.domain.audit import AuditAction
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import InputError, NotAllowed, NotAuthenticated, NotFound
 from habeas.domain.request import RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.webhooks import parse_derived, read_token
-from habeas.services import connections
+from habeas.services import audit, connections
 from habeas.services.bulk import Listing, choose_key, make_id
 from habeas.services.connections import ConnectionView
 from habeas.services.request_views import RequestView, show_requests
@@ -115,6 +115,8 @@ def replace_webhooks(
         gone = {record.key for record in store.webhooks_of(connection, policy_key, phase)} - set(keys)
         for key in sorted(gone):
             configurations.delete(connection, tables.webhooks, key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.WEBHOOK, *sorted(gone))
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.WEBHOOK, *keys)
         for position, (key, (draft, name)) in enumerate(zip(keys, named, strict=True)):
             _check_connection(context, connection, draft.connection_config_key)
             existing = configurations.find(connection, tables.webhooks, key)
@@ -146,6 +148,7 @@ def change_webhook(
         if change.name in others:
             raise InputError("another webhook of the list has this name", hint="give it another")
         configurations.save(connection, tables.webhooks, key, values, context.clock.now(), on_create={})
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.WEBHOOK, key)
         places = None
         if change.order is not None and change.order != record.position:
             keys = [other.key for other in store.webhooks_of(connection, policy_key, phase)]
@@ -162,6 +165,7 @@ def delete_webhook(context: Context, policy_key: str, phase: Phase, key: str) ->
     with context.ledger.write() as connection:
         _get(connection, policy_key, phase, key)
         configurations.delete(connection, tables.webhooks, key)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.WEBHOOK, key)
         return _place_all(connection, [record.key for record in store.webhooks_of(connection, policy_key, phase)])
 
 

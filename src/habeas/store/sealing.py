@@ -106,4 +106,8 @@ class Sealer:
 
     def index(self, kind: str, value: str) -> bytes:
         """Keyed hash of an identity in normal form, for searching; equal for equal (kind, value)."""
-        return hmac.new(self._index_key, f"{kind}\x00{value}".encode(), hashlib.sha256).digest()
+        return self.mac(kind, value.encode())
+
+    def mac(self, purpose: str, content: bytes) -> bytes:
+        """Keyed hash of something, under the key that never changes; another one for each purpose."""
+        return hmac.new(self._index_key, purpose.encode() + b"\x00" + content, hashlib.sha256).digest()
