@@ -279,9 +279,10 @@ class Life(RuleBasedStateMachine):
         self.target.deadly = False
 
     @precondition(lambda self: self.ids)
-    @rule(doomed=st.integers(0, 5), recorded=st.booleans())
-    def everybody_helps_and_one_kind_of_help_is_deadly(self, doomed: int, recorded: bool) -> None:
-        self._do_what_is_waited_for(doomed, recorded=recorded)
+    @rule(rounds=st.integers(1, 4), doomed=st.integers(0, 5), recorded=st.booleans())
+    def everybody_helps_and_one_kind_of_help_is_deadly(self, rounds: int, doomed: int, recorded: bool) -> None:
+        for _ in range(rounds):
+            self._do_what_is_waited_for(doomed, recorded=recorded)
 
     def _do_what_is_waited_for(self, doomed: int | None = None, *, recorded: bool = False) -> None:
         acts: Sequence[tuple[RequestStatus, Callable[[str], object]]] = (
