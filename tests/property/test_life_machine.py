@@ -2,9 +2,10 @@
 every request ends, or waits for somebody who is named, until a time that is known.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,21 +13,32 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
+from dying import Mortality
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tests.integration.execution.memory_shop import EMAIL, Shop
+from tests.integration.execution.memory_shop import EMAIL, NAME, Shop, make_field
 
 from engine import Engine, done
 from habeas.connectors.memory import MemoryConnector, MemoryStore
+from habeas.domain.audit import AuditAction
 from habeas.domain.clock import SystemClock
 from habeas.domain.errors import InputError, NotAllowed, SystemUnavailable
 from habeas.domain.identity import parse_identities
 from habeas.domain.ports import Effect, Erasure, Lookup, Outcome, Row
-from habeas.domain.request import TERMINAL, TRANSITIONS, WAITING, ActionType, RequestStatus
+from habeas.domain.request import TERMINAL, TRANSITIONS, WAITING, ActionType, LogStatus, RequestStatus
 from habeas.execution.housekeeping import JOBS, sweep
 from habeas.planning.plan_input import AccessLevel
-from habeas.services import connections, forms, manual_webhooks, requests, review, verification, webhooks
+from habeas.services import (
+    connections,
+    forms,
+    manual_collections,
+    manual_webhooks,
+    requests,
+    review,
+    verification,
+    webhooks,
+)
 from habeas.services.manual_webhooks import FieldDraft
 from habeas.services.requests import NewRequest
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
@@ -35,11 +47,29 @@ from letterbox import read_code, set_up_letterbox, wrong
 from servers.receiver import Answer, Call, Receiver
 
 UNVERIFIED = RequestStatus.IDENTITY_UNVERIFIED
+IN_PROCESSING = RequestStatus.IN_PROCESSING
 DAY = timedelta(days=1)
+LEASE = timedelta(seconds=10)
+"""A little longer than that of a run."""
 
-
-class Died(BaseException):
-    """The process has ended here."""
+DRAWER = {
+    "fides_key": "drawer",
+    "name": "Drawer",
+    "collections": [
+        {
+            "name": "cards",
+            "fields": [
+                make_field("card", key=True),
+                make_field("person", refers_to="people.id"),
+                make_field("name", NAME),
+                make_field("mail", EMAIL),
+            ],
+        }
+    ],
+}
+CARDS = "drawer:cards"
+GOES_ON = (tables.audits.c.action == AuditAction.RESUMED) | tables.audits.c.message.endswith(CARDS)
+IS_ASKED = (tables.logs.c.collection_name == "cards") & (tables.logs.c.status == LogStatus.PAUSED)
 
 
 class MovingClock:
@@ -55,8 +85,9 @@ class MovingClock:
 class Target(MemoryConnector):
     """Counts who is looked up and which rows are changed; fails or dies when told to."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, mortality: Mortality) -> None:
         super().__init__(store)
+        self._mortality = mortality
         self.broken = self.deadly = False
         self.looked_up: set[str] = set()
         self.changed: Counter[tuple[str, object]] = Counter()
@@ -76,7 +107,7 @@ class Target(MemoryConnector):
     def _meanwhile(self) -> None:
         if self.deadly:
             self.deadly = False
-            raise Died
+            self._mortality.die()
         if self.broken:
             raise SystemUnavailable("the shop is closed")
 
@@ -92,7 +123,7 @@ class Life(RuleBasedStateMachine):
         self.halts = False
         self.ids: list[str] = []
         self.people: dict[str, str] = {}
-        self.deaths = 0
+        self.complete: set[str] = set()
 
     @initialize(must_verify=st.booleans(), must_review=st.booleans())
     def open(self, must_verify: bool, must_review: bool) -> None:
@@ -104,13 +135,18 @@ class Life(RuleBasedStateMachine):
             subject_identity_verification_required=must_verify,
             require_manual_request_approval=must_review,
             task_retry_count=0,
+            visits=1,
         )
         self.clock = MovingClock()
         self.context = self.engine.context = replace(self.engine.context, clock=self.clock)
+        self.context.ledger.clock = self.clock
+        self.mortality = Mortality(self.context.ledger.engine)
         self.shop = Shop()
-        self.target = Target(self.shop.store)
+        self.target = Target(self.shop.store, self.mortality)
         self.engine.plug("shop", self.target)
         self.engine.describe("shop", self.shop.body())
+        self.engine.connect("drawer", "manual", {})
+        self.engine.describe("drawer", DRAWER)
         self.engine.policy("both", access=["user.name"], erasure={"null_rewrite": [EMAIL]})
         self.engine.connect("receiver", "https", {"url": self.receiver.url("/desk")})
         draft = WebhookDraft(connection_config_key="receiver", direction=Direction("two_way"))
@@ -154,30 +190,37 @@ class Life(RuleBasedStateMachine):
     @rule(data=st.data(), right=st.booleans())
     def verify(self, data: st.DataObject, right: bool) -> None:
         request_id = self._choose(data, UNVERIFIED)
-        with suppress(InputError, NotAllowed):
+        with self._process(), suppress(InputError, NotAllowed):
             code = read_code(self.context, request_id) if self._status(request_id) is UNVERIFIED else "000000"
             verification.verify(self.context, request_id, code if right else wrong(code))
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
     def resend(self, data: st.DataObject) -> None:
-        with suppress(InputError, NotAllowed):
-            verification.resend(self.context, self._choose(data, UNVERIFIED))
+        request_id = self._choose(data, UNVERIFIED)
+        with self._process(), suppress(InputError, NotAllowed):
+            verification.resend(self.context, request_id)
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
     def approve(self, data: st.DataObject) -> None:
-        review.approve(self.context, [self._choose(data, RequestStatus.PENDING)])
+        request_id = self._choose(data, RequestStatus.PENDING)
+        with self._process():
+            review.approve(self.context, [request_id])
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), ending=st.sampled_from([review.deny, review.cancel]))
     def end(self, data: st.DataObject, ending: Callable[..., Any]) -> None:
-        ending(self.context, [data.draw(st.sampled_from(self.ids))], "for a reason")
+        request_id = data.draw(st.sampled_from(self.ids))
+        with self._process():
+            ending(self.context, [request_id], "for a reason")
 
     @precondition(lambda self: self._of(RequestStatus.REQUIRES_INPUT))
     @rule(data=st.data(), saves=st.booleans())
     def fill_form(self, data: st.DataObject, saves: bool) -> None:
-        self._fill(self._choose(data, RequestStatus.REQUIRES_INPUT), saves=saves)
+        request_id = self._choose(data, RequestStatus.REQUIRES_INPUT)
+        with self._process():
+            self._fill(request_id, saves=saves)
 
     def _fill(self, request_id: str, *, saves: bool = True) -> None:
         if saves:
@@ -189,18 +232,41 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self._of(RequestStatus.PAUSED))
     @rule(data=st.data())
     def resume(self, data: st.DataObject) -> None:
-        self._resume(self._choose(data, RequestStatus.PAUSED))
+        request_id = self._choose(data, RequestStatus.PAUSED)
+        with self._process():
+            self._resume(request_id)
 
     def _resume(self, request_id: str) -> None:
         calls = [one for one in self.receiver.calls if one.json["privacy_request_id"] == request_id]
         with suppress(NotAllowed, InputError):
             webhooks.resume(self.context, request_id, calls[-1].headers["reply-to-token"], None)
 
+    @precondition(lambda self: self._of(RequestStatus.PAUSED))
+    @rule(data=st.data())
+    def look_into_the_drawer(self, data: st.DataObject) -> None:
+        request_id = self._choose(data, RequestStatus.PAUSED)
+        with self._process():
+            self._look_into_the_drawer(request_id)
+
+    def _look_into_the_drawer(self, request_id: str) -> None:
+        """Answer what is asked, and what is not."""
+        cards = self._cards_of(request_id)
+        with suppress(InputError):
+            manual_collections.answer(self.context, request_id, cards)
+        with suppress(InputError):
+            manual_collections.confirm(self.context, request_id, len(cards))
+
+    def _cards_of(self, request_id: str) -> list[dict[str, Any]]:
+        """Every other person has a card."""
+        number = self.ids.index(request_id)
+        return [{"card": 1, "person": number, "name": "Annie", "mail": "annie@example.com"}] if number % 2 else []
+
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
     def retry(self, data: st.DataObject) -> None:
-        with suppress(InputError):
-            requests.retry(self.context, self._choose(data, RequestStatus.ERROR))
+        request_id = self._choose(data, RequestStatus.ERROR)
+        with self._process(), suppress(InputError):
+            requests.retry(self.context, request_id)
 
     @rule(broken=st.booleans(), halts=st.booleans())
     def change_the_weather(self, broken: bool, halts: bool) -> None:
@@ -209,19 +275,57 @@ class Life(RuleBasedStateMachine):
     @rule(deadly=st.booleans())
     def work(self, deadly: bool) -> None:
         self.target.deadly = deadly
-        try:
+        with self._process():
             self.engine.run()
-        except Died:
-            self.deaths += 1
-            with self.context.ledger.write() as connection:
-                connection.execute(tables.runs.update().values(lease_until=None))
         self.target.deadly = False
+
+    @precondition(lambda self: self.ids)
+    @rule(rounds=st.integers(1, 4), doomed=st.integers(0, 5), recorded=st.booleans())
+    def everybody_helps_and_one_kind_of_help_is_deadly(self, rounds: int, doomed: int, recorded: bool) -> None:
+        for _ in range(rounds):
+            self._do_what_is_waited_for(doomed, recorded=recorded)
+
+    def _do_what_is_waited_for(self, doomed: int | None = None, *, recorded: bool = False) -> None:
+        acts: Sequence[tuple[RequestStatus, Callable[[str], object]]] = (
+            (UNVERIFIED, self._verify_anew),
+            (RequestStatus.PENDING, lambda request_id: review.approve(self.context, [request_id])),
+            (RequestStatus.ERROR, lambda request_id: requests.retry(self.context, request_id)),
+            (RequestStatus.REQUIRES_INPUT, self._fill),
+            (RequestStatus.PAUSED, self._resume),
+            (RequestStatus.PAUSED, self._look_into_the_drawer),
+        )
+        for number, (status, act) in enumerate(acts):
+            for request_id in self._of(status):
+                if number == doomed:
+                    self.mortality.doom(1, recorded=recorded)
+                with self._process(), suppress(InputError, NotAllowed):
+                    act(request_id)
+            with self._process():
+                self.engine.run()
+
+    def _verify_anew(self, request_id: str) -> None:
+        verification.resend(self.context, request_id)
+        verification.verify(self.context, request_id, read_code(self.context, request_id))
+
+    @rule(commits=st.integers(1, 40), recorded=st.booleans())
+    def doom(self, commits: int, recorded: bool) -> None:
+        self.mortality.doom(commits, recorded=recorded)
+
+    @contextmanager
+    def _process(self) -> Iterator[None]:
+        """What is done here ends where it dies; another process comes when the leases of the dead are over."""
+        deaths = self.mortality.deaths
+        with self.mortality.process():
+            yield
+        if self.mortality.deaths > deaths:
+            self.clock.ahead += LEASE
 
     @rule(hours=st.sampled_from([1, 30, 24 * 9]))
     def wait(self, hours: int) -> None:
         self.clock.ahead += timedelta(hours=hours)
-        for job in JOBS:
-            sweep(self.context, job)
+        with self._process():
+            for job in JOBS:
+                sweep(self.context, job)
 
     @invariant()
     def every_move_is_in_the_table(self) -> None:
@@ -256,7 +360,35 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def a_call_is_repeated_only_by_a_death(self) -> None:
         keys = Counter(call.headers["idempotency-key"] for call in self.receiver.calls)
-        assert sum(keys.values()) - len(keys) <= self.deaths
+        assert sum(keys.values()) - len(keys) <= self.mortality.deaths
+
+    @invariant()
+    def who_goes_on_was_let_go_on_once(self) -> None:
+        if not self.ids:
+            return
+        with self.context.ledger.read() as connection:
+            moves = connection.exec_driver_sql("SELECT id, before, after FROM moves").all()
+            audits = connection.execute(sa.select(tables.audits.c.object_id, tables.audits.c.message).where(GOES_ON))
+            said = Counter((row.object_id, row.message) for row in audits)
+            asked = connection.execute(sa.select(tables.logs.c.request_id, tables.logs.c.action_type).where(IS_ASKED))
+            questions = Counter((row.request_id, f"{row.action_type} of {CARDS}") for row in asked)
+        waited = Counter(one for one, before, after in moves if before in WAITING and after == IN_PROCESSING)
+        let_go = Counter()
+        for (request_id, message), times in said.items():
+            let_go[request_id] += times
+            assert not message.endswith(CARDS) or times <= questions[request_id, message], message
+            assert message != f"erasure of {CARDS}" or times == 1, "somebody had to erase twice"
+        assert waited == let_go
+
+    @invariant()
+    def who_is_done_has_what_people_said(self) -> None:
+        for request_id in set(self._of(RequestStatus.COMPLETE)) - self.complete:
+            self.complete.add(request_id)
+            package, cards = json.loads(self.engine.package(request_id, "both-give")), self._cards_of(request_id)
+            assert package["desk"] == [{"known_as": "Annie"}]
+            assert package.get(CARDS, []) == [{"name": card["name"]} for card in cards]
+            counts = self.engine.counts(request_id)[CARDS]
+            assert (counts["found"], counts["changed"]) == (len(cards), len(cards))
 
     def teardown(self) -> None:
         try:
@@ -270,20 +402,9 @@ class Life(RuleBasedStateMachine):
 
     def _bring_to_an_end(self) -> None:
         self.target.broken = self.halts = False
+        self.mortality.spare()
         for _ in range(6):
-            for request_id in self._of(UNVERIFIED):
-                with suppress(InputError, NotAllowed):
-                    verification.resend(self.context, request_id)
-                    verification.verify(self.context, request_id, read_code(self.context, request_id))
-            review.approve(self.context, self._of(RequestStatus.PENDING))
-            for request_id in self._of(RequestStatus.ERROR):
-                requests.retry(self.context, request_id)
-            self.engine.run()
-            for request_id in self._of(RequestStatus.REQUIRES_INPUT):
-                self._fill(request_id)
-            for request_id in self._of(RequestStatus.PAUSED):
-                self._resume(request_id)
-            self.engine.run()
+            self._do_what_is_waited_for()
             self.clock.ahead += 9 * DAY
             sweep(self.context, "end_waits")
         left = {self._status(request_id) for request_id in self.ids} - TERMINAL
@@ -291,6 +412,8 @@ class Life(RuleBasedStateMachine):
         review.cancel(self.context, self._of(UNVERIFIED))
         self.every_move_is_in_the_table()
         self.nothing_is_changed_twice()
+        self.who_goes_on_was_let_go_on_once()
+        self.who_is_done_has_what_people_said()
         for request_id in self._of(RequestStatus.COMPLETE):
             number = self.ids.index(request_id)
             assert [row["mail"] for row in self.shop.people.records if row["id"] == number] == [None]

@@ -122,8 +122,9 @@ class _Access:
         first: dict[int, Address] = {}
         questions = []
         for address in sorted(self._asked):
-            node = self._nodes[address]
-            for ordinal in sorted(self._asked[address] & living):
+            node, who = self._nodes[address], self._asked[address] & living
+            self._run.log(connection, who, Entry(place_of(node), ActionType.ACCESS, LogStatus.PAUSED, ASKED))
+            for ordinal in sorted(who):
                 locators = self._links.locators(node, ordinal)
                 question = Question(locators, get=node.table.columns, key=node.table.key)
                 questions.append((self._run.members[ordinal].request_id, str(address), question))
@@ -131,8 +132,8 @@ class _Access:
         sealer, now = self._run.context.ledger.sealer, self._run.context.clock.now()
         manual_collections.ask(connection, sealer, ActionType.ACCESS, questions, now)
         for address in sorted(set(first.values())):
-            who = [ordinal for ordinal, place in first.items() if place == address]
-            self._run.park(connection, who, RequestStatus.PAUSED, str(address))
+            own = [ordinal for ordinal, place in first.items() if place == address]
+            self._run.park(connection, own, RequestStatus.PAUSED, str(address))
 
     def _pending(self, group: Group) -> set[int]:
         """Living members that some collection of the group has not been visited for."""
@@ -199,9 +200,6 @@ class _Access:
             entries = [Entry(place_of(n), ActionType.ACCESS, LogStatus.COMPLETE, "success") for n in group.nodes]
             for visit in group.visits:
                 self._run.log(connection, visit.ordinals & living, *entries)
-                for address, ordinals in visit.waiting.items():
-                    asked = Entry(place_of(self._nodes[address]), ActionType.ACCESS, LogStatus.PAUSED, ASKED)
-                    self._run.log(connection, ordinals & living, asked)
                 for address, spools in visit.where(living).items():
                     self._visited[address].update(spools)
 

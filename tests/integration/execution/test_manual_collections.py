@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from memory_shop import EMAIL, NAME, Shop, make_field, set_up
+from memory_shop import EMAIL, NAME, Flaky, Shop, make_field, set_up
 
 from engine import Engine
 from habeas.domain.clock import SystemClock
@@ -178,6 +178,23 @@ def test_who_does_not_answer_in_time_is_asked_again_on_retry(start: Start) -> No
     assert status(engine, request_id) is RequestStatus.PAUSED
     answer(engine, request_id, CARD)
     assert status(engine, request_id) is RequestStatus.COMPLETE
+
+
+def test_the_log_says_that_a_person_is_asked_once_it_is_so(start: Start) -> None:
+    shop, engine = Shop(), start(task_retry_count=0)
+    person = shop.add_person(0)
+    set_up_desk(engine, shop)
+    flaky = Flaky(shop)
+    flaky.failing["read orders"] = 1
+    engine.plug("shop", flaky)
+    [request_id] = engine.submit("give", person)
+    engine.run()
+    assert status(engine, request_id) is RequestStatus.ERROR
+    assert ("cards", "access", "paused") not in engine.log(request_id), "another collection has failed: nobody is asked"
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert status(engine, request_id) is RequestStatus.PAUSED
+    assert engine.log(request_id).count(("cards", "access", "paused")) == 1
 
 
 def test_fields_and_keys_of_an_answer_are_checked_without_repeating_it(start: Start) -> None:
