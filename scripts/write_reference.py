@@ -201,8 +201,8 @@ def _commands() -> list[str]:
         *_table(("Exit code", "Meaning"), iter(EXIT_CODES)),
         "",
     ]
-    for name, command in sorted(root.commands.items()):
-        lines += _describe(f"habeas {name}", command)
+    for name in sorted(root.list_commands(None)):
+        lines += _describe(f"habeas {name}", root.get_command(None, name))
     return lines[:-1]
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from urllib.parse import quote
 
 from habeas.connectors import connection_types
@@ -30,6 +29,7 @@ from habeas.execution.executors import ClusterExecutor, Executor, ThreadExecutor
 from habeas.execution.planning_input import Planner
 from habeas.execution.postman import Postman
 from habeas.execution.presence import present
+from habeas.first_secrets import DEVELOPMENT_KEY, ROOT_CLIENT, keep_secret, read_secret, split_client
 from habeas.masking.registry import strategies
 from habeas.messaging.providers import provider_types
 from habeas.outgoing import OutgoingClient
@@ -41,8 +41,6 @@ from habeas.store.sealing import KeyRing, make_ring_entry
 
 _log = logging.getLogger(__name__)
 
-DEVELOPMENT_KEY = "development-key"
-ROOT_CLIENT = "root-client"
 LEDGER = "habeas.db"
 
 
@@ -80,11 +78,11 @@ def prepare(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
         changes: dict[str, str] = {}
         if not security.encryption_keys:
             path = settings.data_dir / DEVELOPMENT_KEY
-            changes["encryption_keys"] = _keep(path, make_ring_entry("development"))
+            changes["encryption_keys"] = keep_secret(path, make_ring_entry("development"))
             notices.append(f"development encryption key: {path}")
         if not (security.oauth_root_client_id and security.oauth_root_client_secret):
             path = settings.data_dir / ROOT_CLIENT
-            client_id, secret = _split_client(path, _keep(path, f"root:{secrets.token_urlsafe(32)}"))
+            client_id, secret = split_client(path, keep_secret(path, f"root:{secrets.token_urlsafe(32)}"))
             changes |= {"oauth_root_client_id": client_id, "oauth_root_client_secret": secret}
             notices.append(f"root client (id:secret): {path}")
     except OSError as error:
@@ -104,7 +102,7 @@ def with_key(settings: Settings) -> Settings:
         return settings
     path = settings.data_dir / DEVELOPMENT_KEY
     try:
-        return _secured(settings, {"encryption_keys": _read(path)})
+        return _secured(settings, {"encryption_keys": read_secret(path)})
     except OSError:
         raise InputError(
             f"no encryption key is set, and there is none in {path}",
@@ -120,32 +118,6 @@ def _check_embedded(settings: Settings) -> None:
 
 def _secured(settings: Settings, changes: Mapping[str, str]) -> Settings:
     return settings.model_copy(update={"security": settings.security.model_copy(update=changes)})
-
-
-def root_client(settings: Settings) -> tuple[str, str]:
-    """Id and secret of the root client, from the settings or from the data folder of a server on this machine.
-
-    Raises InputError when there is neither, or the file is malformed.
-    """
-    security = settings.security
-    if security.oauth_root_client_id and security.oauth_root_client_secret:
-        return security.oauth_root_client_id, security.oauth_root_client_secret
-    path = settings.data_dir / ROOT_CLIENT
-    try:
-        kept = _read(path)
-    except OSError:
-        raise InputError(
-            f"no root client is set, and there is none in {path}",
-            hint="give the server's --data-dir, or set HABEAS__SECURITY__OAUTH_ROOT_CLIENT_ID and _SECRET",
-        ) from None
-    return _split_client(path, kept)
-
-
-def _split_client(path: Path, kept: str) -> tuple[str, str]:
-    client_id, _, secret = kept.partition(":")
-    if not (client_id and secret and kept.isascii()):
-        raise InputError(f"{path} does not hold id:secret", hint="delete it, and the server makes a new root client")
-    return client_id, secret
 
 
 def upgrade(settings: Settings) -> None:
@@ -281,23 +253,3 @@ def close(application: Application) -> None:
     """Give back every connection."""
     application.context.connectors.close()
     application.context.ledger.close()
-
-
-def _keep(path: Path, fresh: str) -> str:
-    """The content of a private file, made with `fresh` when it is not there; it appears whole or not at all."""
-    if path.exists():
-        return _read(path)
-    with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.", encoding="utf-8") as file:
-        file.write(fresh + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-        try:
-            path.hardlink_to(file.name)
-        except FileExistsError:  # another process was quicker
-            return _read(path)
-    return fresh
-
-
-def _read(path: Path) -> str:
-    """The text of a private file; bytes that are no UTF-8 become signs that whoever parses it refuses."""
-    return path.read_text(encoding="utf-8", errors="replace").strip()

@@ -16,6 +16,7 @@ from habeas.cli.decrypt import decrypt
 from habeas.cli.logs import set_up_logs
 from habeas.cli.serve import Port, address_of, listening, make_server
 from habeas.cli.settings_option import DataDir, read_settings
+from habeas.first_secrets import ROOT_CLIENT
 from habeas.settings import Settings
 
 
@@ -58,7 +59,7 @@ def _present(
                 )
                 if not once:
                     _say(console, f"\nStill serving on {address_of(listener)}; Ctrl-C ends it.")
-                    _say(console, f"Root client (id:secret): {folder / bootstrap.ROOT_CLIENT}")
+                    _say(console, f"Root client (id:secret): {folder / ROOT_CLIENT}")
                     _say(console, f"Databases, ledger, packages and her key stay in {folder}")
                     thread.join()
         finally:

@@ -8,10 +8,10 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from habeas import bootstrap
 from habeas.cli.settings_option import read_settings
 from habeas.client import ApiFailure, Client, log_in
 from habeas.domain.errors import InputError
+from habeas.first_secrets import root_client
 
 LOCAL = "http://127.0.0.1:8080"
 CLIENT = ("HABEAS_CLIENT_ID", "HABEAS_CLIENT_SECRET")
@@ -43,7 +43,7 @@ def _read_client(context: typer.Context, data_dir: Path | None) -> tuple[str, st
     if client_id or secret:
         set_one, other = CLIENT if client_id else reversed(CLIENT)
         raise InputError(f"{set_one} is set without {other}", hint="set both, or none to ask as the root client")
-    return bootstrap.root_client(read_settings(context, data_dir))
+    return root_client(read_settings(context, data_dir))
 
 
 def _find_mend(failure: ApiFailure, missing: str) -> str:

@@ -22,12 +22,12 @@ from alembic.script import ScriptDirectory
 from tests.integration.execution.memory_shop import Shop, set_up
 
 from engine import opened
-from habeas.bootstrap import DEVELOPMENT_KEY
 from habeas.domain.clock import SystemClock
 from habeas.domain.dataset import Dataset
 from habeas.domain.errors import InputError
 from habeas.domain.ports import Sketch
 from habeas.domain.request import RequestStatus
+from habeas.first_secrets import DEVELOPMENT_KEY
 from habeas.store.ledger import make_engine
 from habeas.store.opening import alembic_config, check_revision, open_ledger, read_revision, upgrade_ledger
 from habeas.store.sealing import KeyRing
