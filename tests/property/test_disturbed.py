@@ -26,7 +26,7 @@ from habeas.execution.steps import STEPS
 ERASING = [key for key, facts in POLICIES.items() if facts.erasure and facts.shared == "mask" and not facts.strict]
 
 
-@settings(UNSHRUNK, max_examples=40)
+@settings(UNSHRUNK, max_examples=25)
 @given(SEEDS)
 def test_what_is_a_persons_still_is_masked_and_nothing_else_moves(stage: Stage, seed: int) -> None:
     random = Random(seed)
