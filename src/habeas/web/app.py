@@ -8,9 +8,11 @@ from habeas.web.api import (
     clients,
     connections,
     datasets,
+    encryption,
     health,
     manual_collections,
     manual_webhooks,
+    masking,
     messaging,
     metrics,
     notes,
@@ -48,6 +50,7 @@ def create_app(context: Context) -> FastAPI:
     rooms = (
         *(clients, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
+        *(encryption, masking),
     )
     for room in rooms:
         app.include_router(room.router, prefix="/api/v1")
