@@ -117,7 +117,15 @@ def connection_types() -> tuple[ConnectionType, ...]:
     mailed = {"to_email": True, "test_email": False}
     return (
         ConnectionType("manual", {}, connect_manual, title="Manual look-up", system=SystemType.MANUAL),
-        ConnectionType("email", mailed, connect_email, title="Erasure by e-mail", system=SystemType.EMAIL),
+        ConnectionType(
+            "email",
+            mailed,
+            connect_email,
+            title="Erasure by e-mail",
+            system=SystemType.EMAIL,
+            plain=frozenset(mailed),
+            gives=False,
+        ),
     )
 
 

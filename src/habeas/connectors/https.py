@@ -56,5 +56,12 @@ def https_type(check_url: Callable[[str], None]) -> ConnectionType:
 
     secrets = {"url": True, "authorization": False}
     return ConnectionType(
-        "https", secrets, connect, erases=False, title="HTTPS", system=SystemType.WEBHOOK, holds_data=False
+        "https",
+        secrets,
+        connect,
+        erases=False,
+        title="HTTPS",
+        system=SystemType.WEBHOOK,
+        holds_data=False,
+        gives=False,
     )

@@ -32,7 +32,7 @@ def check_package_key(text: str) -> bytes:
     key = text.encode("utf-8", "surrogatepass")
     if len(key) not in (16, 24, 32):
         raise InputError(
-            "encryption_key has a length that AES does not know", hint="use 16, 24 or 32 bytes; 32 gives AES-256"
+            "the encryption key has a length that AES does not know", hint="use 16, 24 or 32 bytes; 32 gives AES-256"
         )
     return key
 

@@ -328,6 +328,10 @@ class ConnectionType:
     system: SystemType = SystemType.DATABASE
     holds_data: bool = True
     """False when such a connection has no collections: datasets cannot be saved on it, and no plan names it."""
+    plain: frozenset[str] = frozenset()
+    """Secret fields that a page may show while somebody types them, e.g. a host; the others are shown as dots."""
+    gives: bool = True
+    """Whether an access request gets something from such systems, or from the people behind them."""
 
 
 Secrets: TypeAlias = Mapping[str, str]

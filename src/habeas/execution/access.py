@@ -194,7 +194,8 @@ class _Access:
     def _record(self, connection: sa.Connection, ended: Sequence[_Underway], living: set[int]) -> None:
         """Write what visits that are over have found: from here on it counts."""
         visits = [visit for group in ended for visit in group.visits]
-        spool.write_chunks(connection, [chunk for visit in visits for chunk in visit.chunks])
+        sealer = self._run.context.ledger.sealer
+        spool.write_chunks(connection, sealer, [chunk for visit in visits for chunk in visit.chunks])
         runs.write_outcomes(connection, [outcome for visit in visits for outcome in visit.outcomes(living)])
         for group in ended:
             entries = [Entry(place_of(n), ActionType.ACCESS, LogStatus.COMPLETE, "success") for n in group.nodes]

@@ -216,7 +216,7 @@ class GroupVisit:
             self._seal()
         if self._bytes_held > _CHUNKS_IN_MEMORY:
             with self._run.context.ledger.write() as connection:
-                spool.write_chunks(connection, self.chunks)
+                spool.write_chunks(connection, self._run.context.ledger.sealer, self.chunks)
             self.chunks.clear()
             self._bytes_held = 0
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import ConnectionType, Sketch, SystemType
+from habeas.domain.request import ActionType
 from habeas.execution.context import Context
 from habeas.execution.erasure_letter import SAMPLE, Letter, deliver
 from habeas.execution.manual_webhooks import let_go
@@ -100,6 +101,18 @@ class TypeView:
     identifier: str
     type: SystemType
     human_readable: str
+    supported_actions: list[ActionType]
+
+
+@dataclass(frozen=True, slots=True)
+class TypeFilter:
+    """What a listing of types asks for; None means any. `search` looks into both of a type's names."""
+
+    search: str | None = None
+    system_type: SystemType | None = None
+    access: bool | None = None
+    erasure: bool | None = None
+    consent: bool | None = None
 
 
 def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> BulkResult[ConnectionView]:
@@ -268,18 +281,36 @@ def keep_sketch(context: Context, connection: sa.Connection, record: Record, ske
     configurations.save(connection, connections, record.key, {"sketch": body}, context.clock.now(), on_create={})
 
 
-def list_types(
-    context: Context, search: str | None, system_type: SystemType | None, page: int, size: int
-) -> Listing[TypeView]:
-    """One page of the connection types there are, by identifier; `search` looks into both of a type's names."""
-    known = [
-        TypeView(name, kind.system, kind.title or name)
-        for name, kind in sorted(context.connection_types.items())
-        if system_type in (None, kind.system)
+def list_types(context: Context, wanted: TypeFilter, page: int, size: int) -> Listing[TypeView]:
+    """One page of the connection types there are, by identifier. No type takes part in consent requests."""
+    kinds = [kind for _, kind in sorted(context.connection_types.items()) if _is_wanted(kind, wanted)]
+    found = [
+        TypeView(
+            kind.name,
+            kind.system,
+            kind.title or kind.name,
+            [action for action, takes in _actions(kind).items() if takes],
+        )
+        for kind in kinds
     ]
-    words = (search or "").lower()
-    found = [view for view in known if words in view.identifier.lower() or words in view.human_readable.lower()]
     return Listing(found[(page - 1) * size : page * size], len(found), page, size)
+
+
+def _actions(kind: ConnectionType) -> dict[ActionType, bool]:
+    """Whether a type's connections take part in requests of each kind."""
+    return {ActionType.ACCESS: kind.gives, ActionType.ERASURE: kind.erases}
+
+
+def _is_wanted(kind: ConnectionType, wanted: TypeFilter) -> bool:
+    words = (wanted.search or "").lower()
+    takes = _actions(kind)
+    return (
+        (words in kind.name.lower() or words in kind.title.lower())
+        and wanted.system_type in (None, kind.system)
+        and wanted.access in (None, takes[ActionType.ACCESS])
+        and wanted.erasure in (None, takes[ActionType.ERASURE])
+        and wanted.consent in (None, False)
+    )
 
 
 def find_type(context: Context, name: str) -> ConnectionType:

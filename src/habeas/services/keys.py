@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, InputError
 from habeas.execution.context import Context
-from habeas.store import data_keys, workers
+from habeas.store import data_keys, journal, workers
 from habeas.store.ledger import take_turn
 from habeas.store.sealing import KeyRing
 
@@ -42,4 +43,8 @@ def rotate(context: Context, to: str | None = None) -> Rotation:
                 f"one that was killed counts for {workers.SILENT:.0f} seconds",
             )
         rewrapped = data_keys.rewrap(connection, ring, key)
+        if rewrapped:
+            now, told = context.clock.now(), f"it opens the ledger, alone; keys re-wrapped: {rewrapped}"
+            deed = AuditAction.KEYS_ROTATED
+            journal.audit(connection, [key], context.actor, deed, now, told, ObjectKind.ENCRYPTION_KEY)
     return Rotation(key, rewrapped, tuple(name for name in ring.keys if name != key))

@@ -56,7 +56,7 @@ def make_link(sealer: Sealer, before: bytes, position: int, row: Record) -> byte
     """The link of an entry at this position, after the link before."""
     told = (row.object_kind, row.object_id, row.actor_kind, row.actor, row.origin, row.action, row.message)
     moment = row.created_at.astimezone(UTC).isoformat(timespec="microseconds")
-    return sealer.mac("audit", before + msgspec.json.encode((position, row.id, *told, moment)))
+    return sealer.mac("audit log", before + msgspec.json.encode((position, row.id, *told, moment)))
 
 
 def read_head(connection: sa.Connection) -> Head | None:

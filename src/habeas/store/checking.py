@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from habeas.domain.errors import InputError
-from habeas.store.data_keys import open_sealer, wrapping_keys
+from habeas.store.data_keys import data_key_numbers, read_data_keys, wrapping_keys
 from habeas.store.ledger import Damaged, check_answers, make_engine
 from habeas.store.opening import check_revision, read_revision
+from habeas.store.resealing import SEALED, tables_sealed_by_others
 from habeas.store.sealing import KeyRing
 from habeas.store.tables import data_keys, metadata
 
@@ -43,6 +44,8 @@ def check_ledger(url: str, ring: KeyRing) -> list[Finding]:
             findings.append(_check_tables(there))
             if data_keys.name in there:
                 findings.append(_check_keys(connection, ring))
+                if {table.name for table in SEALED} <= there:
+                    findings += _check_sealed(connection)
         return findings
     finally:
         engine.dispose()
@@ -72,7 +75,17 @@ def _check_tables(there: set[str]) -> Finding:
 
 def _check_keys(connection: sa.Connection, ring: KeyRing) -> Finding:
     try:
-        open_sealer(connection, ring)
+        read_data_keys(connection, ring)
     except InputError as error:
         return Finding("keys", error.message, error.hint)
     return Finding("keys", f"opened by {', '.join(wrapping_keys(connection))}")
+
+
+def _check_sealed(connection: sa.Connection) -> list[Finding]:
+    """What is to be said of sealed values; nothing when one data key has sealed them all."""
+    numbers = data_key_numbers(connection)
+    if numbers and (lost := tables_sealed_by_others(connection, numbers)):
+        return [Finding("sealed", f"by a data key that is gone, in: {', '.join(lost)}", "restore a backup")]
+    if len(numbers) > 1:
+        return [Finding("sealed", f"by {len(numbers)} data keys: repeat `habeas key rotate --reencrypt`")]
+    return []

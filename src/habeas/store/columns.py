@@ -1,7 +1,7 @@
 """Kinds of columns that several tables of the ledger have."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
@@ -45,3 +45,13 @@ def serial() -> "sa.Column[int]":
 def counter(name: str) -> "sa.Column[int]":
     """A number that begins at 0."""
     return sa.Column(name, sa.Integer, nullable=False, server_default="0")
+
+
+def sealed(name: str, place: str, *, nullable: bool = True) -> "sa.Column[Any]":
+    """Ciphertext. `place` is what it is bound to, made of other columns of its row, e.g. `note:{request_id}`."""
+    return sa.Column(name, sa.LargeBinary, nullable=nullable, info={"place": place})
+
+
+def place_of(column: "sa.Column[Any]", **row: object) -> str:
+    """The place of a sealed value, from the columns of its row that the place names."""
+    return cast(str, column.info["place"]).format(**row)

@@ -11,8 +11,9 @@ import msgspec
 import sqlalchemy as sa
 
 from habeas.domain.ports import Sketch
+from habeas.store.columns import place_of
 from habeas.store.sealing import Sealer
-from habeas.store.tables import configuration, connections, datasets, rules, targets
+from habeas.store.tables import configuration, connections, datasets, rules, storages, targets
 
 Record: TypeAlias = sa.RowMapping
 """A row by column name."""
@@ -109,17 +110,17 @@ def open_json(sealer: Sealer, sealed: bytes | None, where: str) -> dict[str, Any
 
 def connection_place(key: str) -> str:
     """Where a connection's secrets are sealed."""
-    return f"connection.secrets:{key}"
+    return place_of(connections.c.sealed_secrets, key=key)
 
 
 def storage_place(key: str) -> str:
     """Where a storage's secrets are sealed."""
-    return f"storage.secrets:{key}"
+    return place_of(storages.c.sealed_secrets, key=key)
 
 
 def rule_place(key: str) -> str:
     """Where a rule's masking is sealed."""
-    return f"rule.masking:{key}"
+    return place_of(rules.c.sealed_masking, key=key)
 
 
 def encode_sketch(sketch: Sketch | None) -> bytes | None:

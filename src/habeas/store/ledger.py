@@ -69,10 +69,14 @@ _JSON: Mapping[str, Any] = {
     "json_serializer": lambda value: msgspec.json.encode(value).decode(),
     "json_deserializer": msgspec.json.decode,
 }
+_NO_POOL: Mapping[str, Any] = {"poolclass": sa.NullPool}
 
 
-def make_engine(url: str) -> sa.Engine:
-    """An engine set up for the ledger. Raises InputError for a URL that is neither SQLite nor PostgreSQL."""
+def make_engine(url: str, *, pooled: bool = True) -> sa.Engine:
+    """An engine set up for the ledger; unless `pooled` each connection is closed at once when it is given back.
+
+    Raises InputError for a URL that is neither SQLite nor PostgreSQL.
+    """
     try:
         parsed = sa.make_url(url)
     except ArgumentError:
@@ -82,10 +86,8 @@ def make_engine(url: str) -> sa.Engine:
     if parsed.drivername == "postgresql+psycopg":
         engine = sa.create_engine(
             parsed,
-            pool_size=8,
-            max_overflow=8,
-            pool_pre_ping=True,
             connect_args={"connect_timeout": 10},
+            **({"pool_size": 8, "max_overflow": 8, "pool_pre_ping": True} if pooled else _NO_POOL),
             **_JSON,
         )
         # Many rows are one statement: in the driver's pipeline the session of a frozen process would count as
@@ -96,7 +98,8 @@ def make_engine(url: str) -> sa.Engine:
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         raise InputError("database.url names no ledger we know", hint="use sqlite:///file or postgresql://…")
     Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": SQLITE_TIMEOUT}, pool_size=8, max_overflow=24, **_JSON)
+    pool = {"pool_size": 8, "max_overflow": 24} if pooled else _NO_POOL
+    engine = sa.create_engine(parsed, connect_args={"timeout": SQLITE_TIMEOUT}, **pool, **_JSON)
     sa.event.listen(engine, "connect", _prepare_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     return engine

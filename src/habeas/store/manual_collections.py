@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from habeas.domain.request import ActionType
+from habeas.store.columns import place_of
 from habeas.store.sealing import Sealer
 from habeas.store.tables import forms, members
 
@@ -125,8 +126,8 @@ def answers_of(connection: sa.Connection, sealer: Sealer, run_id: str) -> dict[s
 
 
 def _question_place(request_id: str, action: ActionType, collection: str) -> str:
-    return f"form.question:{request_id}:{action}:{collection}"
+    return place_of(forms.c.sealed_question, request_id=request_id, action=action, place=collection)
 
 
 def _answer_place(request_id: str, action: ActionType, collection: str) -> str:
-    return f"form:{request_id}:{action}:{collection}"
+    return place_of(forms.c.sealed_answers, request_id=request_id, action=action, place=collection)

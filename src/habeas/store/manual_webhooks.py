@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from habeas.domain.request import ActionType, RequestStatus
+from habeas.store.columns import place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import connections, forms, manual_webhooks, members, requests
@@ -173,4 +174,4 @@ def _is(request_id: str, action: ActionType, key: str) -> tuple[sa.ColumnElement
 
 def _place(request_id: str, action: ActionType, key: str) -> str:
     """Where the answers of a form are sealed."""
-    return f"form:{request_id}:{action}:{key}"
+    return place_of(forms.c.sealed_answers, request_id=request_id, action=action, place=key)

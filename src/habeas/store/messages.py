@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from habeas.domain.message import Channel, Event
+from habeas.store.columns import place_of
 from habeas.store.configurations import Record, open_json, seal_json
 from habeas.store.sealing import Sealer
 from habeas.store.tables import failures, message_providers, message_templates, messages, staff_notices
@@ -251,15 +252,15 @@ def delete_failures(connection: sa.Connection, before: datetime, limit: int) -> 
 
 def provider_place(key: str) -> str:
     """Where a provider's secrets are sealed."""
-    return f"message_provider.secrets:{key}"
+    return place_of(message_providers.c.sealed_secrets, key=key)
 
 
-_STAFF_PLACE = "staff_notice.addresses"
+_STAFF_PLACE = place_of(staff_notices.c.sealed_addresses)
 
 
 def _recipient_place(message_id: str) -> str:
-    return f"message.recipient:{message_id}"
+    return place_of(messages.c.sealed_recipient, id=message_id)
 
 
 def _variables_place(message_id: str) -> str:
-    return f"message.variables:{message_id}"
+    return place_of(messages.c.sealed_variables, id=message_id)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from habeas.store.columns import place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import notes
@@ -31,4 +32,4 @@ def open_text(sealer: Sealer, note: Record) -> str:
 
 
 def _place(request_id: str) -> str:
-    return f"note:{request_id}"
+    return place_of(notes.c.sealed_text, request_id=request_id)

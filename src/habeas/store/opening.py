@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,9 +14,9 @@ from sqlalchemy.exc import ProgrammingError
 
 from habeas.domain.clock import Clock
 from habeas.domain.errors import InputError
-from habeas.store.data_keys import make_data_keys, open_sealer
+from habeas.store.data_keys import make_data_keys, read_data_keys
 from habeas.store.ledger import Ledger, check_answers, make_engine, take_turn
-from habeas.store.sealing import KeyRing
+from habeas.store.sealing import DataKeys, KeyRing, Sealer
 from habeas.store.tables import configuration
 
 
@@ -30,8 +30,13 @@ def open_ledger(url: str, ring: KeyRing, clock: Clock, *, create: bool) -> Ledge
         if create and read_revision(engine) is None:
             _bring_up_to_date(engine, ring, clock)
         check_revision(engine)
-        with engine.connect() as connection, connection.begin():
-            return Ledger(engine, open_sealer(connection, ring), clock)
+        return Ledger(engine, Sealer(partial(_read_keys, make_engine(url, pooled=False), ring)), clock)
+
+
+def _read_keys(engine: sa.Engine, ring: KeyRing) -> DataKeys:
+    """By a connection of its own: who asks may hold one of the ledger's already, as may all the others."""
+    with engine.connect() as connection, connection.begin():
+        return read_data_keys(connection, ring)
 
 
 def upgrade_ledger(url: str, ring: KeyRing, clock: Clock) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from habeas.store.columns import place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import packages
@@ -103,4 +104,4 @@ def _seal(sealer: Sealer, request_id: str, rule_key: str, link: str | None, expi
 
 
 def _link_place(request_id: str, rule_key: str) -> str:
-    return f"package.link:{request_id}:{rule_key}"
+    return place_of(packages.c.sealed_link, request_id=request_id, rule_key=rule_key)

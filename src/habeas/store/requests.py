@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from habeas.domain.identity import Identity, Scalar, normalise
 from habeas.domain.request import TERMINAL, WAITING, ActionType, RequestStatus, sources_of
+from habeas.store.columns import place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules
@@ -236,7 +237,7 @@ def open_encryption_key(sealer: Sealer, record: Record) -> bytes | None:
 
 def encryption_key_place(request_id: str) -> str:
     """Where a request's package key is sealed."""
-    return f"request.encryption_key:{request_id}"
+    return place_of(requests.c.sealed_encryption_key, id=request_id)
 
 
 def forget_encryption_keys(connection: sa.Connection, request_ids: Sequence[str]) -> None:
@@ -262,8 +263,8 @@ def find_plan(connection: sa.Connection, digest: str) -> bytes | None:
 
 
 def _identity_place(request_id: str, kind: str) -> str:
-    return f"identity:{request_id}:{kind}"
+    return place_of(identities.c.sealed_value, request_id=request_id, kind=kind)
 
 
 def _secret_place(request_id: str, strategy: str, kind: str) -> str:
-    return f"masking_secret:{request_id}:{strategy}:{kind}"
+    return place_of(masking_secrets.c.sealed_secret, request_id=request_id, strategy=strategy, kind=kind)

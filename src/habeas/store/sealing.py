@@ -2,7 +2,8 @@
 
 A ring of named 32-byte keys (`ENCRYPTION_KEYS=id:base64,…`, the first one seals) wraps data keys that
 live in the ledger; data keys seal values with AES-256-GCM, bound to the place they stand in (`where`).
-The index key, for keyed hashes, is wrapped alike and never changes with the others (design §5 *Keys*).
+A ledger may get a new data key while processes run: they learn of it when they meet what it has sealed, and before
+they seal. The index key, for keyed hashes, is wrapped alike and never changes with the others (design §5 *Keys*).
 """
 
 import base64
@@ -10,16 +11,21 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from habeas.domain.errors import Fault, InputError
+from habeas.domain.errors import Fault, InputError, SystemUnavailable
 
 _NONCE = 12
 _LONGEST_NAME = 64  # as the ledger keeps it
+
+FRESH = 5.0
+"""Seconds after which a process looks again which data key seals, before it seals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +86,67 @@ def make_ring_entry(name: str) -> str:
     return f"{name}:{base64.b64encode(os.urandom(32)).decode()}"
 
 
-class Sealer:
-    """Seals and opens values with the ledger's data keys; thread-safe."""
+@dataclass(frozen=True, slots=True)
+class DataKeys:
+    """The ledger's keys, unwrapped: the data keys by number, of which the highest seals, and the index key."""
 
-    def __init__(self, data_keys: Mapping[int, bytes], index_key: bytes) -> None:
-        self._current = max(data_keys)
-        self._ciphers = {number: AESGCM(key) for number, key in data_keys.items()}
-        self._index_key = index_key
+    data: Mapping[int, bytes]
+    index: bytes
+
+
+class Sealer:
+    """Seals and opens values with the ledger's data keys; thread-safe.
+
+    `read` reads them from the ledger, apart from any transaction under way. What has been read stays: values that a
+    thread holds still open after their data key is gone from the ledger.
+    """
+
+    def __init__(self, read: Callable[[], DataKeys]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._ciphers: dict[int, AESGCM] = {}
+        self._refresh()
+
+    def refresh(self) -> None:
+        """Read the data keys anew. Raises SystemUnavailable when this process's ring does not open them all."""
+        with self._lock:
+            try:
+                self._refresh()
+            except InputError as error:
+                raise SystemUnavailable(error.message, hint=f"{error.hint}, and restart this process") from None
+
+    def _refresh(self) -> None:
+        began = time.monotonic()
+        keys = self._read()
+        fresh = {number: AESGCM(key) for number, key in keys.data.items() if number not in self._ciphers}
+        self._ciphers = {**self._ciphers, **fresh}
+        self._current = max(keys.data)
+        self._index_key = keys.index
+        self._fresh_until = began + FRESH
+
+    def current(self) -> int:
+        """Number of the data key that seals, as it was in the ledger `FRESH` seconds ago or later."""
+        if time.monotonic() > self._fresh_until:
+            self.refresh()
+        return self._current
 
     def seal(self, plaintext: bytes, where: str) -> bytes:
-        """Ciphertext that opens only under the same `where` (e.g. `identity.sealed_value:pri_…`)."""
-        nonce = os.urandom(_NONCE)
-        sealed = self._ciphers[self._current].encrypt(nonce, plaintext, where.encode())
-        return self._current.to_bytes(4, "big") + nonce + sealed
+        """Ciphertext that opens only under the same `where` (e.g. `identity.sealed_value:pri_…`).
+
+        To be written in the transaction under way: what has been kept for longer is to be renewed before.
+        """
+        number, nonce = self.current(), os.urandom(_NONCE)
+        return number.to_bytes(4, "big") + nonce + self._ciphers[number].encrypt(nonce, plaintext, where.encode())
+
+    def renew(self, sealed: bytes, where: str) -> bytes:
+        """The same value sealed by the data key that seals now. Raises Fault as `open` does."""
+        return sealed if number_of(sealed) == self.current() else self.seal(self.open(sealed, where), where)
 
     def open(self, sealed: bytes, where: str) -> bytes:
         """Raises Fault when the bytes were altered, moved to another place, or their data key is gone."""
-        cipher = self._ciphers.get(int.from_bytes(sealed[:4], "big"))
+        if number_of(sealed) not in self._ciphers:
+            self.refresh()
+        cipher = self._ciphers.get(number_of(sealed))
         try:
             if cipher is None:
                 raise InvalidTag
@@ -111,3 +161,8 @@ class Sealer:
     def mac(self, purpose: str, content: bytes) -> bytes:
         """Keyed hash of something, under the key that never changes; another one for each purpose."""
         return hmac.new(self._index_key, purpose.encode() + b"\x00" + content, hashlib.sha256).digest()
+
+
+def number_of(sealed: bytes) -> int:
+    """Number of the data key that sealed a value."""
+    return int.from_bytes(sealed[:4], "big")

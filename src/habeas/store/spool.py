@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import zstandard
 
 from habeas.domain.ports import Row
+from habeas.store.columns import place_of
 from habeas.store.ledger import Ledger
 from habeas.store.sealing import Sealer
 from habeas.store.tables import chunks
@@ -130,10 +131,14 @@ def seal_chunk(sealer: Sealer, source: Source, rows: Sequence[Row]) -> dict[str,
     }
 
 
-def write_chunks(connection: sa.Connection, sealed: Sequence[Mapping[str, Any]]) -> None:
-    """Store sealed chunks."""
+def write_chunks(connection: sa.Connection, sealer: Sealer, sealed: Sequence[Mapping[str, Any]]) -> None:
+    """Store sealed chunks; those that have been held since before there was a new data key are renewed."""
     if sealed:
-        connection.execute(chunks.insert(), list(sealed))
+        renewed = [
+            {**chunk, "sealed_rows": sealer.renew(chunk["sealed_rows"], place_of(chunks.c.sealed_rows, **chunk))}
+            for chunk in sealed
+        ]
+        connection.execute(chunks.insert(), renewed)
 
 
 _CHUNKS = sa.select(chunks.c.id, chunks.c.sealed_rows)
@@ -179,4 +184,4 @@ def _portions(found: Iterable[tuple[int, Source, int]]) -> Iterator[dict[int, So
 
 
 def _place(source: Source) -> str:
-    return f"chunk:{source.task_id}:{source.attempt}:{source.bucket}"
+    return place_of(chunks.c.sealed_rows, task_id=source.task_id, attempt=source.attempt, bucket=source.bucket)

@@ -1,12 +1,12 @@
 """Every table of the ledger, in one schema for SQLite and PostgreSQL.
 
-Columns named `sealed_…` hold ciphertext (`sealing.py`). No other column may hold an identity, a row
-value, a key or a secret.
+Columns named `sealed_…` hold ciphertext (`sealing.py`), bound to the place that they name. No other column may hold
+an identity, a row value, a key or a secret.
 """
 
 import sqlalchemy as sa
 
-from habeas.store.columns import Instant, counter, key, serial, stamps
+from habeas.store.columns import Instant, counter, key, sealed, serial, stamps
 
 metadata = sa.MetaData(
     naming_convention={
@@ -52,7 +52,7 @@ users = sa.Table(
     key("id"),
     sa.Column("username", sa.String(256), nullable=False, unique=True),
     sa.Column("email_hash", sa.LargeBinary, unique=True),  # keyed
-    sa.Column("sealed_profile", sa.LargeBinary, nullable=False),  # e-mail address, first and last name
+    sealed("sealed_profile", "user.profile:{id}", nullable=False),  # e-mail address, first and last name
     sa.Column("password_hash", sa.Text),  # null: none has been chosen yet
     sa.Column("roles", sa.JSON, nullable=False),
     sa.Column("scopes", sa.JSON, nullable=False),  # beside those of the roles
@@ -104,7 +104,7 @@ connections = sa.Table(
     sa.Column("access", sa.String(16), nullable=False),
     sa.Column("disabled", sa.Boolean, nullable=False),
     sa.Column("description", sa.Text),
-    sa.Column("sealed_secrets", sa.LargeBinary),
+    sealed("sealed_secrets", "connection.secrets:{key}"),
     sa.Column("sketch", sa.LargeBinary),  # JSON of domain.ports.Sketch: names and types only
     sa.Column("last_test_at", Instant),
     sa.Column("last_test_succeeded", sa.Boolean),
@@ -131,7 +131,7 @@ storages = sa.Table(
     sa.Column("type", sa.String(64), nullable=False),
     sa.Column("format", sa.String(16), nullable=False),
     sa.Column("details", sa.JSON, nullable=False),
-    sa.Column("sealed_secrets", sa.LargeBinary),
+    sealed("sealed_secrets", "storage.secrets:{key}"),
     *stamps(),
 )
 
@@ -159,7 +159,7 @@ rules = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("action_type", sa.String(16), nullable=False),
     sa.Column("storage_key", sa.ForeignKey("storage.key")),
-    sa.Column("sealed_masking", sa.LargeBinary),
+    sealed("sealed_masking", "rule.masking:{key}"),
     *stamps(),
 )
 
@@ -200,7 +200,7 @@ requests = sa.Table(
     sa.Column("started_at", Instant),
     sa.Column("finished_at", Instant),
     sa.Column("encrypted", sa.Boolean, nullable=False),  # an encryption key was given
-    sa.Column("sealed_encryption_key", sa.LargeBinary),  # gone once the packages are uploaded
+    sealed("sealed_encryption_key", "request.encryption_key:{id}"),  # gone once the packages are uploaded
     sa.Column("plan_digest", sa.ForeignKey("plan.digest"), index=True),
     sa.Column("next_step", sa.String(32)),
     sa.Column("failed_collection", sa.Text),
@@ -231,7 +231,7 @@ identities = sa.Table(
     sa.Column("kind", sa.String(128), nullable=False),
     sa.Column("label", sa.Text),
     sa.Column("hash", sa.LargeBinary, nullable=False, index=True),  # keyed, over kind and normal form
-    sa.Column("sealed_value", sa.LargeBinary, nullable=False),
+    sealed("sealed_value", "identity:{request_id}:{kind}", nullable=False),
 )
 
 masking_secrets = sa.Table(
@@ -240,7 +240,7 @@ masking_secrets = sa.Table(
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("strategy", sa.String(64), primary_key=True),
     sa.Column("kind", sa.String(32), primary_key=True),
-    sa.Column("sealed_secret", sa.LargeBinary, nullable=False),
+    sealed("sealed_secret", "masking_secret:{request_id}:{strategy}:{kind}", nullable=False),
 )
 
 runs = sa.Table(
@@ -306,7 +306,7 @@ chunks = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("bucket", sa.Integer, nullable=False),  # ordinal // BUCKET: members packaged together
     sa.Column("size", sa.Integer, nullable=False),  # rows
-    sa.Column("sealed_rows", sa.LargeBinary, nullable=False),
+    sealed("sealed_rows", "chunk:{task_id}:{attempt}:{bucket}", nullable=False),
     sa.Index("ix_chunk_task_id_attempt_bucket", "task_id", "attempt", "bucket"),
 )
 
@@ -319,7 +319,7 @@ packages = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("location", sa.Text, nullable=False),
     sa.Column("created_at", Instant, nullable=False),
-    sa.Column("sealed_link", sa.LargeBinary),  # opens the package for whoever has it
+    sealed("sealed_link", "package.link:{request_id}:{rule_key}"),  # opens the package for whoever has it
     sa.Column("link_expires_at", Instant),
     sa.Column("deleted_at", Instant),  # from its storage, when its time was over
     sa.Column("outdated", sa.Boolean, nullable=False, server_default=sa.false()),  # to be made again
@@ -393,7 +393,7 @@ notes = sa.Table(
     serial(),
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("author", sa.String(256), nullable=False),
-    sa.Column("sealed_text", sa.LargeBinary, nullable=False),
+    sealed("sealed_text", "note:{request_id}", nullable=False),
     sa.Column("created_at", Instant, nullable=False),
 )
 
@@ -405,8 +405,8 @@ messages = sa.Table(
     sa.Column("event", sa.String(64), nullable=False),
     sa.Column("part", sa.String(256)),  # the dataset that an erasure e-mail is about
     sa.Column("channel", sa.String(16), nullable=False),  # email | sms
-    sa.Column("sealed_recipient", sa.LargeBinary),  # gone when it is sent, as are its variables
-    sa.Column("sealed_variables", sa.LargeBinary),
+    sealed("sealed_recipient", "message.recipient:{id}"),  # gone when it is sent, as are its variables
+    sealed("sealed_variables", "message.variables:{id}"),
     sa.Column("status", sa.String(16), nullable=False),  # intended | due | sent | failed
     counter("attempts"),
     sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
@@ -424,7 +424,7 @@ message_providers = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("type", sa.String(64), nullable=False, unique=True),
     sa.Column("details", sa.JSON, nullable=False),
-    sa.Column("sealed_secrets", sa.LargeBinary),
+    sealed("sealed_secrets", "message_provider.secrets:{key}"),
     sa.Column("active", sa.Boolean, nullable=False),
     sa.Column("last_test_at", Instant),
     sa.Column("last_test_succeeded", sa.Boolean),
@@ -447,7 +447,7 @@ staff_notices = sa.Table(
     "staff_notice",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("sealed_addresses", sa.LargeBinary, nullable=False),  # whom to tell of requests in `error`
+    sealed("sealed_addresses", "staff_notice.addresses", nullable=False),  # whom to tell of requests in `error`
     sa.Column("after_failures", sa.Integer, nullable=False),
     *stamps(),
 )
@@ -494,7 +494,7 @@ derived_identities = sa.Table(
     metadata,
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("kind", sa.String(128), primary_key=True),
-    sa.Column("sealed_value", sa.LargeBinary, nullable=False),
+    sealed("sealed_value", "derived_identity:{request_id}:{kind}", nullable=False),
 )
 
 manual_webhooks = sa.Table(
@@ -512,9 +512,9 @@ forms = sa.Table(
     sa.Column("request_id", sa.ForeignKey("request.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("action", sa.String(16), primary_key=True),
     sa.Column("place", sa.String(512), primary_key=True),  # key of a manual webhook's connection, or a collection
-    sa.Column("sealed_question", sa.LargeBinary),  # of a collection: where to look, and for what
+    sealed("sealed_question", "form.question:{request_id}:{action}:{place}"),  # where to look in it, and for what
     sa.Column("labels", sa.JSON(none_as_null=True)),  # what was answered; null: nothing yet
-    sa.Column("sealed_answers", sa.LargeBinary),
+    sealed("sealed_answers", "form:{request_id}:{action}:{place}"),
     sa.Column("saved_at", Instant),
     sa.Column("created_at", Instant, nullable=False),
 )

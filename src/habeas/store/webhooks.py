@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from habeas.domain.identity import Identity
 from habeas.domain.request import TERMINAL
+from habeas.store.columns import place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import derived_identities, requests, webhook_calls, webhooks
@@ -49,7 +50,7 @@ def derived_identities_of(
 
 def derived_place(request_id: str, kind: str) -> str:
     """Where a derived identity is sealed."""
-    return f"derived_identity:{request_id}:{kind}"
+    return place_of(derived_identities.c.sealed_value, request_id=request_id, kind=kind)
 
 
 def webhooks_of(connection: sa.Connection, policy_key: str, phase: str) -> list[Record]:

@@ -9,9 +9,11 @@ from habeas.web.api import (
     clients,
     connections,
     datasets,
+    encryption,
     health,
     manual_collections,
     manual_webhooks,
+    masking,
     messaging,
     metrics,
     notes,
@@ -49,6 +51,7 @@ def create_app(context: Context) -> FastAPI:
     rooms = (
         *(clients, audit, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
+        *(encryption, masking),
     )
     for room in rooms:
         app.include_router(room.router, prefix="/api/v1")

@@ -1,10 +1,12 @@
 """The one place that maps errors to HTTP.
 
-Nothing here repeats what a caller sent: 422 bodies keep place, message and type only, and unknown errors are
-answered with a reference, logged with their kind and place in the code but without their words.
+Nothing here repeats what a caller sent: 422 bodies keep place, message and type only, of a place only what can be the
+name of a field, and unknown errors are answered with a reference, logged with their kind and place in the code but
+without their words.
 """
 
 import logging
+import re
 import secrets
 import traceback
 
@@ -31,6 +33,9 @@ from habeas.services.fields import InvalidFields
 from habeas.store.ledger import is_full
 
 _log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_\[\],-]{0,99}")
+"""Of a field, or of one of several types that it may have, e.g. `list[MaskingDraft]`."""
 
 _STATUSES: tuple[tuple[type[HabeasError], int], ...] = (
     (NotAuthenticated, 401),
@@ -84,7 +89,13 @@ def _answer(request: Request, error: Exception) -> Response:
 
 
 def _invalid(problems: list[tuple[tuple[str | int, ...], str, str]]) -> JSONResponse:
-    return JSONResponse({"detail": [{"loc": list(loc), "msg": msg, "type": kind} for loc, msg, kind in problems]}, 422)
+    found = [{"loc": [_name(part) for part in loc], "msg": msg, "type": kind} for loc, msg, kind in problems]
+    return JSONResponse({"detail": found}, 422)
+
+
+def _name(part: str | int) -> str | int:
+    """A part of a place; the key of an object may be anything that the caller has written."""
+    return part if isinstance(part, int) or _NAME.fullmatch(part) else "…"
 
 
 def _fault(error: Exception) -> JSONResponse:

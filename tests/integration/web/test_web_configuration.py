@@ -72,8 +72,18 @@ def test_connections_are_listed_by_the_sort_of_system(shop: Caller) -> None:
 def test_connection_types_say_what_they_take(root: Caller) -> None:
     shown = root("GET", "/api/v1/connection_type").json()
     assert shown["items"] == [
-        {"identifier": "file", "type": "database", "human_readable": "File cabinet"},
-        {"identifier": "server", "type": "database", "human_readable": "server"},
+        {
+            "identifier": "file",
+            "type": "database",
+            "human_readable": "File cabinet",
+            "supported_actions": ["access", "erasure"],
+        },
+        {
+            "identifier": "server",
+            "type": "database",
+            "human_readable": "server",
+            "supported_actions": ["access"],
+        },
     ]
     assert (shown["total"], shown["size"]) == (2, 100)
     for query, identifiers in (
@@ -82,12 +92,27 @@ def test_connection_types_say_what_they_take(root: Caller) -> None:
         ("search=%25", []),
         ("system_type=database&size=1&page=2", ["server"]),
         ("system_type=saas", []),
+        ("erasure=true", ["file"]),
+        ("erasure=false", ["server"]),
+        ("access=true", ["file", "server"]),
+        ("access=false", []),
+        ("consent=true", []),
+        ("consent=false&search=server", ["server"]),
     ):
         answer = root("GET", f"/api/v1/connection_type?{query}").json()
         assert [item["identifier"] for item in answer["items"]] == identifiers, query
     assert root("GET", "/api/v1/connection_type?system_type=toaster").status_code == 422
-    assert root("GET", "/api/v1/connection_type/file/secret").json()["required"] == ["path"]
-    assert len(root("GET", "/api/v1/connection_type/server/secret").json()["oneOf"]) == 2
+    assert root("GET", "/api/v1/connection_type/file/secret").json() == {
+        "title": "File cabinet",
+        "type": "object",
+        "properties": {"path": {"title": "path", "type": ["string", "integer"]}},
+        "required": ["path"],
+        "additionalProperties": False,
+    }
+    server = root("GET", "/api/v1/connection_type/server/secret").json()
+    assert (server["title"], len(server["oneOf"])) == ("server", 2)
+    assert {name for name, field in server["properties"].items() if "format" in field} == {"password", "url"}
+    assert server["properties"]["password"]["format"] == "password"
     assert root("GET", "/api/v1/connection_type/nope/secret").status_code == 404
 
 

@@ -96,9 +96,14 @@ def make_context(folder: Path, store: FakeStore, clock: MovableClock, **security
     ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}", ring, clock, create=True)
     server = {"host": False, "port": False, "dbname": False, "password": False, "url": False}
     types = {
-        "file": ConnectionType("file", {"path": True}, store.connect, title="File cabinet"),
+        "file": ConnectionType("file", {"path": True}, store.connect, title="File cabinet", plain=frozenset({"path"})),
         "server": ConnectionType(
-            "server", server, store.connect, (frozenset({"url"}), frozenset({"host", "dbname", "password"}))
+            "server",
+            server,
+            store.connect,
+            (frozenset({"url"}), frozenset({"host", "dbname", "password"})),
+            erases=False,
+            plain=frozenset({"host", "port", "dbname"}),
         ),
     }
     return Context(

@@ -40,17 +40,20 @@ def connect_duckdb(secrets: Mapping[str, str], limits: Limits, sketch: Sketch | 
 def connection_types() -> tuple[ConnectionType, ...]:
     """The connection types this package serves."""
     parts = ("url", "host", "port", "dbname", "username", "password")
+    file = frozenset({"path"})
+    plain = frozenset({"host", "port", "dbname", "username", "db_schema"})
     either = (frozenset({"url"}), frozenset({"host", "dbname", "username", "password"}))
     return (
-        ConnectionType("sqlite", {"path": True}, connect_sqlite, title="SQLite"),
-        ConnectionType("duckdb", {"path": True}, connect_duckdb, title="DuckDB"),
+        ConnectionType("sqlite", {"path": True}, connect_sqlite, title="SQLite", plain=file),
+        ConnectionType("duckdb", {"path": True}, connect_duckdb, title="DuckDB", plain=file),
         ConnectionType(
             "postgres",
             dict.fromkeys((*parts, "db_schema"), False),
             connect_postgres,
             alternatives=either,
             title="PostgreSQL",
+            plain=plain,
         ),
-        ConnectionType("mariadb", dict.fromkeys(parts, False), connect_mariadb, either, title="MariaDB"),
-        ConnectionType("mysql", dict.fromkeys(parts, False), connect_mariadb, either, title="MySQL"),
+        ConnectionType("mariadb", dict.fromkeys(parts, False), connect_mariadb, either, title="MariaDB", plain=plain),
+        ConnectionType("mysql", dict.fromkeys(parts, False), connect_mariadb, either, title="MySQL", plain=plain),
     )

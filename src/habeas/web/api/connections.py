@@ -16,6 +16,7 @@ from habeas.services.connections import (
     ConnectionView,
     LastTest,
     SystemTest,
+    TypeFilter,
     TypeView,
 )
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
@@ -31,9 +32,11 @@ _ConnectionTypeReader: TypeAlias = Annotated[Context, needs("connection_type:rea
 
 
 class SecretField(TypedDict):
-    """JSON schema of one secret."""
+    """JSON schema of one secret; the format `password` says that nobody should see it while it is typed."""
 
+    title: str
     type: list[str]
+    format: NotRequired[Literal["password"]]
 
 
 class SecretChoice(TypedDict):
@@ -45,6 +48,7 @@ class SecretChoice(TypedDict):
 class SecretSchema(TypedDict):
     """JSON schema of the secrets that a connection type takes."""
 
+    title: str
     type: Literal["object"]
     properties: dict[str, SecretField]
     required: list[str]
@@ -138,10 +142,14 @@ def list_types(
     context: _ConnectionTypeReader,
     search: str | None = None,
     system_type: SystemType | None = None,
+    access: bool | None = None,
+    erasure: bool | None = None,
+    consent: bool | None = None,
     page: PageNumber = 1,
     size: PageSize = 100,
 ) -> PageBody[TypeView]:
-    return show_page(connections.list_types(context, search, system_type, page, size))
+    wanted = TypeFilter(search, system_type, access, erasure, consent)
+    return show_page(connections.list_types(context, wanted, page, size))
 
 
 @router.get(
@@ -151,11 +159,17 @@ def list_types(
 def show_secret_fields(context: _ConnectionTypeReader, name: str) -> SecretSchema:
     kind = connections.find_type(context, name)
     schema: SecretSchema = {
+        "title": kind.title or kind.name,
         "type": "object",
-        "properties": {field: {"type": ["string", "integer"]} for field in kind.secrets},
+        "properties": {field: _show_field(field, shown=field in kind.plain) for field in kind.secrets},
         "required": [field for field, required in kind.secrets.items() if required],
         "additionalProperties": False,
     }
     if kind.alternatives:
         schema["oneOf"] = [{"required": sorted(choice)} for choice in kind.alternatives]
     return schema
+
+
+def _show_field(name: str, *, shown: bool) -> SecretField:
+    field: SecretField = {"title": name.replace("_", " "), "type": ["string", "integer"]}
+    return field if shown else {**field, "format": "password"}
