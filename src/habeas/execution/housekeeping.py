@@ -22,7 +22,7 @@ from habeas.execution.portions import repeat
 from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
 from habeas.execution.waiting import end_waits
-from habeas.store import configurations, grants, requests, retention, schedules, webhooks
+from habeas.store import configurations, grants, requests, retention, schedules, users, webhooks
 from habeas.store.configurations import Record
 from habeas.store.schedules import Job
 from habeas.store.tables import storages
@@ -61,6 +61,13 @@ def drop_expired_tokens(context: Context) -> int:
         return grants.delete_expired_tokens(connection, context.clock.now())
 
 
+def drop_old_logins(context: Context) -> int:
+    """Delete codes of users that are over, and what was counted of names that nobody tried for a day; how many."""
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        return users.delete_expired_codes(connection, now) + users.delete_old_tries(connection, now - DAY)
+
+
 def drop_ended_runs(context: Context) -> int:
     """Delete runs that ended before the grace and whose rows nobody needs, with members and attempts; how many runs."""
     before = context.clock.now() - timedelta(seconds=context.settings.execution.grace_seconds)
@@ -95,6 +102,7 @@ def drop_unfinished_packages(context: Context) -> int:
 JOBS: Mapping[str, Callable[[Context], int]] = {
     "forget": forget,
     "drop_expired_tokens": drop_expired_tokens,
+    "drop_old_logins": drop_old_logins,
     "drop_ended_runs": drop_ended_runs,
     "drop_unused_plans": drop_unused_plans,
     "drop_unfinished_packages": drop_unfinished_packages,
