@@ -18,7 +18,7 @@ from habeas.execution.context import Context
 from habeas.services import login_tries, tokens
 from habeas.services.passwords import matches, same
 from habeas.services.tokens import IssuedToken, Kind
-from habeas.services.user_views import UserView, audit, find_user, show_root, show_user
+from habeas.services.user_views import UserView, audit, find_user, get_stored, show_root, show_user
 from habeas.store import grants, users
 from habeas.store.configurations import Record
 
@@ -55,9 +55,7 @@ def log_in(context: Context, username: str, password: str, kind: Kind = "access"
     with context.ledger.write() as connection:
         if proved is not None and (user is None or users.mark_login(connection, user, context.clock.now())):
             users.forget_tries(connection, login_tries.name_key(context, name))
-            view = (
-                show_root(context) if user is None else show_user(context, users.find_user(connection, user.id) or user)
-            )
+            view = show_root(context) if user is None else show_user(context, get_stored(connection, user.id))
             return LoggedIn(view, admit(context, connection, proved, kind))
         users.note_failure(connection, login_tries.name_key(context, name), context.clock.now())
         if user is not None or is_root:

@@ -9,6 +9,7 @@ from habeas.web.api import (
     connections,
     datasets,
     health,
+    logins,
     manual_collections,
     manual_webhooks,
     messaging,
@@ -18,6 +19,7 @@ from habeas.web.api import (
     privacy_requests,
     regulations,
     storages,
+    users,
     verification,
     webhooks,
 )
@@ -46,7 +48,7 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(health.router)  # first: what is asked every few seconds is found without a look at the others
     app.include_router(metrics.router)
     rooms = (
-        *(clients, connections, datasets, storages, policies, regulations, webhooks),
+        *(logins, users, clients, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
     )
     for room in rooms:
