@@ -44,6 +44,12 @@ CHECKS = [
 OPEN = {
     "POST /api/v1/oauth/token",
     "POST /api/v1/oauth/revoke",
+    "POST /api/v1/login",
+    "POST /api/v1/session",
+    "POST /api/v1/user/accept-invite",
+    "POST /api/v1/user/forgot-password",
+    "POST /api/v1/user/reset-password-with-token",
+    "GET /api/v1/messaging/email-invite/status",
     "POST /api/v1/privacy-request",
     "POST /api/v1/privacy-request/{request_id}/verify",
     "POST /api/v1/privacy-request/{request_id}/resend-code",
@@ -120,6 +126,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
         saved = http.put("/api/v1/messaging/templates", json=[receipt]).json()
         template = saved["succeeded"][0]["id"]
         client = http.post("/api/v1/oauth/client", json=["policy:read"]).json()["client_id"]
+        user = http.post("/api/v1/user", json={"username": "ann", "password": "Correct-horse-1"}).json()["id"]
         described = schemathesis.openapi.from_dict(http.get("/openapi.json").json())
         operations = {found.ok().label: found.ok() for found in described.get_all_operations()}
         known = {
@@ -130,6 +137,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
             "fides_key": ["shop_db"],
             "request_id": [request, waiting],
             "client_id": [client, "root"],
+            "user_id": [user],
             "name": ["sqlite", "postgres"],
             "policy_key": ["both"],
             "when": ["pre_execution", "post_execution"],
