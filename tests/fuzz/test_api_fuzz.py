@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -107,6 +108,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
         server.client() as http,
         requests.Session() as session,
     ):
+        session.cookies.set_policy(
+            DefaultCookiePolicy(allowed_domains=[])
+        )  # no call brings the session of an earlier one
         register_storage(http)
         register_connection(http, "shop", "sqlite", {"path": str(folder / "shop.sqlite")})
         register_dataset(http, "shop", DATASET)
@@ -138,6 +142,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
             "request_id": [request, waiting],
             "client_id": [client, "root"],
             "user_id": [user],
+            "jti": ["tok_unknown"],
             "name": ["sqlite", "postgres"],
             "policy_key": ["both"],
             "when": ["pre_execution", "post_execution"],
