@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from habeas.domain.errors import InputError
+from habeas.domain.user import find_weaknesses, normalise_username, read_password
 from habeas.outgoing import parse_allowed
 
 
@@ -29,6 +30,15 @@ class SecuritySettings(Section):
     oauth_root_client_id: str = Field("", description="Id of the client that holds every scope.")
     oauth_root_client_secret: str = Field("", description="Its secret; made on first start when not set.")
     oauth_access_token_expire_minutes: int = Field(11520, ge=1, description="Life of an access token.")
+    root_username: str = Field("", description="Name of a user who holds every scope and is not stored; empty: none.")
+    root_password: str = Field("", description="That user's password; one that is too weak refuses to start.")
+    session_minutes: int = Field(480, ge=1, description="Life of a session that began with a login on a page.")
+    session_cookie_secure: bool = Field(
+        False, description="Mark the session's cookie as Secure though calls arrive by http, e.g. behind a proxy."
+    )
+    password_reset_token_ttl_minutes: int = Field(
+        30, ge=15, le=60, description="Life of a code that resets a password."
+    )
     encryption_keys: str = Field("", description="Key ring `id:base64,…` (`habeas key new`); made when not set.")
     subject_request_download_link_ttl_seconds: int = Field(
         432000, ge=1, le=604800, description="How long links to packages in remote storages open them; at most 7 days."
@@ -42,6 +52,17 @@ class SecuritySettings(Section):
         (),
         description="Hosts and networks that webhooks and the like may reach though they are not public, or by http.",
     )
+
+    @model_validator(mode="after")
+    def _check_root_user(self) -> "SecuritySettings":
+        if bool(self.root_username) != bool(self.root_password):
+            raise ValueError("root_username and root_password belong together: set both, or none")
+        if self.root_username and normalise_username(self.root_username) is None:
+            raise ValueError("root_username has other characters than letters, digits, . _ - (64 at most)")
+        weaknesses = find_weaknesses(read_password(self.root_password)) if self.root_password else []
+        if weaknesses:
+            raise ValueError(f"root_password {', '.join(weaknesses)}")
+        return self
 
     @field_validator("outgoing_allow_list")
     @classmethod
@@ -165,6 +186,9 @@ _OLD_NAMES = {
     ("execution", "privacy_request_delay_timeout"): ("execution", "privacy_request_delay_timeout"),
     _LINK_LIFE: _LINK_LIFE,
     ("security", "identity_verification_attempt_limit"): ("security", "identity_verification_attempt_limit"),
+    ("security", "root_username"): ("security", "root_username"),
+    ("security", "root_password"): ("security", "root_password"),
+    ("security", "password_reset_token_ttl_minutes"): ("security", "password_reset_token_ttl_minutes"),
     ("redis", "identity_verification_code_ttl_seconds"): ("security", "identity_verification_code_ttl_seconds"),
     ("redis", "default_ttl_seconds"): ("execution", "temporary_ttl_seconds"),
     **{

@@ -21,6 +21,8 @@ class Event(StrEnum):
     DELETION_COMPLETE = "privacy_request_complete_deletion"
     ERRORS = "privacy_request_error_notification"
     ERASURE_INSTRUCTIONS = "message_erasure_fulfillment"
+    USER_INVITE = "user_invite"
+    PASSWORD_RESET = "password_reset"  # noqa: S105  # a word, no secret
     TEST = "test_message"
 
 

@@ -22,7 +22,7 @@ from habeas.execution.portions import repeat
 from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
 from habeas.execution.waiting import end_waits
-from habeas.store import audit_log, configurations, grants, requests, retention, schedules, webhooks
+from habeas.store import audit_log, configurations, grants, requests, retention, schedules, users, webhooks
 from habeas.store.configurations import Record
 from habeas.store.schedules import Job
 from habeas.store.tables import storages
@@ -60,6 +60,13 @@ def drop_expired_tokens(context: Context) -> int:
     """Delete tokens that are over; how many."""
     with context.ledger.write() as connection:
         return grants.delete_expired_tokens(connection, context.clock.now())
+
+
+def drop_old_logins(context: Context) -> int:
+    """Delete codes of users that are over, and what was counted of names that nobody tried for a day; how many."""
+    now = context.clock.now()
+    with context.ledger.write() as connection:
+        return users.delete_expired_codes(connection, now) + users.delete_old_tries(connection, now - DAY)
 
 
 def drop_ended_runs(context: Context) -> int:
@@ -106,6 +113,7 @@ def link_audits(context: Context) -> int:
 JOBS: Mapping[str, Callable[[Context], int]] = {
     "forget": forget,
     "drop_expired_tokens": drop_expired_tokens,
+    "drop_old_logins": drop_old_logins,
     "drop_ended_runs": drop_ended_runs,
     "drop_unused_plans": drop_unused_plans,
     "drop_unfinished_packages": drop_unfinished_packages,

@@ -16,6 +16,8 @@ VARIABLES: Mapping[Event, tuple[str, ...]] = {
     Event.DELETION_COMPLETE: (),
     Event.ERRORS: ("count",),
     Event.ERASURE_INSTRUCTIONS: ("dataset", "collections"),
+    Event.USER_INVITE: ("username", "code", "hours"),
+    Event.PASSWORD_RESET: ("username", "code", "minutes"),
     Event.TEST: (),
 }
 
@@ -100,6 +102,23 @@ DEFAULTS: Mapping[Event, Template] = {
         "{% else %}<p>Nothing is to be erased here: rows of other collections are found through these.</p>{% endif %}"
         f"{{% endfor %}}{_END}",
     ),
+    Event.USER_INVITE: Template(
+        "Invitation of a user",
+        "You are invited to work on privacy requests",
+        "<p>{% if organization %}{{ organization }} invites you{% else %}You are invited{% endif %} to Habeas, where "
+        "privacy requests are carried out. Your name there is <strong>{{ username }}</strong>.</p>"
+        "<p>Choose a password with this code: <code>{{ code }}</code></p>"
+        "<p>It can be used once, within {{ hours }} hours. Keep it to yourself.</p>",
+    ),
+    Event.PASSWORD_RESET: Template(
+        "Password reset",
+        "Choose a new password",
+        "<p>Somebody, probably you, asked for a new password of {{ username }} at Habeas"
+        "{% if organization %} ({{ organization }}){% endif %}.</p>"
+        "<p>Choose one with this code: <code>{{ code }}</code></p>"
+        "<p>It can be used once, within {{ minutes }} minutes. If you asked for nothing, ignore this message: "
+        "your password stays as it is.</p>",
+    ),
     Event.TEST: Template(
         "Test",
         "A test of Habeas",
@@ -115,6 +134,8 @@ EXAMPLES: Mapping[str, object] = {
     "request_id": _PERSON,
     "code": "123456",
     "minutes": 10,
+    "username": "ann",
+    "hours": 72,
     "request_types": ["access"],
     "reason": "We could not verify who you are.",
     "links": [

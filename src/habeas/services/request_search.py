@@ -12,7 +12,7 @@ from habeas.domain.errors import InputError
 from habeas.domain.identity import Identity, normalise
 from habeas.domain.request import ActionType, RequestStatus
 from habeas.execution.context import Context
-from habeas.services.bulk import Listing
+from habeas.services.bulk import Listing, refuse_nul
 from habeas.services.request_views import IdentityShape, RequestView, show_requests
 from habeas.store import requests as store
 from habeas.store.tables import requests as table
@@ -118,7 +118,8 @@ def list_requests(
 ) -> Listing[RequestView]:
     """One page of the requests that match every part of the filter.
 
-    Raises InputError when a span ends before it begins, or both `completed` and `errored` are asked for.
+    Raises InputError when a span ends before it begins, both `completed` and `errored` are asked for, or text holds a
+    NUL.
     """
     _check(wanted)
     column = _COLUMNS[order.field]
@@ -138,6 +139,7 @@ def find_ids(context: Context, connection: sa.Connection, wanted: RequestFilter,
 
 
 def _check(wanted: RequestFilter) -> None:
+    refuse_nul(wanted)
     for name in ("created", "started", "completed", "errored"):
         span: Span = getattr(wanted, name)
         if span.after is not None and span.before is not None and span.before < span.after:

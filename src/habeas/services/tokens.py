@@ -8,16 +8,22 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 import sqlalchemy as sa
 
 from habeas.domain.actor import Actor, ActorKind
 from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import NotAllowed, NotAuthenticated, NotFound
-from habeas.domain.scopes import SCOPES
+from habeas.domain.scopes import SCOPES, SCOPES_OF, Role
+from habeas.domain.user import ROOT_USER
 from habeas.execution.context import Context
 from habeas.services import audit
-from habeas.store import grants
+from habeas.store import grants, users
+from habeas.store.configurations import Record
+
+Kind = Literal["access", "session"]
+"""An access token goes into the header `Authorization`, that of a session into its cookie; neither opens the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +47,61 @@ class TokenView:
     expires_at: datetime
 
 
-def issue(context: Context, connection: sa.Connection, holder: Actor) -> IssuedToken:
+def issue(context: Context, connection: sa.Connection, holder: Actor, kind: Kind = "access") -> IssuedToken:
     """A token with the present scopes of a client or user who has proved who it is."""
-    token, now = secrets.token_urlsafe(32), context.clock.now()
-    life = timedelta(minutes=context.settings.security.oauth_access_token_expire_minutes)
-    name = f"tok_{secrets.token_hex(16)}"
-    grants.add_token(connection, token, name, holder.id, sorted(holder.scopes), now + life, now)
+    token, now, security = secrets.token_urlsafe(32), context.clock.now(), context.settings.security
+    minutes = security.oauth_access_token_expire_minutes if kind == "access" else security.session_minutes
+    life, name = timedelta(minutes=minutes), f"tok_{secrets.token_hex(16)}"
+    grants.add_token(connection, token, name, holder.id, sorted(holder.scopes), now + life, now, kind)
     return IssuedToken(token, name, int(life.total_seconds()), now + life)
 
 
-def authenticate(context: Context, token: str, scope: str | None = None) -> Actor:
+def authenticate(context: Context, token: str, scope: str | None = None, kind: Kind = "access") -> Actor:
     """Who presents this token. The scope must be in both the token's grant and the holder's present one.
 
-    Raises NotAuthenticated (unknown, expired or revoked token, deleted client, deleted or disabled user) and
-    NotAllowed (scope).
+    Raises NotAuthenticated (unknown, expired or revoked token, one of the other kind, deleted client, deleted or
+    disabled user) and NotAllowed (scope).
     """
     with context.ledger.read() as connection:
         granted = grants.find_token(connection, token, context.clock.now())
         present = granted and find_holder(context, connection, granted.client_id)
-    if granted is None or present is None:
-        raise NotAuthenticated("the access token is not valid", hint="get one from POST /api/v1/oauth/token")
+    if granted is None or present is None or granted.kind != kind:
+        how = "get one from POST /api/v1/oauth/token, or log in" if kind == "access" else "log in"
+        raise NotAuthenticated(f"the {kind} token is not valid", hint=how)
     caller = Actor(present.id, present.kind, scopes=present.scopes & frozenset(granted.scopes))
-    if scope is not None and scope not in caller.scopes:
-        raise NotAllowed(f"scope {scope} is needed", hint="give the client this scope, then get a new token")
+    if scope is not None:
+        check_holds(caller, scope)
     return caller
+
+
+def check_holds(caller: Actor, scope: str) -> None:
+    """Raises NotAllowed without the scope."""
+    if scope not in caller.scopes:
+        raise NotAllowed(f"scope {scope} is needed", hint=f"give the {caller.kind} this scope, then get a new token")
 
 
 def find_holder(context: Context, connection: sa.Connection, holder_id: str) -> Actor | None:
     """A client or user with what it may do at present; None when it is gone or may do nothing any more."""
-    if holder_id == context.settings.security.oauth_root_client_id:
+    security = context.settings.security
+    if holder_id == security.oauth_root_client_id:
         return Actor(holder_id, ActorKind.CLIENT, scopes=frozenset(SCOPES))
+    if holder_id == ROOT_USER:
+        return Actor(ROOT_USER, ActorKind.USER, scopes=frozenset(SCOPES)) if security.root_username else None
+    if is_user(holder_id):
+        user = users.find_user(connection, holder_id)
+        return None if user is None or user.disabled else Actor(user.id, ActorKind.USER, scopes=scopes_of(user))
     client = grants.find_client(connection, holder_id)
     return None if client is None else Actor(holder_id, ActorKind.CLIENT, scopes=frozenset(client.scopes))
+
+
+def is_user(holder_id: str) -> bool:
+    """Whether this is a user's id; else it is a client's."""
+    return holder_id.startswith("fid_")
+
+
+def scopes_of(user: Record) -> frozenset[str]:
+    """What a user may do: the scopes of its roles, and its own."""
+    return frozenset(user.scopes).union(*(SCOPES_OF[Role(role)] for role in user.roles))
 
 
 def list_living(context: Context, holder_id: str) -> list[TokenView]:
@@ -101,7 +130,8 @@ def revoke_named(context: Context, holder_id: str, jti: str) -> None:
 
 
 def _audit_revoked(context: Context, connection: sa.Connection, holder_id: str) -> None:
-    audit.record(context, connection, AuditAction.TOKEN_REVOKED, ObjectKind.CLIENT, holder_id)
+    kind = ObjectKind.USER if is_user(holder_id) else ObjectKind.CLIENT
+    audit.record(context, connection, AuditAction.TOKEN_REVOKED, kind, holder_id)
 
 
 def _check_known(context: Context, connection: sa.Connection, holder_id: str) -> None:

@@ -88,9 +88,10 @@ def revoke_named(connection: sa.Connection, holder_id: str, name: str) -> bool:
     return bool(connection.execute(revoked).rowcount)
 
 
-def revoke_all(connection: sa.Connection, holder_id: str) -> None:
-    """Revoke every token of a client or user."""
-    connection.execute(tokens.delete().where(tokens.c.client_id == holder_id))
+def revoke_all(connection: sa.Connection, holder_id: str, keep: str | None = None) -> None:
+    """Revoke every token of a client or user, but for this one."""
+    own = tokens.delete().where(tokens.c.client_id == holder_id)
+    connection.execute(own if keep is None else own.where(tokens.c.hash != hash_token(keep)))
 
 
 def delete_expired_tokens(connection: sa.Connection, now: datetime) -> int:

@@ -57,10 +57,17 @@ users = sa.Table(
     sa.Column("roles", sa.JSON, nullable=False),
     sa.Column("scopes", sa.JSON, nullable=False),  # beside those of the roles
     sa.Column("disabled", sa.Boolean, nullable=False),
-    counter("failed_logins"),  # since the last good one
-    sa.Column("locked_until", Instant),
     sa.Column("last_login_at", Instant),
     *stamps(),
+)
+
+login_tries = sa.Table(
+    "login_try",
+    metadata,
+    sa.Column("name_hash", sa.LargeBinary, primary_key=True),  # keyed; of any name, whether somebody has it or not
+    sa.Column("failed", sa.Integer, nullable=False),  # since the last good one
+    sa.Column("locked_until", Instant),
+    sa.Column("tried_at", Instant, nullable=False, index=True),
 )
 
 user_codes = sa.Table(

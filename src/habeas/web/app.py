@@ -11,6 +11,7 @@ from habeas.web.api import (
     datasets,
     encryption,
     health,
+    logins,
     manual_collections,
     manual_webhooks,
     masking,
@@ -21,6 +22,7 @@ from habeas.web.api import (
     privacy_requests,
     regulations,
     storages,
+    users,
     verification,
     webhooks,
 )
@@ -49,7 +51,7 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(health.router)  # first: what is asked every few seconds is found without a look at the others
     app.include_router(metrics.router)
     rooms = (
-        *(clients, audit, connections, datasets, storages, policies, regulations, webhooks),
+        *(logins, users, clients, audit, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
         *(encryption, masking),
     )

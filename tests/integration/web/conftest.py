@@ -7,10 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, FakeStore, MovableClock, make_context
 
 from habeas.execution.context import Context
+from habeas.services import passwords
 from habeas.web.app import create_app
 
 
@@ -32,6 +34,12 @@ class Caller:
 
     def with_token(self, token: str) -> "Caller":
         return Caller(self.app, {"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture(autouse=True)
+def cheap_hashing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords and secrets are hashed as in life, but with less work."""
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 @pytest.fixture

@@ -119,6 +119,12 @@ def test_a_listing_that_makes_no_sense_is_refused(root: Caller, query: str, stat
     assert words in answer.text
 
 
+@pytest.mark.parametrize("field", ["id", "request_id", "external_id"])
+def test_a_search_for_text_that_no_ledger_holds_is_refused(root: Caller, field: str) -> None:
+    answer = root("POST", "/api/v1/privacy-request/search", json={field: "a\x00"})
+    assert (answer.status_code, "NUL" in answer.text) == (400, True)
+
+
 def test_everything_that_is_shown_of_a_request_sorts_on_both_ledgers(root: Caller) -> None:
     schema = root("GET", "/openapi.json").json()
     for field in schema["components"]["schemas"]["SortField"]["enum"]:

@@ -18,7 +18,7 @@ from habeas.domain.request import ActionType, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.webhooks import make_token
 from habeas.settings import SecuritySettings, Settings
-from habeas.store import manual_collections, requests, tables, verifications, webhooks
+from habeas.store import manual_collections, requests, tables, users, verifications, webhooks
 from habeas.store.webhooks import PRE, CallStatus
 from habeas.web.app import create_app
 
@@ -110,6 +110,8 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
         action = ActionType.ACCESS if path.endswith("/manual_input") else ActionType.ERASURE
         wait_for_people(root.app.state.context, names["request_id"], action)
     headers = {"Content-Type": media_type}
+    if "user" in path or path.endswith(("/login", "/session")):
+        root, names["user_id"] = prepare_user(root, path, value)
     if path.endswith("/{request_id}/resume"):
         headers["Authorization"] = f"Bearer {halt(root.app.state.context, names['request_id'])}"
     if isinstance(value, dict) and "request_ids" in value:
@@ -120,6 +122,25 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
     content = value if isinstance(value, str) else json.dumps(value)
     untested = "?verify=false" if path.endswith("/connection/{key}/secret") else ""  # the example's host is nobody's
     return root(method.upper(), address + untested, content=content, headers=headers)
+
+
+def prepare_user(root: Caller, path: str, value: Json) -> tuple[Caller, str]:
+    """Let there be the user or the code of an example; who calls, and the user's id."""
+    context, login = root.app.state.context, {"username": "ann", "password": "Correct-horse-1"}
+    if not root("GET", "/api/v1/user").json()["items"]:
+        root("POST", "/api/v1/user", json=login)
+    user_id = str(root("GET", "/api/v1/user", params={"username": "ann"}).json()["items"][0]["id"])
+    code = value.get("invite_code") or value.get("token")
+    if code:
+        now = context.clock.now()
+        with context.ledger.write() as connection:
+            purpose = "invite" if path.endswith("accept-invite") else "reset"
+            users.put_code(connection, user_id, purpose, code, now + timedelta(minutes=1), now)
+    if path.endswith("/reset-password"):
+        root("POST", f"/api/v1/user/{user_id}/force-reset-password", json={"new_password": login["password"]})
+        token = root("POST", "/api/v1/login", json=login).json()["token_data"]["access_token"]
+        return root.with_token(token), user_id
+    return root, user_id
 
 
 def halt(context: Context, request_id: str) -> str:

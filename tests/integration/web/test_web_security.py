@@ -18,6 +18,12 @@ SHOP = {"name": "Shop", "connection_type": "file", "access": "read"}
 OPEN = {
     ("post", "/api/v1/oauth/token"),
     ("post", "/api/v1/oauth/revoke"),
+    ("post", "/api/v1/login"),
+    ("post", "/api/v1/session"),
+    ("post", "/api/v1/user/accept-invite"),
+    ("post", "/api/v1/user/forgot-password"),
+    ("post", "/api/v1/user/reset-password-with-token"),
+    ("get", "/api/v1/messaging/email-invite/status"),
     ("post", "/api/v1/privacy-request"),
     ("post", "/api/v1/privacy-request/{request_id}/verify"),
     ("post", "/api/v1/privacy-request/{request_id}/resend-code"),

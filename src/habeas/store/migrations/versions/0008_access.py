@@ -25,8 +25,6 @@ def upgrade() -> None:
         sa.Column("roles", sa.JSON(), nullable=False),
         sa.Column("scopes", sa.JSON(), nullable=False),
         sa.Column("disabled", sa.Boolean(), nullable=False),
-        sa.Column("failed_logins", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("locked_until", _MOMENT),
         sa.Column("last_login_at", _MOMENT),
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.Column("updated_at", _MOMENT, nullable=False),
@@ -45,6 +43,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_user_code")),
     )
     op.create_index(op.f("ix_user_code_user_id"), "user_code", ["user_id"])
+    op.create_table(
+        "login_try",
+        sa.Column("name_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("locked_until", _MOMENT),
+        sa.Column("tried_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("name_hash", name=op.f("pk_login_try")),
+    )
+    op.create_index(op.f("ix_login_try_tried_at"), "login_try", ["tried_at"])
     op.create_table(
         "setting_override",
         sa.Column("section", sa.String(length=64), nullable=False),

@@ -1,0 +1,103 @@
+"""Users as they are shown, and found by those who change them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from habeas.domain.actor import Actor
+from habeas.domain.audit import AuditAction, ObjectKind
+from habeas.domain.errors import Conflict, NotAllowed, NotFound
+from habeas.domain.scopes import Role
+from habeas.domain.user import ROOT_USER, normalise_username
+from habeas.execution.context import Context
+from habeas.services import tokens
+from habeas.store import journal, users
+from habeas.store.configurations import Record
+
+
+@dataclass(frozen=True, slots=True)
+class UserView:
+    """A user as shown: never a password nor a code. The root user has no times.
+
+    `has_password`: false while nobody has accepted the invitation.
+    """
+
+    id: str
+    username: str
+    email_address: str | None
+    first_name: str | None
+    last_name: str | None
+    disabled: bool
+    has_password: bool
+    roles: list[Role]
+    scopes: list[str]
+    created_at: datetime | None
+    updated_at: datetime | None
+    last_login_at: datetime | None
+
+
+def show_user(context: Context, user: Record) -> UserView:
+    """A record as shown; `scopes` are those beside the roles'."""
+    profile = users.open_profile(context.ledger.sealer, user)
+    return UserView(
+        id=user.id,
+        username=user.username,
+        email_address=profile["email_address"],
+        first_name=profile["first_name"],
+        last_name=profile["last_name"],
+        disabled=user.disabled,
+        has_password=user.password_hash is not None,
+        roles=[Role(role) for role in user.roles],
+        scopes=list(user.scopes),
+        created_at=user.created_at,
+        updated_at=user.updated_at,
+        last_login_at=user.last_login_at,
+    )
+
+
+def show_root(context: Context) -> UserView:
+    """The user whom the settings define."""
+    name = normalise_username(context.settings.security.root_username) or ""
+    return UserView(ROOT_USER, name, None, None, None, False, True, [Role.OWNER], [], None, None, None)
+
+
+def find_user(context: Context, user_id: str) -> UserView:
+    """Raises NotFound."""
+    if user_id == ROOT_USER and context.settings.security.root_username:
+        return show_root(context)
+    with context.ledger.read() as connection:
+        return show_user(context, get_stored(connection, user_id))
+
+
+def get_stored(connection: sa.Connection, user_id: str) -> Record:
+    """The record of a user. Raises NotFound, Conflict for the root user, who is not stored."""
+    if user_id == ROOT_USER:
+        raise Conflict("the root user is defined by the settings", hint="change security.root_username and _password")
+    found = users.find_user(connection, user_id)
+    if found is None:
+        raise NotFound(f"there is no user {user_id[:64]!r}", hint="GET /api/v1/user lists them")
+    return found
+
+
+def get_handled(context: Context, connection: sa.Connection, user_id: str) -> Record:
+    """The record of a user whom the caller may change: itself, or somebody who may do nothing that the caller may not.
+
+    Else whoever may change users could take over, or shut out, those who may do more. Raises as `get_stored` does, and
+    NotAllowed.
+    """
+    user = get_stored(connection, user_id)
+    more = tokens.scopes_of(user) - context.actor.scopes if context.actor.id != user_id else frozenset()
+    if more:
+        raise NotAllowed(
+            "this user may do what you may not, so you cannot change it", hint="ask somebody who holds these scopes"
+        )
+    return user
+
+
+def audit(
+    context: Context, connection: sa.Connection, user_id: str, action: AuditAction, *, by: Actor | None = None
+) -> None:
+    """Write down what was done to a user, by the caller unless said otherwise."""
+    actor = by or context.actor
+    journal.audit(connection, [user_id], actor, action, context.clock.now(), kind=ObjectKind.USER)
