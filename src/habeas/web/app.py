@@ -17,6 +17,7 @@ from habeas.web.api import (
     policies,
     privacy_requests,
     regulations,
+    status_webhooks,
     storages,
     verification,
     webhooks,
@@ -48,6 +49,7 @@ def create_app(context: Context) -> FastAPI:
     rooms = (
         *(clients, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
+        status_webhooks,
     )
     for room in rooms:
         app.include_router(room.router, prefix="/api/v1")
