@@ -38,7 +38,7 @@ SCOPE = "privacy-request:read"
 EVENT = "privacy_request.status_changed"
 GIVE_UP_SECONDS = 24 * 3600.0
 _CLAIM_SECONDS = 300.0
-_AT_ONCE = 8
+_SUBSCRIBERS_AT_ONCE, _AT_ONCE = 4, 8
 _PAUSE, _LONGEST_PAUSE = 5.0, 3600.0
 _GONE, _TOO_MANY = 410, 429
 _FORGET_AT_ONCE = 500
@@ -98,10 +98,12 @@ def tell_due(context: Context, stopping: threading.Event | None = None, *, find_
         now = context.clock.now().timestamp()
         far = now + 2 * GIVE_UP_SECONDS
         with context.ledger.read() as connection:
-            if not status_webhooks.has_due(connection, now, far):
-                break
-        with context.ledger.write() as connection:
-            claimed = status_webhooks.claim(connection, now, now + _CLAIM_SECONDS, far, _AT_ONCE)
+            due = status_webhooks.find_due(connection, now, far)[:_SUBSCRIBERS_AT_ONCE]
+        claimed: list[Record] = []
+        for webhook_id in due:
+            with context.ledger.write() as connection:
+                until = now + _CLAIM_SECONDS
+                claimed += status_webhooks.claim(connection, webhook_id, now, until, far, _AT_ONCE)
         if not claimed:
             break
         with ThreadPoolExecutor(len(claimed), "teller") as pool:

@@ -145,40 +145,38 @@ def replay(
 _earlier = deliveries.alias("earlier")
 
 
-def _is_sendable(now: float, far: float) -> list[sa.ColumnElement[bool]]:
+def _are_sendable(now: float, far: float) -> list[sa.ColumnElement[bool]]:
     """What is due later than `far` is due too: the clock must have been moved back since."""
-    rests = status_webhooks.c.rests_until
     before = sa.exists().where(
         _earlier.c.webhook_id == deliveries.c.webhook_id,
         _earlier.c.request_id == deliveries.c.request_id,
         _earlier.c.number < deliveries.c.number,
         _earlier.c.state == DeliveryState.DUE,
     )
-    return [
-        deliveries.c.state == DeliveryState.DUE,
-        sa.or_(deliveries.c.due_at <= now, deliveries.c.due_at > far),
-        ~status_webhooks.c.disabled,
-        sa.or_(rests.is_(None), rests <= now, rests > far),
-        ~before,
-    ]
+    late = sa.or_(deliveries.c.due_at <= now, deliveries.c.due_at > far)
+    return [deliveries.c.state == DeliveryState.DUE, late, ~before]
 
 
-def has_due(connection: sa.Connection, now: float, far: float) -> bool:
-    """Whether there is anything to claim."""
-    joined = deliveries.join(status_webhooks)
-    found = sa.select(deliveries.c.number).select_from(joined).where(*_is_sendable(now, far)).limit(1)
-    return connection.scalar(found) is not None
+def find_due(connection: sa.Connection, now: float, far: float) -> list[str]:
+    """Subscriptions that something may be claimed of, in no order: neither disabled nor at rest."""
+    rests = status_webhooks.c.rests_until
+    awake = sa.or_(rests.is_(None), rests <= now, rests > far)
+    some = sa.exists().where(deliveries.c.webhook_id == status_webhooks.c.id, *_are_sendable(now, far))
+    query = sa.select(status_webhooks.c.id).where(~status_webhooks.c.disabled, awake, some)
+    return list(connection.scalars(query.order_by(sa.func.random())))
 
 
-def claim(connection: sa.Connection, now: float, until: float, far: float, limit: int) -> list[Record]:
-    """Take deliveries that are due, so that nobody else does before `until`; those another takes are passed over."""
+def claim(connection: sa.Connection, webhook_id: str, now: float, until: float, far: float, limit: int) -> list[Record]:
+    """Take deliveries of a subscription that are due, so that nobody else does before `until`.
+
+    Those that another process takes are passed over.
+    """
     found = (
         sa.select(deliveries.c.number)
-        .select_from(deliveries.join(status_webhooks))
-        .where(*_is_sendable(now, far))
+        .where(deliveries.c.webhook_id == webhook_id, *_are_sendable(now, far))
         .order_by(deliveries.c.due_at, deliveries.c.number)
         .limit(limit)
-        .with_for_update(skip_locked=True, of=deliveries)
+        .with_for_update(skip_locked=True)
     )
     taken = (
         deliveries.update()

@@ -557,6 +557,6 @@ deliveries = sa.Table(
     sa.Column("http_status", sa.Integer),  # of the last answer
     sa.Column("failure", sa.Text),
     sa.Column("tried_at", Instant),
-    sa.Index("ix_status_delivery_state_due_at", "state", "due_at"),
+    sa.Index("ix_status_delivery_webhook_id_state_due_at", "webhook_id", "state", "due_at"),
     sa.Index("ix_status_delivery_webhook_id_request_id_number", "webhook_id", "request_id", "number"),
 )

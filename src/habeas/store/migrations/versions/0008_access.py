@@ -145,7 +145,7 @@ def _make_status_webhooks() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_status_delivery")),
         sa.UniqueConstraint("id", name=op.f("uq_status_delivery_id")),
     )
-    op.create_index("ix_status_delivery_state_due_at", "status_delivery", ["state", "due_at"])
+    op.create_index("ix_status_delivery_webhook_id_state_due_at", "status_delivery", ["webhook_id", "state", "due_at"])
     op.create_index(
         "ix_status_delivery_webhook_id_request_id_number", "status_delivery", ["webhook_id", "request_id", "number"]
     )
