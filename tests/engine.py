@@ -24,9 +24,9 @@ from habeas.settings import Settings
 from habeas.store import runs
 
 
-def acting(context: Context, name: str) -> Context:
-    """The application as it acts for a client of this name."""
-    return replace(context, actor=Actor(name, ActorKind.CLIENT))
+def acting(context: Context, name: str, *scopes: str) -> Context:
+    """The application as it acts for a client of this name that holds these scopes."""
+    return replace(context, actor=Actor(name, ActorKind.CLIENT, scopes=frozenset(scopes)))
 
 
 class Engine:

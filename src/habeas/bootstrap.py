@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,10 +30,12 @@ from habeas.execution.executors import ClusterExecutor, Executor, ThreadExecutor
 from habeas.execution.planning_input import Planner
 from habeas.execution.postman import Postman
 from habeas.execution.presence import present
+from habeas.execution.status_telling import tell_due
 from habeas.first_secrets import DEVELOPMENT_KEY, ROOT_CLIENT, keep_secret, read_secret, split_client
 from habeas.masking.registry import strategies
 from habeas.messaging.providers import provider_types
 from habeas.outgoing import OutgoingClient
+from habeas.services.tokens import find_holder
 from habeas.settings import Settings
 from habeas.store.backup import back_up
 from habeas.store.checking import Finding, check_ledger
@@ -238,13 +241,16 @@ def dispatching(application: Application) -> Iterator[None]:
     """Dispatch and execute runs while the block lasts; what runs at its end comes to a safe stop."""
     executor = make_executor(application)
     dispatcher = Dispatcher(application.context, executor, application.awake)
-    postman = Postman(application.context)
+    tell = partial(tell_due, find_holder=find_holder)
+    postmen = (Postman(application.context), Postman(application.context, "teller", tell))
     dispatcher.start()
-    postman.start()
+    for postman in postmen:
+        postman.start()
     try:
         yield
     finally:
-        postman.stop()
+        for postman in postmen:
+            postman.stop()
         dispatcher.stop()
         executor.close()
 

@@ -76,10 +76,13 @@ class OutgoingClient:
         *,
         json: object = None,
         form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
     ) -> "httpx.Response":
         """The answer, whatever its status, its body as it came. `auth`: name and password of HTTP Basic.
+
+        What is sent is one of `json`, `form` and `content`, which goes as it is.
 
         Raises InputError when the guard refuses the URL or a header is malformed, and SystemUnavailable when no answer
         comes in time, or one of more than 1 MB.
@@ -89,7 +92,7 @@ class OutgoingClient:
         deadline = time.monotonic() + self.timeout
         parsed = parse_url(url)
         addresses = self._checked_addresses(parsed)
-        request = make_request(parsed, json, form, headers, auth)
+        request = make_request(parsed, json, form, content, headers, auth)
         answer = exchange(request, self._ssl_context, addresses, deadline)
         if answer is None:
             raise SystemUnavailable(f"no answer within {self.timeout:g} s")

@@ -41,14 +41,15 @@ def make_request(
     url: httpx.URL,
     json: object,
     form: Mapping[str, str] | None,
+    content: bytes | None,
     headers: Mapping[str, str] | None,
     auth: tuple[str, str] | None,
 ) -> httpx.Request:
-    """A POST with a body of JSON or of a form. Raises InputError when a header cannot be sent."""
+    """A POST with a body of JSON, of a form or as it is given. Raises InputError when a header cannot be sent."""
     own = {"User-Agent": "habeas", "Accept": "application/json", "Accept-Encoding": "identity"}
     body = None if form is None else dict(form)
     try:
-        request = httpx.Request("POST", url, json=json, data=body, headers={**own, **(headers or {})})
+        request = httpx.Request("POST", url, json=json, data=body, content=content, headers={**own, **(headers or {})})
     except UnicodeError:
         raise InputError("a header holds signs that HTTP headers cannot carry") from None
     return request if auth is None else next(httpx.BasicAuth(*auth).auth_flow(request))

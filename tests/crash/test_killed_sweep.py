@@ -76,7 +76,7 @@ class Yard:
             connection.execute(tables.requests.update().values(updated_at=LONG_AGO, finished_at=LONG_AGO))
             connection.execute(tables.runs.update().values(updated_at=LONG_AGO))
             for name in ("one", "two"):
-                grants.add_token(connection, name, "client", [], LONG_AGO, LONG_AGO)
+                grants.add_token(connection, name, name, "client", [], LONG_AGO, LONG_AGO)
 
     def _ask(self, engine: Engine) -> list[Any]:
         views = [engine.view(request) for request in self._requests]

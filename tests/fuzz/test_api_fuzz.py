@@ -131,6 +131,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
         template = saved["succeeded"][0]["id"]
         client = http.post("/api/v1/oauth/client", json=["policy:read"]).json()["client_id"]
         user = http.post("/api/v1/user", json={"username": "ann", "password": "Correct-horse-1"}).json()["id"]
+        subscription = {"url": "https://127.0.0.1:9/status"}
+        subscribed = http.post("/api/v1/status-webhook", json=subscription).json()["webhook"]["id"]
         described = schemathesis.openapi.from_dict(http.get("/openapi.json").json())
         operations = {found.ok().label: found.ok() for found in described.get_all_operations()}
         known = {
@@ -149,6 +151,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres_server: PostgresSer
             "service_type": ["smtp"],
             "template_id": [template],
             "event": ["privacy_request_receipt"],
+            "webhook_id": [subscribed],
         }
         yield Stage(server, operations, {"Authorization": http.headers["Authorization"]}, known, session)
         assert not re.search(r"\bfault\b", server.log_text())

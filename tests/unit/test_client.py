@@ -1,12 +1,14 @@
 """The client of the API, against answers made up here."""
 
+import base64
 import json
 from collections.abc import Callable
 
 import httpx
 import pytest
 
-from habeas.client import ApiFailure, Client, path_of
+from habeas.client import ApiFailure, Client, InvalidSignature, path_of, verify_webhook_signature
+from habeas.domain.signature import sign
 
 
 def client_of(answer: Callable[[httpx.Request], httpx.Response]) -> Client:
@@ -67,3 +69,45 @@ def test_a_stream_that_breaks_off_is_a_failure() -> None:
 
 def test_keys_become_one_step_of_a_path() -> None:
     assert path_of("connection", "a/b ?") == "/connection/a%2Fb%20%3F"
+
+
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+BODY = b'{"type":"privacy_request.status_changed"}'
+SIGNED = {"webhook-id": "dlv_1", "webhook-timestamp": "1000", "webhook-signature": sign(SECRET, "dlv_1", 1000, BODY)}
+
+
+def test_a_signature_is_that_of_the_specification() -> None:
+    # the example of the Standard Webhooks specification's reference libraries
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    signature = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_webhook_that_was_signed_is_trusted() -> None:
+    titled = {name.title(): value for name, value in SIGNED.items()}
+    two = {**SIGNED, "webhook-signature": f"v1,AAAA {SIGNED['webhook-signature']}"}
+    for headers in (SIGNED, titled, two):
+        verify_webhook_signature(headers, BODY, SECRET, now=lambda: 1299.0)
+
+
+@pytest.mark.parametrize(
+    ("changed", "body", "now"),
+    [
+        ({"webhook-id": "dlv_2"}, BODY, 1000.0),
+        ({"webhook-timestamp": "1001"}, BODY, 1000.0),
+        ({"webhook-timestamp": "soon"}, BODY, 1000.0),
+        ({"webhook-signature": ""}, BODY, 1000.0),
+        ({"webhook-signature": "v1,ß"}, BODY, 1000.0),
+        ({}, BODY + b" ", 1000.0),
+        ({}, BODY, 1301.0),
+        ({}, BODY, 699.0),
+    ],
+)
+def test_any_other_webhook_is_not(changed: dict[str, str], body: bytes, now: float) -> None:
+    with pytest.raises(InvalidSignature):
+        verify_webhook_signature({**SIGNED, **changed}, body, SECRET, now=lambda: now)
+
+
+def test_a_webhook_without_its_headers_is_not_trusted() -> None:
+    with pytest.raises(InvalidSignature):
+        verify_webhook_signature({}, BODY, SECRET)

@@ -27,6 +27,7 @@ class AuditAction(StrEnum):
     SAVED = "saved"
     DELETED = "deleted"
     SECRET_CHANGED = "secret_changed"  # noqa: S105  # a word, no secret
+    TESTED = "tested"
     PAUSED = "paused"
     ACTIVATED = "activated"
     # to those who may do it

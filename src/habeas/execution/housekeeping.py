@@ -21,6 +21,7 @@ from habeas.execution.expiry import expire_packages
 from habeas.execution.portions import repeat
 from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
+from habeas.execution.status_telling import forget_deliveries
 from habeas.execution.waiting import end_waits
 from habeas.store import audit_log, configurations, grants, requests, retention, schedules, users, webhooks
 from habeas.store.configurations import Record
@@ -122,9 +123,15 @@ JOBS: Mapping[str, Callable[[Context], int]] = {
     "end_waits": end_waits,
     "forget_messages": forget_messages,
     "link_audits": link_audits,
+    "forget_deliveries": forget_deliveries,
 }
 
-INTERVALS: Mapping[str, float] = {"drop_unused_plans": 24 * 3600, "drop_unfinished_packages": 3600, "link_audits": 10}
+INTERVALS: Mapping[str, float] = {
+    "drop_unused_plans": 24 * 3600,
+    "drop_unfinished_packages": 3600,
+    "forget_deliveries": 3600,
+    "link_audits": 10,
+}
 """Seconds between two rounds of jobs that look at much for little, or that should not lag."""
 
 

@@ -6,6 +6,7 @@ recorded as sent, because the process ended in between, is sent again under the 
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -34,29 +35,33 @@ _FORGET_AT_ONCE = 200
 
 
 class Postman:
-    """A thread that looks for due messages once a second."""
+    """A thread that looks for what is due once a second; `post` sends it until nothing is or the event is set."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self, context: Context, name: str = "postman", post: Callable[[Context, threading.Event], int] | None = None
+    ) -> None:
         self._context = context
+        self._name = name
+        self._post = post or post_due
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="postman", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Send nothing more; a message in hand is finished."""
+        """Send nothing more; what is in hand is finished."""
         self._stopping.set()
         self._thread.join()
 
     def _loop(self) -> None:
         while not self._stopping.wait(_POLL_SECONDS):
             try:
-                post_due(self._context, self._stopping)
+                self._post(self._context, self._stopping)
             except SQLAlchemyError as error:
-                _log.warning("the ledger failed (%s); the postman tries again", name_failure(error))
+                _log.warning("the ledger failed (%s); the %s tries again", name_failure(error), self._name)
             except Exception as error:
-                _log.error("the postman goes on after: %s", name_fault(error, "posting"))
+                _log.error("the %s goes on after: %s", self._name, name_fault(error, "posting"))
 
 
 def post_due(context: Context, stopping: threading.Event | None = None) -> int:

@@ -19,7 +19,7 @@ from habeas.services import audit, tokens
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.passwords import hash_secret, matches, same
 from habeas.services.tokens import IssuedToken
-from habeas.store import grants
+from habeas.store import grants, status_webhooks
 from habeas.store.configurations import Record
 
 
@@ -132,11 +132,15 @@ def rotate_secret(context: Context, client_id: str) -> Credentials:
 
 
 def delete_client(context: Context, client_id: str) -> None:
-    """Delete a client and revoke its tokens; nothing happens when there is none. Conflict for the root client."""
+    """Delete a client, its tokens and its status webhooks; nothing happens when there is none.
+
+    Raises Conflict for the root client.
+    """
     if client_id == context.settings.security.oauth_root_client_id:
         raise Conflict("the root client is defined by the settings", hint="revoke its tokens one by one")
     with context.ledger.write() as connection:
         if grants.delete_client(connection, client_id):
+            status_webhooks.delete_of(connection, client_id)
             _audit(context, connection, client_id, AuditAction.DELETED)
 
 

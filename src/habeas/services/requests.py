@@ -174,6 +174,7 @@ def _store(
             }
             for request_id, item, needs in fresh
         ],
+        now,
     )
     store.add_identities(connection, sealer, [(request_id, item.identities) for request_id, item, _ in fresh])
     store.add_secrets(connection, sealer, {request_id: needs.secrets for request_id, _, needs in fresh})

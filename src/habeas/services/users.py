@@ -22,7 +22,7 @@ from habeas.services.clients import check_scopes
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.passwords import hash_password, matches
 from habeas.services.user_views import UserView, audit, find_user, get_handled, get_stored, show_user
-from habeas.store import grants, users
+from habeas.store import grants, status_webhooks, users
 from habeas.store.configurations import Record
 
 MAKES_OWNERS = "user-permission:assign_owners"
@@ -134,6 +134,7 @@ def delete_user(context: Context, user_id: str) -> None:
     with context.ledger.write() as connection:
         get_handled(context, connection, user_id)
         users.delete_user(connection, user_id)
+        status_webhooks.delete_of(connection, user_id)
         audit(context, connection, user_id, AuditAction.DELETED)
 
 

@@ -37,9 +37,9 @@ def stamps() -> tuple["sa.Column[datetime]", "sa.Column[datetime]"]:
     return (sa.Column("created_at", Instant, nullable=False), sa.Column("updated_at", Instant, nullable=False))
 
 
-def serial() -> "sa.Column[int]":
+def serial(name: str = "id") -> "sa.Column[int]":
     """The ledger's own number of a row."""
-    return sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True)
+    return sa.Column(name, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True)
 
 
 def counter(name: str) -> "sa.Column[int]":

@@ -10,15 +10,17 @@ import sqlalchemy as sa
 
 from habeas.domain.identity import Identity, Scalar, normalise
 from habeas.domain.request import TERMINAL, WAITING, ActionType, RequestStatus, sources_of
+from habeas.store import status_webhooks
 from habeas.store.columns import place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules
 
 
-def add_requests(connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert requests; each row has all the columns that are not nullable."""
+def add_requests(connection: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Insert requests; each row has all the columns that are not nullable. Subscribers are to be told."""
     connection.execute(requests.insert(), list(rows))
+    status_webhooks.record_moves(connection, [row["id"] for row in rows], now)
 
 
 def add_identities(connection: sa.Connection, sealer: Sealer, given: Iterable[tuple[str, Sequence[Identity]]]) -> None:
@@ -92,15 +94,20 @@ def transition(
     only_from: RequestStatus | None = None,
     **values: Any,
 ) -> list[str]:
-    """Move requests to a status if theirs allows it (or is `only_from`); the ids that moved. Others stay."""
+    """Move requests to a status if theirs allows it (or is `only_from`); the ids that moved. Others stay.
+
+    Subscribers are to be told, in the same transaction.
+    """
     sources = sources_of(to) if only_from is None else {only_from}
-    moved = connection.execute(
+    update = (
         requests.update()
         .where(requests.c.id.in_(request_ids), requests.c.status.in_(sorted(sources)))
         .values(status=to, updated_at=now, **values)
         .returning(requests.c.id)
     )
-    return list(moved.scalars())
+    moved = list(connection.scalars(update))
+    status_webhooks.record_moves(connection, moved, now)
+    return moved
 
 
 def send_on(

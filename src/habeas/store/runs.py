@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from habeas.domain.errors import LeaseLost
 from habeas.domain.request import ActionType, RequestStatus
+from habeas.store import status_webhooks
 from habeas.store.configurations import Record
 from habeas.store.ledger import Ledger
 from habeas.store.tables import connections, members, outcomes, requests, runs, tasks
@@ -94,7 +95,9 @@ def form_run(
     """Make a run of those requests that still are nobody's; the ids of those that joined (none: no run was made).
 
     Ordinals follow the request ids, so that the smallest id of a shared row's owners is the smallest ordinal.
+    Subscribers are to be told of those that begin.
     """
+    beginning = _lock_beginning(connection, request_ids) if status_webhooks.are_heeded(connection) else set()
     taken = sorted(
         connection.scalars(
             requests.update()
@@ -128,7 +131,14 @@ def form_run(
             for ordinal, request_id in enumerate(taken)
         ]
         connection.execute(members.insert(), joined)
+    status_webhooks.record_moves(connection, [one for one in taken if one in beginning], now)
     return taken
+
+
+def _lock_beginning(connection: sa.Connection, request_ids: Sequence[str]) -> set[str]:
+    """Those that may run and are not in processing yet: to join a run is a move of theirs, and of no others."""
+    new = (requests.c.id.in_(request_ids), MAY_RUN, requests.c.status != RequestStatus.IN_PROCESSING)
+    return set(connection.scalars(sa.select(requests.c.id).where(*new).order_by(requests.c.id).with_for_update()))
 
 
 _PAUSED = sa.select(connections.c.key).where(

@@ -525,3 +525,45 @@ forms = sa.Table(
     sa.Column("saved_at", Instant),
     sa.Column("created_at", Instant, nullable=False),
 )
+
+status_webhooks = sa.Table(
+    "status_webhook",
+    metadata,
+    key("id"),
+    sa.Column("holder_id", sa.String(256), nullable=False, index=True),  # the client or user whose it is
+    sealed("sealed_details", "status_webhook.details:{id}", nullable=False),  # URL and secrets
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("failure", sa.Text),  # why Habeas itself disabled it
+    counter("failures"),  # of calls since the last that was taken
+    sa.Column("rests_until", sa.Double),  # epoch seconds; nobody is called before
+    *stamps(),
+)
+
+status_webhook_filters = sa.Table(
+    "status_webhook_filter",
+    metadata,
+    sa.Column("webhook_id", sa.ForeignKey("status_webhook.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("field", sa.String(16), primary_key=True),  # status | policy_key; without a row of it all are wanted
+    sa.Column("value", sa.String(256), primary_key=True),
+)
+
+deliveries = sa.Table(
+    "status_delivery",
+    metadata,
+    serial("number"),  # those of one request are sent in this order
+    sa.Column("id", sa.String(64), nullable=False, unique=True),  # tells the receiver that it is the same again
+    sa.Column("webhook_id", sa.ForeignKey("status_webhook.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(32), nullable=False),  # that the request came to
+    sa.Column("policy_key", sa.String(256), nullable=False),
+    sa.Column("happened_at", Instant, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # due | delivered | failed
+    sa.Column("since", sa.Double, nullable=False),  # epoch seconds: when it was first due, or replayed
+    sa.Column("due_at", sa.Double, nullable=False),  # moving it forward is the claim
+    counter("attempts"),
+    sa.Column("http_status", sa.Integer),  # of the last answer
+    sa.Column("failure", sa.Text),
+    sa.Column("tried_at", Instant),
+    sa.Index("ix_status_delivery_webhook_id_state_due_at", "webhook_id", "state", "due_at"),
+    sa.Index("ix_status_delivery_webhook_id_request_id_number", "webhook_id", "request_id", "number"),
+)

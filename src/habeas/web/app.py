@@ -21,6 +21,7 @@ from habeas.web.api import (
     policies,
     privacy_requests,
     regulations,
+    status_webhooks,
     storages,
     users,
     verification,
@@ -53,7 +54,7 @@ def create_app(context: Context) -> FastAPI:
     rooms = (
         *(logins, users, clients, audit, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
-        *(encryption, masking),
+        *(encryption, masking, status_webhooks),
     )
     for room in rooms:
         app.include_router(room.router, prefix="/api/v1")

@@ -100,6 +100,8 @@ def send(root: Caller, method: str, path: str, media_type: str, value: Json) -> 
         names |= {"key": "desk", "connection_key": "desk"}
     if "client_id" in path:
         names["client_id"] = root("POST", "/api/v1/oauth/client", json=[]).json()["client_id"]
+    if "{webhook_id}" in path:
+        names["webhook_id"] = root("GET", "/api/v1/status-webhook").json()["items"][0]["id"]
     if "request_id" in path:
         names["request_id"] = submit(root)
     if path.endswith("/{connection_key}"):

@@ -62,6 +62,7 @@ def upgrade() -> None:
     )
     _name_tokens()
     _widen_audit_log()
+    _make_status_webhooks()
 
 
 def _name_tokens() -> None:
@@ -99,3 +100,59 @@ def _widen_audit_log() -> None:
         )
         batch.create_unique_constraint(op.f("uq_audit_log_position"), ["position"])
     op.create_index(op.f("ix_audit_log_object_id"), "audit_log", ["object_id"])
+
+
+def _make_status_webhooks() -> None:
+    op.create_table(
+        "status_webhook",
+        sa.Column("id", sa.String(length=256), nullable=False),
+        sa.Column("holder_id", sa.String(length=256), nullable=False),
+        sa.Column("sealed_details", sa.LargeBinary(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("failure", sa.Text()),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("rests_until", sa.Double()),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.Column("updated_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_status_webhook")),
+    )
+    op.create_index(op.f("ix_status_webhook_holder_id"), "status_webhook", ["holder_id"])
+    op.create_table(
+        "status_webhook_filter",
+        sa.Column("webhook_id", sa.String(length=256), nullable=False),
+        sa.Column("field", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.String(length=256), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"],
+            ["status_webhook.id"],
+            name=op.f("fk_status_webhook_filter_webhook_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("webhook_id", "field", "value", name=op.f("pk_status_webhook_filter")),
+    )
+    op.create_table(
+        "status_delivery",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("webhook_id", sa.String(length=256), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.String(length=32), nullable=False),
+        sa.Column("policy_key", sa.String(length=256), nullable=False),
+        sa.Column("happened_at", _MOMENT, nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("since", sa.Double(), nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("http_status", sa.Integer()),
+        sa.Column("failure", sa.Text()),
+        sa.Column("tried_at", _MOMENT),
+        sa.ForeignKeyConstraint(
+            ["webhook_id"], ["status_webhook.id"], name=op.f("fk_status_delivery_webhook_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_status_delivery")),
+        sa.UniqueConstraint("id", name=op.f("uq_status_delivery_id")),
+    )
+    op.create_index("ix_status_delivery_webhook_id_state_due_at", "status_delivery", ["webhook_id", "state", "due_at"])
+    op.create_index(
+        "ix_status_delivery_webhook_id_request_id_number", "status_delivery", ["webhook_id", "request_id", "number"]
+    )

@@ -1,13 +1,11 @@
-"""A small client of Habeas' HTTP API, for the command line and the demo."""
+"""Calls of the API as it is: paths and JSON; every failure is an ApiFailure."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from habeas.domain.errors import HabeasError
-from habeas.domain.request import TERMINAL, RequestStatus
 
 if TYPE_CHECKING:
     import httpx  # only once something is asked: the command line is as quick without it, and a server smaller
@@ -15,9 +13,9 @@ if TYPE_CHECKING:
 Json = Any
 """Whatever a JSON answer holds; the server's own tests check its shape."""
 
-_POLL_SECONDS = 0.1
 _PAGE = 100
-_BULK = 50
+BULK = 50
+"""Items that one call takes."""
 
 
 class ApiFailure(HabeasError):
@@ -35,8 +33,8 @@ def path_of(*parts: str) -> str:
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
-class Client:
-    """Calls the API with a token. Every refusal is a ApiFailure that says who said what."""
+class Calls:
+    """Calls the API with a token."""
 
     def __init__(self, http: "httpx.Client") -> None:
         self._http = http
@@ -66,7 +64,7 @@ class Client:
 
     @contextmanager
     def _reporting(self, method: str, path: str) -> Iterator[None]:
-        """Every way in which a call fails as a ApiFailure."""
+        """Every way in which a call fails as an ApiFailure."""
         import httpx
 
         try:
@@ -81,58 +79,31 @@ class Client:
         except httpx.TransportError as broken:
             raise ApiFailure(f"{method} {path} had no usable answer: {type(broken).__name__}") from None
 
-    def list_all(self, path: str, **params: Json) -> list[Json]:
-        """Every item of a listing, page by page."""
-        items: list[Json] = []
+    def each(self, path: str, **params: Json) -> Iterator[Json]:
+        """Every item of a listing, page by page, as they are asked for."""
+        page = 1
         while True:
-            page = {**params, "size": _PAGE, "page": len(items) // _PAGE + 1}
-            found = self.call("GET", path, params=page)["items"]
-            items += found
+            found = self.call("GET", path, params={**params, "size": _PAGE, "page": page})["items"]
+            yield from found
             if len(found) < _PAGE:
-                return items
+                return
+            page += 1
+
+    def list_all(self, path: str, **params: Json) -> list[Json]:
+        """Every item of a listing."""
+        return list(self.each(path, **params))
 
     def patch_all(self, path: str, items: Sequence[Mapping[str, Json]]) -> list[Json]:
         """Create or update every item; they as they are now. ApiFailure says what is refused, and what is saved yet."""
         saved: list[Json] = []
-        for start in range(0, len(items), _BULK):
-            answer = self.call("PATCH", path, json=items[start : start + _BULK])
+        for start in range(0, len(items), BULK):
+            answer = self.call("PATCH", path, json=items[start : start + BULK])
             saved += answer["succeeded"]
             if answer["failed"]:
                 reasons = "; ".join(item["message"] for item in answer["failed"])
                 kept = ", ".join(item.get("key") or item["fides_key"] for item in saved)
                 raise ApiFailure(f"PATCH {path} refused an item: {reasons}{f' (saved: {kept})' if kept else ''}")
         return saved
-
-    def submit(
-        self, policy: str, identity: Mapping[str, str | Sequence[str]], *, by_staff: bool = False, **details: Json
-    ) -> str:
-        """Submit a privacy request for one person, a value or several per kind; its id.
-
-        `by_staff`: the person need not prove who they are. `details` are further fields of the item.
-        """
-        item = {"policy_key": policy, "identity": identity, **details}
-        path = f"/privacy-request{'/authenticated' if by_staff else ''}"
-        answer = self.call("POST", path, json=[item])
-        for failed in answer["failed"]:
-            raise ApiFailure(f"the privacy request was refused: {failed['message']}")
-        return str(answer["succeeded"][0]["id"])
-
-    def follow(self, request: str, patience: float, show: Callable[[Json], None]) -> None:
-        """Wait at most `patience` seconds for the request to complete; `show` gets the whole log at each look."""
-        deadline = time.monotonic() + patience
-        path = path_of("privacy-request", request)
-        while True:
-            status = self.call("GET", path)["status"]
-            entries = self.list_all(f"{path}/log")
-            show(entries)
-            if status == RequestStatus.COMPLETE:
-                return
-            if status in TERMINAL | {RequestStatus.ERROR}:
-                causes = dict.fromkeys(entry["message"] for entry in entries if entry["status"] == "error")
-                raise ApiFailure(f"the request ended as {status}: {'; '.join(causes) or 'its log names no cause'}")
-            if time.monotonic() > deadline:
-                raise ApiFailure(f"the request was still {status} after {patience:.0f} seconds")
-            time.sleep(_POLL_SECONDS)
 
 
 def _explain(response: "httpx.Response") -> str:
@@ -159,16 +130,10 @@ def _check_address(base_url: str) -> None:
 
 
 @contextmanager
-def log_in(
-    base_url: str, client_id: str, client_secret: str, transport: "httpx.BaseTransport | None" = None
-) -> Iterator[Client]:
-    """A client with a token. `transport` replaces the network in tests."""
+def reach(base_url: str, transport: "httpx.BaseTransport | None" = None) -> "Iterator[httpx.Client]":
+    """Connections to the server at this address. Raises ApiFailure when it is none."""
     import httpx
 
     _check_address(base_url)
     with httpx.Client(base_url=base_url, timeout=30, transport=transport) as http:
-        client = Client(http)
-        form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": client_secret}
-        token = client.call("POST", "/oauth/token", data=form)["access_token"]
-        http.headers["Authorization"] = f"Bearer {token}"
-        yield client
+        yield http
