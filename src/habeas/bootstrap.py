@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import quote
@@ -33,9 +34,11 @@ from habeas.execution.presence import present
 from habeas.masking.registry import strategies
 from habeas.messaging.providers import provider_types
 from habeas.outgoing import OutgoingClient
+from habeas.services.onetrust import poll_due
 from habeas.settings import Settings
 from habeas.store.backup import back_up
 from habeas.store.checking import Finding, check_ledger
+from habeas.store.onetrust import find_queue
 from habeas.store.opening import open_ledger, upgrade_ledger
 from habeas.store.sealing import KeyRing, make_ring_entry
 
@@ -193,7 +196,10 @@ def build(
         ledger=ledger,
         clock=clock,
         connection_types=types,
-        storage_types={kind.name: kind for kind in storage_types(settings.data_dir.absolute() / "packages")},
+        storage_types={
+            kind.name: kind
+            for kind in storage_types(settings.data_dir.absolute() / "packages", outgoing, partial(find_queue, ledger))
+        },
         strategies=strategies(),
         connectors=ConnectorPool(ledger, types, _limits(settings)),
         planner=Planner(ledger, strategies(), types),
@@ -201,6 +207,7 @@ def build(
         provider_types={kind.name: kind for kind in provider_types(outgoing, clock)},
         outgoing=outgoing,
         regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
+        jobs={"poll_onetrust": poll_due},
     )
     return Application(context, awake, notices)
 

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from habeas.domain.errors import InputError, SystemUnavailable
-from habeas.outgoing import OutgoingClient, is_public, parse_allowed
-from habeas.outgoing_calls import MAX_ANSWER
+from habeas.outgoing import MAX_ANSWER, OutgoingClient, is_public, parse_allowed
 from servers.receiver import Answer, Receiver
 
 Resolver = Callable[[str, int], list[str]]
