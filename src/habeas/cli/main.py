@@ -17,6 +17,7 @@ from habeas.cli import (
     demo,
     key,
     messaging,
+    onetrust,
     plan,
     policy,
     request,
@@ -55,6 +56,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(request.app, name="request")
 app.add_typer(storage.app, name="storage")
 app.add_typer(messaging.app, name="messaging")
+app.add_typer(onetrust.app, name="onetrust")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
 

@@ -5,7 +5,7 @@ which changes nothing there.
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from habeas.delivery.onetrust import NAME, OneTrust
 from habeas.domain.errors import DataFault, HabeasError, NeedsHuman, TryAgain
@@ -57,10 +57,14 @@ def tell_onetrust(context: Context) -> int:
     return settled
 
 
+def abandoned_before(context: Context) -> datetime:
+    """Requests that ended in `error` before this count as failed: what was kept of them is gone, or will be."""
+    return context.clock.now() - timedelta(seconds=context.settings.execution.temporary_ttl_seconds)
+
+
 def _claim(context: Context) -> list[Record]:
-    now = context.clock.now()
-    abandoned = now - timedelta(seconds=context.settings.execution.temporary_ttl_seconds)
-    seconds = now.timestamp()
+    seconds = context.clock.now().timestamp()
+    abandoned = abandoned_before(context)
     with context.ledger.write() as connection:
         return store.claim_untold(connection, seconds, seconds + _CLAIM_SECONDS, seconds + _FAR, abandoned, _AT_ONCE)
 

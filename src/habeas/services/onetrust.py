@@ -15,7 +15,7 @@ from habeas.domain.identity import EMAIL, parse_identities
 from habeas.domain.request import ActionType
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
-from habeas.execution.onetrust import connect_onetrust
+from habeas.execution.onetrust import abandoned_before, connect_onetrust
 from habeas.services.requests import NewRequest, enter
 from habeas.store import configurations
 from habeas.store import onetrust as store
@@ -25,8 +25,8 @@ from habeas.store.tables import policies, storages
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 20
-_CLAIM_SECONDS = 600.0
-_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
+_CLAIM = timedelta(minutes=10)
+_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 _WEEK = timedelta(days=7)
 
 
@@ -45,6 +45,21 @@ class Poll:
     without_subtask: int = 0
     unusable: int = 0
     failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollingState:
+    """How it stands with a storage of type `onetrust`: when the last poll began that came to its end, when the next one
+    is due, why the last one failed if it did; subtasks that were taken in, and those whose ending OneTrust does not
+    know yet.
+    """
+
+    storage_key: str
+    polled_at: datetime | None
+    due_at: datetime
+    failure: str | None
+    subtasks: int
+    untold: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +84,11 @@ def poll_due(context: Context) -> int:
     return sum(_poll(context, storage).created for storage in _list_storages(context) if _claim(context, storage))
 
 
+def list_states(context: Context) -> list[PollingState]:
+    """How it stands with every storage of type `onetrust`, by key."""
+    return [_show_state(context, storage) for storage in _list_storages(context)]
+
+
 def last_hour(polling: Polling, now: datetime) -> datetime:
     """When a storage was last to be polled."""
     hour = now.astimezone(UTC).replace(hour=polling.hour, minute=0, second=0, microsecond=0)
@@ -88,17 +108,34 @@ def _list_storages(context: Context, key: str | None = None) -> list[Record]:
     return [found]
 
 
+def _show_state(context: Context, storage: Record) -> PollingState:
+    polling = connect_onetrust(context, storage).polling
+    with context.ledger.read() as connection:
+        known = store.find_poll(connection, storage.key)
+        taken, untold = store.count_subtasks(connection, storage.key, abandoned_before(context))
+    due_at = _due_at(polling, storage, known, context.clock.now())
+    polled_at, failure = (None, None) if known is None else (known.polled_at, known.failure)
+    return PollingState(storage.key, polled_at, due_at, failure, taken, untold)
+
+
+def _due_at(polling: Polling, storage: Record, known: Record | None, now: datetime) -> datetime:
+    """When a storage is to be polled next: now or earlier if it is due."""
+    hour = last_hour(polling, now)
+    if ((known and known.polled_at) or storage.created_at) >= hour:
+        return hour + _WEEK
+    put_off = datetime.fromtimestamp(known.due_at if known else 0.0, UTC)
+    return hour if put_off > now + 2 * _LONGEST_PAUSE else max(hour, put_off)  # the clock must have been moved back
+
+
 def _claim(context: Context, storage: Record) -> bool:
     """Take a poll that is due, so that no other process does."""
     now = context.clock.now()
-    seconds = now.timestamp()
     polling = connect_onetrust(context, storage).polling
     with context.ledger.write() as connection:
         known = store.hold_poll(connection, storage.key)
-        is_early = seconds < known.due_at <= seconds + 2 * _LONGEST_PAUSE  # later: the clock must have been moved back
-        if is_early or (known.polled_at or storage.created_at) >= last_hour(polling, now):
+        if _due_at(polling, storage, known, now) > now:
             return False
-        store.put_poll_off(connection, storage.key, seconds + _CLAIM_SECONDS)
+        store.put_poll_off(connection, storage.key, (now + _CLAIM).timestamp())
     return True
 
 
@@ -123,12 +160,11 @@ def _poll(context: Context, storage: Record) -> Poll:
 
 
 def _put_off(context: Context, storage_key: str, error: HabeasError) -> None:
-    asked = error.seconds if isinstance(error, TryAgain) else 0.0
+    asked = timedelta(seconds=error.seconds if isinstance(error, TryAgain) else 0.0)
     with context.ledger.write() as connection:
         failures = store.hold_poll(connection, storage_key).failures
-        pause = max(_PAUSE * 2.0 ** min(failures, 10), asked)
-        due_at = context.clock.now().timestamp() + min(pause, _LONGEST_PAUSE)
-        store.fail_poll(connection, storage_key, due_at, str(error))
+        pause = min(max(_PAUSE * 2.0 ** min(failures, 10), asked), _LONGEST_PAUSE)
+        store.fail_poll(connection, storage_key, (context.clock.now() + pause).timestamp(), str(error))
 
 
 def _take_all(context: Context, storage: Record, polled: Poll) -> None:

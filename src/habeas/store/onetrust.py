@@ -5,6 +5,7 @@ and when each of its storages was polled.
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -61,6 +62,29 @@ def claim_untold(
     Nobody else takes them before `until`. What is due later than `far` is due too: the clock must have been moved back
     since. Requests that ended in `error` before `abandoned` count as failed; a later one may still be retried.
     """
+    late = sa.or_(subtasks.c.due_at <= now, subtasks.c.due_at > far)
+    query = (
+        _untold(abandoned, subtasks)
+        .where(late)
+        .order_by(subtasks.c.due_at, subtasks.c.request_id)
+        .limit(limit)
+        .with_for_update(of=subtasks, skip_locked=True)
+    )
+    found = list(connection.execute(query).mappings())
+    taken = subtasks.update().where(subtasks.c.request_id.in_([row.request_id for row in found]))
+    connection.execute(taken.values(due_at=until, attempts=subtasks.c.attempts + 1))
+    return found
+
+
+def count_subtasks(connection: sa.Connection, storage_key: str, abandoned: datetime) -> tuple[int, int]:
+    """How many subtasks were taken in from a storage, and of how many OneTrust is to be told something now."""
+    own = subtasks.c.storage_key == storage_key
+    taken = connection.scalar(sa.select(sa.func.count()).select_from(subtasks).where(own))
+    untold = _untold(abandoned, subtasks.c.request_id).where(own).subquery()
+    return taken or 0, connection.scalar(sa.select(sa.func.count()).select_from(untold)) or 0
+
+
+def _untold(abandoned: datetime, *shown: "sa.Table | sa.Column[str]") -> "sa.Select[Any]":
     status = sa.case(
         (requests.c.status == RequestStatus.COMPLETE, SubtaskStatus.COMPLETED.value),
         (requests.c.status.in_([RequestStatus.DENIED, RequestStatus.CANCELED]), SubtaskStatus.REJECTED.value),
@@ -69,20 +93,11 @@ def claim_untold(
             SubtaskStatus.FAILED.value,
         ),
     )
-    late = sa.or_(subtasks.c.due_at <= now, subtasks.c.due_at > far)
-    query = (
-        sa.select(subtasks, status.label("status"))
+    return (
+        sa.select(*shown, status.label("status"))
         .join(requests, requests.c.id == subtasks.c.request_id)
-        .where(status.is_not(None), subtasks.c.told.is_distinct_from(status), late)
-        .order_by(subtasks.c.due_at, subtasks.c.request_id)
-        .limit(limit)
-        .with_for_update(of=subtasks, skip_locked=True)
+        .where(status.is_not(None), subtasks.c.told.is_distinct_from(status))
     )
-    found = list(connection.execute(query).mappings())
-    ids = [row.request_id for row in found]
-    taken = subtasks.update().where(subtasks.c.request_id.in_(ids))
-    connection.execute(taken.values(due_at=until, attempts=subtasks.c.attempts + 1))
-    return found
 
 
 def mark_told(connection: sa.Connection, request_id: str, status: SubtaskStatus) -> None:
@@ -96,6 +111,11 @@ def put_off(connection: sa.Connection, request_id: str, due_at: float) -> None:
     connection.execute(subtasks.update().where(subtasks.c.request_id == request_id).values(due_at=due_at))
 
 
+def find_poll(connection: sa.Connection, storage_key: str) -> Record | None:
+    """What is known of the polls of a storage; None before the first."""
+    return connection.execute(sa.select(polls).where(polls.c.storage_key == storage_key)).mappings().first()
+
+
 def hold_storage(connection: sa.Connection, storage_key: str) -> None:
     """Until this write transaction ends, nobody else holds this storage."""
     own = sa.select(storages.c.key).where(storages.c.key == storage_key)
@@ -105,11 +125,10 @@ def hold_storage(connection: sa.Connection, storage_key: str) -> None:
 def hold_poll(connection: sa.Connection, storage_key: str) -> Record:
     """What is known of the polls of a storage, unchanged by others until this write transaction ends."""
     hold_storage(connection, storage_key)
-    own = sa.select(polls).where(polls.c.storage_key == storage_key)
-    found = connection.execute(own).mappings().first()
+    found = find_poll(connection, storage_key)
     if found is None:
-        connection.execute(polls.insert().values(storage_key=storage_key, due_at=0.0))
-        found = connection.execute(own).mappings().one()
+        fresh = polls.insert().values(storage_key=storage_key, due_at=0.0).returning(*polls.c)
+        found = connection.execute(fresh).mappings().one()
     return found
 
 

@@ -14,6 +14,7 @@ from habeas.web.api import (
     messaging,
     metrics,
     notes,
+    onetrust,
     policies,
     privacy_requests,
     regulations,
@@ -48,6 +49,7 @@ def create_app(context: Context) -> FastAPI:
     rooms = (
         *(clients, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
+        onetrust,
     )
     for room in rooms:
         app.include_router(room.router, prefix="/api/v1")
