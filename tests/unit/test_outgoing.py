@@ -178,6 +178,14 @@ def test_an_answer_may_not_be_long(receiver: Receiver) -> None:
         client("127.0.0.1").post(receiver.url())
 
 
+def test_a_caller_may_read_longer_answers_and_shorter_ones(receiver: Receiver) -> None:
+    receiver.answers["/"] = Answer(body=b" " * (MAX_ANSWER + 1))
+    answer = client("127.0.0.1").send("POST", receiver.url(), longest=MAX_ANSWER + 1)
+    assert len(answer.content) == MAX_ANSWER + 1
+    with pytest.raises(SystemUnavailable, match="longer than 10 bytes"):
+        client("127.0.0.1").send("POST", receiver.url(), longest=10)
+
+
 def test_a_packed_answer_is_not_unpacked(receiver: Receiver) -> None:
     packed = gzip.compress(b" " * 10 * MAX_ANSWER)
     receiver.answers["/"] = Answer(body=packed, headers={"Content-Encoding": "gzip"})
