@@ -227,7 +227,7 @@ def _read(onetrust: OneTrust, one: OpenRequest, polled: Poll) -> _Subtask | None
 
 def _pass_over(queue_ref: str, error: HabeasError, polled: Poll) -> None:
     polled.unusable += 1
-    _log.warning("request %s of OneTrust's queue is passed over: %s", queue_ref, error)
+    _log.warning("request %s of OneTrust's queue is passed over: %s", queue_ref, error.message)
 
 
 def _take_in(context: Context, storage_key: str, found: Sequence[_Subtask], polled: Poll) -> None:
