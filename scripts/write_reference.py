@@ -25,6 +25,7 @@ from habeas.domain.errors import Fault, HabeasError, LeaseLost, TooSoon, Unreach
 from habeas.domain.request import TRANSITIONS, LogStatus
 from habeas.domain.scopes import SCOPES
 from habeas.masking.registry import strategies
+from habeas.outgoing import OutgoingClient
 from habeas.settings import Settings
 from habeas.web.app import create_app
 from habeas.web.errors import answer_error
@@ -116,7 +117,7 @@ def _connections() -> list[str]:
 
 def _storages() -> list[str]:
     def rows() -> Iterator[Sequence[str]]:
-        for kind in storage_types(Path("packages")):
+        for kind in storage_types(Path("packages"), OutgoingClient(()), lambda _: None):
             details = (f"`{name}`{' (required)' if required else ''}" for name, required in kind.details.items())
             listed = (", ".join(f"`{name}`" for name in names) or "–" for names in (kind.formats, kind.secrets))
             formats, secrets = listed

@@ -35,10 +35,12 @@ from habeas.first_secrets import DEVELOPMENT_KEY, ROOT_CLIENT, keep_secret, read
 from habeas.masking.registry import strategies
 from habeas.messaging.providers import provider_types
 from habeas.outgoing import OutgoingClient
+from habeas.services.onetrust import poll_due
 from habeas.services.tokens import find_holder
 from habeas.settings import Settings
 from habeas.store.backup import back_up
 from habeas.store.checking import Finding, check_ledger
+from habeas.store.onetrust import find_queue
 from habeas.store.opening import open_ledger, upgrade_ledger
 from habeas.store.sealing import KeyRing, make_ring_entry
 
@@ -168,7 +170,10 @@ def build(
         ledger=ledger,
         clock=clock,
         connection_types=types,
-        storage_types={kind.name: kind for kind in storage_types(settings.data_dir.absolute() / "packages")},
+        storage_types={
+            kind.name: kind
+            for kind in storage_types(settings.data_dir.absolute() / "packages", outgoing, partial(find_queue, ledger))
+        },
         strategies=strategies(),
         connectors=ConnectorPool(ledger, types, _limits(settings)),
         planner=Planner(ledger, strategies(), types),
@@ -176,6 +181,7 @@ def build(
         provider_types={kind.name: kind for kind in provider_types(outgoing, clock)},
         outgoing=outgoing,
         regulations=shipped_regulations() | _own_regulations(settings.deadlines.regulations),
+        jobs={"poll_onetrust": poll_due},
     )
     return Application(context, awake, notices)
 

@@ -1,4 +1,4 @@
-"""The one way by which Habeas calls URLs that somebody configured: webhooks and providers of messages.
+"""The one way by which Habeas calls URLs that somebody configured: webhooks, providers of messages, OneTrust.
 
 It owns the guard against being led into the own network. What it says of a refusal or a failure names neither the URL
 nor an address: a URL may be a secret, and an address is what the guard hides. Proxies of the environment are not used.
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+MAX_ANSWER = 1_000_000
+"""Longest answer that is read unless the caller says otherwise, in bytes."""
 
 _UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -53,7 +56,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 @dataclass
 class OutgoingClient:
-    """Posts to URLs outside: follows no redirect and connects to the address that it has checked, to no other.
+    """Calls URLs outside: follows no redirect and connects to the address that it has checked, to no other.
 
     Private, loopback, link-local and other addresses that are not public are refused, and so is plain http, unless
     the host or its network is in the allow list. `timeout`: seconds that a call may take in all, an answer that comes
@@ -76,24 +79,40 @@ class OutgoingClient:
         *,
         json: object = None,
         form: Mapping[str, str] | None = None,
-        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
     ) -> "httpx.Response":
-        """The answer, whatever its status, its body as it came. `auth`: name and password of HTTP Basic.
+        """The answer to a POST of JSON or a form; see `send`."""
+        return self.send("POST", url, json=json, form=form, headers=headers, auth=auth)
 
-        What is sent is one of `json`, `form` and `content`, which goes as it is.
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: object = None,
+        form: Mapping[str, str] | None = None,
+        parts: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        longest: int = MAX_ANSWER,
+    ) -> "httpx.Response":
+        """The answer, whatever its status, its body as it came.
 
-        Raises InputError when the guard refuses the URL or a header is malformed, and SystemUnavailable when no answer
-        comes in time, or one of more than 1 MB.
+        `query` is added to the URL. At most one of: `json`, `form` (URL-encoded), `parts` (the same as multipart) and
+        `content`, whose type `headers` tell. `auth`: name and password of HTTP Basic. Raises InputError when the guard
+        refuses the URL or a header is malformed, and SystemUnavailable when no answer comes in time, or one of more
+        than `longest` bytes.
         """
-        from habeas.outgoing_calls import exchange, make_request, parse_url
+        from habeas.outgoing_calls import Body, exchange, make_request, parse_url
 
         deadline = time.monotonic() + self.timeout
         parsed = parse_url(url)
         addresses = self._checked_addresses(parsed)
-        request = make_request(parsed, json, form, content, headers, auth)
-        answer = exchange(request, self._ssl_context, addresses, deadline)
+        request = make_request(method, parsed, query, Body(json, form, parts, content), headers, auth)
+        answer = exchange(request, self._ssl_context, addresses, deadline, longest)
         if answer is None:
             raise SystemUnavailable(f"no answer within {self.timeout:g} s")
         return answer

@@ -6,6 +6,7 @@ A module of its own, since what it needs is much for a server that calls nobody.
 import ssl
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 import httpcore
@@ -13,8 +14,15 @@ import httpx
 
 from habeas.domain.errors import InputError, SystemUnavailable
 
-MAX_ANSWER = 1_000_000
-"""Longest answer that is read, in bytes."""
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a call carries: at most one of these."""
+
+    json: object = None
+    form: Mapping[str, str] | None = None
+    parts: Mapping[str, str] | None = None
+    content: bytes | None = None
 
 
 def make_ssl_context() -> ssl.SSLContext:
@@ -38,18 +46,25 @@ def parse_url(url: str) -> httpx.URL:
 
 
 def make_request(
+    method: str,
     url: httpx.URL,
-    json: object,
-    form: Mapping[str, str] | None,
-    content: bytes | None,
+    query: Mapping[str, str] | None,
+    body: Body,
     headers: Mapping[str, str] | None,
     auth: tuple[str, str] | None,
 ) -> httpx.Request:
-    """A POST with a body of JSON, of a form or as it is given. Raises InputError when a header cannot be sent."""
+    """A request to be sent. Raises InputError when a header cannot be sent."""
     own = {"User-Agent": "habeas", "Accept": "application/json", "Accept-Encoding": "identity"}
-    body = None if form is None else dict(form)
     try:
-        request = httpx.Request("POST", url, json=json, data=body, content=content, headers={**own, **(headers or {})})
+        request = httpx.Request(
+            method,
+            url if query is None else url.copy_merge_params(query),
+            json=body.json,
+            data=None if body.form is None else dict(body.form),
+            files=None if body.parts is None else {name: (None, text) for name, text in body.parts.items()},
+            content=body.content,
+            headers={**own, **(headers or {})},
+        )
     except UnicodeError:
         raise InputError("a header holds signs that HTTP headers cannot carry") from None
     return request if auth is None else next(httpx.BasicAuth(*auth).auth_flow(request))
@@ -60,31 +75,33 @@ def exchange(
     ssl_context: ssl.SSLContext,
     addresses: Sequence[IPv4Address | IPv6Address],
     deadline: float,
+    longest: int,
 ) -> httpx.Response | None:
     """The answer of one of these addresses, None when it does not come in time (`time.monotonic`).
 
-    Raises InputError for a malformed header or path, SystemUnavailable for no answer or one that is too long.
+    Raises InputError for a malformed header or path, SystemUnavailable for no answer or one of more than
+    `longest` bytes.
     """
     backend = _CheckedBackend(addresses, deadline)
     try:
         with httpcore.ConnectionPool(ssl_context=ssl_context, network_backend=backend) as pool:
-            return _exchange(pool, request)
+            return _exchange(pool, request, longest)
     except httpcore.TimeoutException:
         return None
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
         raise SystemUnavailable(f"no answer ({type(error).__name__})") from None
 
 
-def _exchange(pool: httpcore.ConnectionPool, request: httpx.Request) -> httpx.Response:
+def _exchange(pool: httpcore.ConnectionPool, request: httpx.Request, longest: int) -> httpx.Response:
     url = request.url
     target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
     body = bytearray()
     try:
-        with pool.stream("POST", target, headers=request.headers.raw, content=request.read()) as answer:
+        with pool.stream(request.method, target, headers=request.headers.raw, content=request.read()) as answer:
             for part in answer.iter_stream():
                 body += part
-                if len(body) > MAX_ANSWER:
-                    raise SystemUnavailable(f"the answer is longer than {MAX_ANSWER} bytes")
+                if len(body) > longest:
+                    raise SystemUnavailable(f"the answer is longer than {longest} bytes")
     except httpcore.LocalProtocolError:
         raise InputError("a header or the path of the URL is malformed") from None
     headers = [(name, value) for name, value in answer.headers if name.lower() != b"content-encoding"]

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from habeas.domain.errors import InputError, SystemUnavailable
-from habeas.outgoing import OutgoingClient, is_public, parse_allowed
-from habeas.outgoing_calls import MAX_ANSWER
+from habeas.outgoing import MAX_ANSWER, OutgoingClient, is_public, parse_allowed
 from servers.receiver import Answer, Receiver
 
 Resolver = Callable[[str, int], list[str]]
@@ -177,6 +176,14 @@ def test_an_answer_may_not_be_long(receiver: Receiver) -> None:
     receiver.answers["/"] = Answer(body=b" " * (MAX_ANSWER + 1))
     with pytest.raises(SystemUnavailable, match="longer than"):
         client("127.0.0.1").post(receiver.url())
+
+
+def test_a_caller_may_read_longer_answers_and_shorter_ones(receiver: Receiver) -> None:
+    receiver.answers["/"] = Answer(body=b" " * (MAX_ANSWER + 1))
+    answer = client("127.0.0.1").send("POST", receiver.url(), longest=MAX_ANSWER + 1)
+    assert len(answer.content) == MAX_ANSWER + 1
+    with pytest.raises(SystemUnavailable, match="longer than 10 bytes"):
+        client("127.0.0.1").send("POST", receiver.url(), longest=10)
 
 
 def test_a_packed_answer_is_not_unpacked(receiver: Receiver) -> None:

@@ -13,14 +13,14 @@ from habeas.client import path_of
 
 app = typer.Typer(help="Storages: where packages go.", no_args_is_help=True)
 
-_NUMBERS = frozenset({"max_retries"})
+_NUMBERS = frozenset({"max_retries", "onetrust_polling_hr", "onetrust_polling_day_of_week", "onetrust_look_back_days"})
 
 
 @app.command()
 def add(
     context: typer.Context,
     key: Annotated[str, typer.Argument(help="Key of the storage; one of that key is changed.")],
-    storage_type: Annotated[str, typer.Argument(metavar="TYPE", help="local or s3.")],
+    storage_type: Annotated[str, typer.Argument(metavar="TYPE", help="local, s3 or onetrust.")],
     details: Annotated[
         list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Its details, e.g. bucket=packages.")
     ] = None,

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from habeas import bootstrap
 from habeas.cli.settings_option import DataDir, read_settings
 from habeas.domain.errors import InputError, SystemUnavailable
-from habeas.execution.housekeeping import JOBS, Round
+from habeas.execution.housekeeping import Round, jobs_of
 from habeas.execution.housekeeping import sweep as sweep_job
 from habeas.store.ledger import name_failure
 
@@ -24,11 +24,12 @@ def sweep(
     data_dir: DataDir = None,
 ) -> None:
     """Run the jobs of housekeeping now: let go of what nobody needs any more. Safe to kill and to repeat."""
-    if job is not None and job not in JOBS:
-        raise InputError(f"there is no job {job!r}", hint=f"use {', '.join(JOBS)}")
     application = bootstrap.build(read_settings(context, data_dir), create=False)
+    jobs = jobs_of(application.context)
     try:
-        rounds = [sweep_job(application.context, name) for name in ([job] if job else JOBS)]
+        if job is not None and job not in jobs:
+            raise InputError(f"there is no job {job!r}", hint=f"use {', '.join(jobs)}")
+        rounds = [sweep_job(application.context, name) for name in ([job] if job else jobs)]
     except SQLAlchemyError as error:
         raise SystemUnavailable(f"the ledger failed ({name_failure(error)})", hint="try again") from None
     finally:

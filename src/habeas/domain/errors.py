@@ -105,9 +105,13 @@ class TooSoon(InputError):
 
 
 class TryAgain(HabeasError):
-    """Temporary, ours or theirs: worth another try after a pause."""
+    """Temporary, ours or theirs: worth another try after a pause, of `seconds` if the other side asks for that."""
 
     code = "try_again"
+
+    def __init__(self, message: str, *, hint: str = "", seconds: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
 
 
 class SystemUnavailable(TryAgain):

@@ -391,7 +391,8 @@ class Destination(Protocol):
     def write(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A binary file that appears under `name` only when the block ends without an error; replaces an older one.
 
-        Raises SystemUnavailable when the destination refuses (full, down).
+        Raises SystemUnavailable when the destination refuses (full, down), and DataFault, from the end of the block
+        too, when it refuses this package, whatever becomes of others.
         """
         ...
 

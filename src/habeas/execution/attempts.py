@@ -15,13 +15,17 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_LONGEST_REST = 60.0
+"""Seconds that a run rests at most because the other side asked for them."""
+
 
 def try_again(
     run: Run, connections: Collection[str], attempt: Callable[[], T], report: Callable[[int, TryAgain], None]
 ) -> T:
     """Call `attempt` until it succeeds, at most `task_retry_count` further times; the last failure passes through.
 
-    `report(n, error)` is called before the n-th further try; the rest between grows by `task_retry_backoff`.
+    `report(n, error)` is called before the n-th further try; the rest between grows by `task_retry_backoff`, and is as
+    long as the other side asks for, within a minute.
     Raises Paused instead when one of the connections it uses has been paused meanwhile: nothing counts then.
     """
     settings = run.context.settings.execution
@@ -34,7 +38,8 @@ def try_again(
             if number > settings.task_retry_count:
                 raise
             report(number, error)
-        run.rest(rest)
+            asked = min(error.seconds, _LONGEST_REST)
+        run.rest(max(rest, asked))
         rest *= settings.task_retry_backoff
     raise AssertionError("counting does not end")
 

@@ -23,7 +23,8 @@ from habeas.store.ledger import Ledger
 class Context:
     """The wired application. `wake` tells the dispatcher of this process that there may be work.
 
-    `actor` is for whom it acts: a call of the API gets a copy that names the caller.
+    `actor` is for whom it acts: a call of the API gets a copy that names the caller. `jobs` come due by the clock
+    beside those of `housekeeping`: services do them, which execution cannot know.
     """
 
     settings: Settings
@@ -40,3 +41,4 @@ class Context:
     regulations: Mapping[str, Regulation] = field(default_factory=shipped_regulations)
     provider_types: Mapping[str, ProviderType] = field(default_factory=dict)
     actor: Actor = SYSTEM
+    jobs: Mapping[str, Callable[["Context"], int]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from habeas.domain.errors import HabeasError
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import expire_packages
+from habeas.execution.onetrust import tell_onetrust
 from habeas.execution.portions import repeat
 from habeas.execution.postman import forget_messages
 from habeas.execution.presence import forget_dead_processes
@@ -124,6 +125,7 @@ JOBS: Mapping[str, Callable[[Context], int]] = {
     "forget_messages": forget_messages,
     "link_audits": link_audits,
     "forget_deliveries": forget_deliveries,
+    "tell_onetrust": tell_onetrust,
 }
 
 INTERVALS: Mapping[str, float] = {
@@ -145,11 +147,16 @@ class Round:
     ran_before: datetime | None
 
 
+def jobs_of(context: Context) -> Mapping[str, Callable[[Context], int]]:
+    """Every job by name: housekeeping's own and those of the services."""
+    return {**JOBS, **context.jobs}
+
+
 def run_due_jobs(context: Context) -> None:
     """Run the jobs that are due and that no other process has taken."""
-    now = context.clock.now().timestamp()
+    now, jobs = context.clock.now().timestamp(), jobs_of(context)
     for job in _known(context).values():
-        if job.name in JOBS and _is_due(job, now) and _take(context, job, now):
+        if job.name in jobs and _is_due(job, now) and _take(context, job, now):
             done = _run(context, job.name)
             if done:
                 _log.info("housekeeping %s: %d", job.name, done)
@@ -166,7 +173,7 @@ def sweep(context: Context, name: str) -> Round:
 
 def enter_jobs(context: Context) -> None:
     """Make the ledger know every job; nothing happens for those it knows."""
-    schedules.enter(context.ledger, JOBS)
+    schedules.enter(context.ledger, jobs_of(context))
 
 
 def _known(context: Context) -> dict[str, Job]:
@@ -190,7 +197,7 @@ def _take(context: Context, job: Job, now: float) -> bool:
 
 def _run(context: Context, name: str) -> int:
     """Run a job to its end and remember that. One that is killed or fails is due again a minute after it was taken."""
-    done = JOBS[name](context)
+    done = jobs_of(context)[name](context)
     now = context.clock.now()
     with context.ledger.write() as connection:
         schedules.conclude(connection, name, now.timestamp() + _interval(name), now, done)

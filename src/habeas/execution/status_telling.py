@@ -82,7 +82,7 @@ def call(context: Context, details: Details, message_id: str, content: Mapping[s
         "webhook-signature": " ".join(sign(secret, message_id, now, body) for secret in secrets),
     }
     try:
-        answer = context.outgoing.post(details.url, content=body, headers=headers)
+        answer = context.outgoing.send("POST", details.url, content=body, headers=headers)
     except HabeasError as error:
         return Reply(failure=str(error))
     if answer.is_success:

@@ -1,7 +1,7 @@
 """The upload step: one package per access rule and member, streamed from the kept rows.
 
-Sixteen members are packaged at a time (the bucket of the spool), several buckets in parallel. A package that
-was to be encrypted and whose key is gone is never written in the clear.
+Sixteen members are packaged at a time (the bucket of the spool), several buckets in parallel; where a package of a
+bucket is refused, one by one. A package that was to be encrypted and whose key is gone is never written in the clear.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from habeas.delivery.csv_package import Title
 from habeas.delivery.naming import package_name
 from habeas.delivery.package import Package, write_package
 from habeas.delivery.section import Section
-from habeas.domain.errors import Fault, LeaseLost, NeedsHuman, TryAgain
+from habeas.domain.errors import DataFault, Fault, HabeasError, LeaseLost, NeedsHuman, TryAgain
 from habeas.domain.ports import Destination, Row
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
@@ -86,9 +86,17 @@ def _upload_rule(run: Run, rule: AccessRule, is_answered: bool) -> None:
 
     def upload_bucket(ordinals: Sequence[int]) -> None:
         bucket = _open_bucket(run, ordinals, is_answered)
-        if bucket.keys:
-            upload = partial(_upload, run, rule, place, bucket)
+        if not bucket.keys:
+            return
+        upload = partial(_upload, run, rule, place, bucket)
+        try:
             try_again(run, (), upload, partial(_report_retry, run, sorted(bucket.keys)))
+        except DataFault as error:
+            if len(bucket.keys) == 1:
+                _drop(run, list(bucket.keys), error)
+                return
+            for ordinal in sorted(bucket.keys):
+                upload_bucket([ordinal])
 
     buckets = _buckets(_lacking(run, rule))
     if len(buckets) == 1:
@@ -194,11 +202,16 @@ def _open_bucket(run: Run, ordinals: Sequence[int], is_answered: bool) -> _Bucke
             "the package's encryption key is gone; nothing was written in the clear",
             hint="submit the request again with its encryption_key",
         )
-        with run.commit() as connection:
-            _log(run, connection, LogStatus.ERROR, str(error), lost)
-            run.fail(connection, lost, error, None)
+        _drop(run, lost, error)
     kept = {ordinal: key for ordinal, key in keys.items() if ordinal not in lost}
     return _Bucket(kept, spools, {ordinal: answers.get(run.members[ordinal].request_id, {}) for ordinal in kept})
+
+
+def _drop(run: Run, ordinals: Sequence[int], error: HabeasError) -> None:
+    """End members in `error` on whose account alone their package cannot be uploaded."""
+    with run.commit() as connection:
+        _log(run, connection, LogStatus.ERROR, str(error), ordinals)
+        run.fail(connection, ordinals, error, None)
 
 
 def _write_answers(package: Package, answers: Mapping[str, Mapping[str, object]]) -> None:

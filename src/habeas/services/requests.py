@@ -69,31 +69,39 @@ def submit(
     Where people must prove who they are, each is sent a code, and their request waits for it. What staff submit for
     them counts at once, and they get no receipt.
     """
-    now = context.clock.now()
-    must_verify = context.settings.execution.subject_identity_verification_required and not by_staff
-    ids: list[str | HabeasError] = []
     with context.ledger.write() as connection:
-        load = cache(partial(load_policy, connection, context.ledger.sealer))
-        checked = [
-            item if isinstance(item, HabeasError) else _check(context, connection, item, load, now, must_verify)
-            for item in items
-        ]
-        fresh: list[tuple[str, NewRequest, _Submittable]] = []
-        for item, outcome in zip(items, checked, strict=True):
-            if isinstance(item, HabeasError) or isinstance(outcome, HabeasError):
-                ids.append(outcome if isinstance(outcome, HabeasError) else InputError("not submitted"))
-                continue
-            ids.append(make_id("pri"))
-            fresh.append((str(ids[-1]), item, outcome))
-        if fresh:
-            admitted = {} if must_verify else _admit(context, connection, fresh, now)
-            _store(context, connection, fresh, admitted, now)
-            if must_verify:
-                send_first_codes(context, connection, [request_id for request_id, _, _ in fresh], now)
-            announce(context, connection, admitted, now, tell_people=not by_staff)
-        stored = show_requests(context, connection, [request_id for request_id, _, _ in fresh])
+        ids = enter(context, connection, items, by_staff=by_staff)
+        stored = show_requests(context, connection, [item for item in ids if isinstance(item, str)])
     context.wake()
     return [stored[item] if isinstance(item, str) else item for item in ids]
+
+
+def enter(
+    context: Context, connection: sa.Connection, items: Sequence[NewRequest | HabeasError], *, by_staff: bool
+) -> list[str | HabeasError]:
+    """Store requests in a transaction whose owner wakes the dispatcher afterwards; an id or error per item."""
+    now = context.clock.now()
+    must_verify = context.settings.execution.subject_identity_verification_required and not by_staff
+    load = cache(partial(load_policy, connection, context.ledger.sealer))
+    checked = [
+        item if isinstance(item, HabeasError) else _check(context, connection, item, load, now, must_verify)
+        for item in items
+    ]
+    ids: list[str | HabeasError] = []
+    fresh: list[tuple[str, NewRequest, _Submittable]] = []
+    for item, outcome in zip(items, checked, strict=True):
+        if isinstance(item, HabeasError) or isinstance(outcome, HabeasError):
+            ids.append(outcome if isinstance(outcome, HabeasError) else InputError("not submitted"))
+            continue
+        ids.append(make_id("pri"))
+        fresh.append((str(ids[-1]), item, outcome))
+    if fresh:
+        admitted = {} if must_verify else _admit(context, connection, fresh, now)
+        _store(context, connection, fresh, admitted, now)
+        if must_verify:
+            send_first_codes(context, connection, [request_id for request_id, _, _ in fresh], now)
+        announce(context, connection, admitted, now, tell_people=not by_staff)
+    return ids
 
 
 @dataclass(frozen=True, slots=True)

@@ -362,6 +362,29 @@ audits = sa.Table(
     sa.Column("link", sa.LargeBinary),  # of the entry and of the link before
 )
 
+onetrust_subtasks = sa.Table(
+    "onetrust_subtask",
+    metadata,
+    sa.Column("storage_key", sa.String(256), primary_key=True),  # no foreign keys: what was taken in once stays known
+    sa.Column("subtask_id", sa.String(256), primary_key=True),
+    sa.Column("queue_ref", sa.String(256), nullable=False),  # the request in OneTrust's queue
+    sa.Column("request_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("told", sa.String(16)),  # the last status that OneTrust was told
+    counter("attempts"),  # to tell it the next one
+    sa.Column("due_at", sa.Double, nullable=False),  # epoch seconds; moving it forward is the claim
+    sa.Column("created_at", Instant, nullable=False),
+)
+
+onetrust_polls = sa.Table(
+    "onetrust_poll",
+    metadata,
+    sa.Column("storage_key", sa.ForeignKey("storage.key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("due_at", sa.Double, nullable=False),  # not before, in epoch seconds; moving it forward is the claim
+    sa.Column("polled_at", Instant),  # when the last one began that came to its end
+    counter("failures"),  # since then
+    sa.Column("failure", sa.Text),
+)
+
 schedules = sa.Table(
     "schedule",
     metadata,

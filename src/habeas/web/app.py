@@ -18,6 +18,7 @@ from habeas.web.api import (
     messaging,
     metrics,
     notes,
+    onetrust,
     policies,
     privacy_requests,
     regulations,
@@ -54,7 +55,7 @@ def create_app(context: Context) -> FastAPI:
     rooms = (
         *(logins, users, clients, audit, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
-        *(encryption, masking, status_webhooks),
+        *(encryption, masking, status_webhooks, onetrust),
     )
     for room in rooms:
         app.include_router(room.router, prefix="/api/v1")

@@ -15,7 +15,7 @@ from engine import Engine, done
 from habeas.bootstrap import Application, dispatching
 from habeas.domain.request import RequestStatus
 from habeas.execution import housekeeping
-from habeas.execution.housekeeping import INTERVAL, INTERVALS, JOBS, enter_jobs, forget, run_due_jobs, sweep
+from habeas.execution.housekeeping import INTERVAL, INTERVALS, JOBS, enter_jobs, forget, jobs_of, run_due_jobs, sweep
 from habeas.services import requests, storages
 from habeas.store import schedules, tables
 from servers.process import wait_for
@@ -85,7 +85,7 @@ def test_each_due_job_is_taken_once(start: Start) -> None:
     engine = start()
     enter_jobs(engine.context)
     enter_jobs(engine.context)
-    assert count(engine, tables.schedules) == len(JOBS)
+    assert count(engine, tables.schedules) == len(jobs_of(engine.context))
     run_due_jobs(engine.context)
     with engine.context.ledger.read() as connection:
         due = list(connection.scalars(sa.select(tables.schedules.c.due_at)))

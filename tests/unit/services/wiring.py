@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from habeas.execution.connector_pool import ConnectorPool
 from habeas.execution.context import Context
 from habeas.execution.planning_input import Planner
 from habeas.masking.registry import strategies
+from habeas.outgoing import OutgoingClient
 from habeas.settings import SecuritySettings, Settings
+from habeas.store.onetrust import find_queue
 from habeas.store.opening import open_ledger
 from habeas.store.sealing import KeyRing
 
@@ -111,7 +114,10 @@ def make_context(folder: Path, store: FakeStore, clock: MovableClock, **security
         ledger=ledger,
         clock=clock,
         connection_types=types,
-        storage_types={kind.name: kind for kind in storage_types(folder / "packages")},
+        storage_types={
+            kind.name: kind
+            for kind in storage_types(folder / "packages", OutgoingClient(()), partial(find_queue, ledger))
+        },
         strategies=strategies(),
         connectors=ConnectorPool(ledger, types, Limits()),
         planner=Planner(ledger, strategies(), types),

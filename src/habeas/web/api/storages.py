@@ -22,7 +22,10 @@ _Deleter: TypeAlias = Annotated[Context, needs("storage:delete")]
 
 _EXAMPLE = {"name": "Packages", "key": "packages", "type": "local", "format": "json", "details": {}}
 _SECRETS = Body(
-    description="`s3`: `aws_access_key_id`, `aws_secret_access_key`, `region_name`. `local`: none.",
+    description=(
+        "`s3`: `aws_access_key_id`, `aws_secret_access_key`, `region_name`. "
+        "`onetrust`: `onetrust_hostname`, `client_id`, `client_secret`. `local`: none."
+    ),
     openapi_examples={"local": Example(value={})},
 )
 

@@ -60,9 +60,38 @@ def upgrade() -> None:
         sa.Column("updated_at", _MOMENT, nullable=False),
         sa.PrimaryKeyConstraint("section", "name", name=op.f("pk_setting_override")),
     )
+    _add_onetrust()
     _name_tokens()
     _widen_audit_log()
     _make_status_webhooks()
+
+
+def _add_onetrust() -> None:
+    op.create_table(
+        "onetrust_subtask",
+        sa.Column("storage_key", sa.String(length=256), nullable=False),
+        sa.Column("subtask_id", sa.String(length=256), nullable=False),
+        sa.Column("queue_ref", sa.String(length=256), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.Column("told", sa.String(length=16)),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=False),
+        sa.Column("created_at", _MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("storage_key", "subtask_id", name=op.f("pk_onetrust_subtask")),
+        sa.UniqueConstraint("request_id", name=op.f("uq_onetrust_subtask_request_id")),
+    )
+    op.create_table(
+        "onetrust_poll",
+        sa.Column("storage_key", sa.String(length=256), nullable=False),
+        sa.Column("due_at", sa.Double(), nullable=False),
+        sa.Column("polled_at", _MOMENT),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failure", sa.Text()),
+        sa.ForeignKeyConstraint(
+            ["storage_key"], ["storage.key"], name=op.f("fk_onetrust_poll_storage_key"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("storage_key", name=op.f("pk_onetrust_poll")),
+    )
 
 
 def _name_tokens() -> None:
