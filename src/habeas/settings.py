@@ -5,8 +5,10 @@ A setting whose feature this version lacks refuses to start rather than being ig
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +17,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from habeas.domain.errors import InputError
 from habeas.outgoing import parse_allowed
+
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 class Section(BaseModel):
@@ -42,6 +46,17 @@ class SecuritySettings(Section):
         (),
         description="Hosts and networks that webhooks and the like may reach though they are not public, or by http.",
     )
+
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Origins whose pages may call the API, e.g. `https://privacy.example.com`; none by default."
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("an origin is scheme://host or scheme://host:port, in small letters, and nothing else")
+        return origins
 
     @field_validator("outgoing_allow_list")
     @classmethod
@@ -115,7 +130,7 @@ class NotificationSettings(Section):
     give_up_seconds: int = Field(
         172800, ge=0, description="How long a message that its provider does not take is tried again and again."
     )
-    organization_name: str = Field("", description="Who writes, in messages; empty: nobody is named.")
+    organization_name: str = Field("", max_length=500, description="Who writes, in messages; empty: nobody is named.")
 
 
 class LoggingSettings(Section):
@@ -155,6 +170,45 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, init_settings  # the environment wins over the file, which comes by init
+
+
+OVERRIDABLE: Mapping[str, tuple[str, ...]] = {
+    "execution": ("subject_identity_verification_required", "require_manual_request_approval"),
+    "notifications": (
+        "send_request_receipt_notification",
+        "send_request_review_notification",
+        "send_request_completion_notification",
+        "organization_name",
+    ),
+    "storage": ("default_key",),
+    "duplicates": ("enabled", "window_days", "identity_kinds", "hold"),
+    "security": ("cors_origins",),
+}
+"""Section → names of the settings that can be changed through the API."""
+
+
+def override(settings: Settings, values: Mapping[tuple[str, str], object]) -> Settings:
+    """The settings under these values, by section and name; the same object when there are none.
+
+    Names that are not OVERRIDABLE (here, in this version) are passed over. Raises ValidationError for a wrong value.
+    """
+    changes: dict[str, dict[str, object]] = {}
+    for (section, name), value in values.items():
+        if name in OVERRIDABLE.get(section, ()):
+            changes.setdefault(section, {})[name] = value
+    if not changes:
+        return settings
+    sections = {name: getattr(settings, name) for name in changes}
+    return settings.model_copy(
+        update={name: type(kept).model_validate(dict(kept) | changes[name]) for name, kept in sections.items()}
+    )
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: which one was probably meant, or which there are."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
 
 
 _LINK_LIFE = ("security", "subject_request_download_link_ttl_seconds")

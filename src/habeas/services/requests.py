@@ -41,7 +41,7 @@ from habeas.services.request_views import (
     show_requests,
 )
 from habeas.services.selection import Chosen, act_on
-from habeas.services.verification import check_reach, send_first_codes
+from habeas.services.verification import check_reach, proof_is_required, send_first_codes
 from habeas.store import journal, manual_webhooks, messages, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of
@@ -70,9 +70,9 @@ def submit(
     them counts at once, and they get no receipt.
     """
     now = context.clock.now()
-    must_verify = context.settings.execution.subject_identity_verification_required and not by_staff
     ids: list[str | HabeasError] = []
     with context.ledger.write() as connection:
+        must_verify = not by_staff and proof_is_required(context, connection)
         load = cache(partial(load_policy, connection, context.ledger.sealer))
         checked = [
             item if isinstance(item, HabeasError) else _check(context, connection, item, load, now, must_verify)

@@ -6,6 +6,7 @@ from habeas import __version__
 from habeas.execution.context import Context
 from habeas.web.api import (
     clients,
+    configuration,
     connections,
     datasets,
     health,
@@ -46,7 +47,7 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(health.router)  # first: what is asked every few seconds is found without a look at the others
     app.include_router(metrics.router)
     rooms = (
-        *(clients, connections, datasets, storages, policies, regulations, webhooks),
+        *(clients, configuration, connections, datasets, storages, policies, regulations, webhooks),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
     )
     for room in rooms:
