@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from habeas.domain.errors import InputError
+from habeas.domain.rate import Rate
 from habeas.outgoing import parse_allowed
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
@@ -50,6 +51,21 @@ class SecuritySettings(Section):
     cors_origins: tuple[str, ...] = Field(
         (), description="Origins whose pages may call the API, e.g. `https://privacy.example.com`; none by default."
     )
+
+    request_rate_limit: str = Field(
+        "2000/minute", description="Calls from one address, e.g. `5/second`, `60/minute`, `600/hour`; empty: no limit."
+    )
+    create_rate_limit: str = Field("60/minute", description="The same for calls that create requests.")
+    verify_rate_limit: str = Field("30/minute", description="The same for calls that try a code or ask for one.")
+    token_rate_limit: str = Field("60/minute", description="The same for calls that get or end a token.")
+    login_rate_limit: str = Field("10/minute", description="The same for logins of users, and forgotten passwords.")
+
+    @field_validator(*(f"{kind}_rate_limit" for kind in ("request", "create", "verify", "token", "login")))
+    @classmethod
+    def _check_rates(cls, rate: str) -> str:
+        if rate:
+            Rate.parse(rate)
+        return rate
 
     @field_validator("cors_origins")
     @classmethod

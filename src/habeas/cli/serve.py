@@ -15,6 +15,7 @@ from habeas.cli.exposure import check_exposure
 from habeas.cli.logs import announce, set_up_logs
 from habeas.cli.settings_option import DataDir, read_settings
 from habeas.domain.errors import InputError
+from habeas.services import configuration
 
 Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
 
@@ -38,6 +39,8 @@ def serve(
         check_exposure(listener, settings, accept_open_create=accept_open_create)
         application = bootstrap.build(settings)
         try:
+            present = configuration.find_present(application.context)  # what was changed by the API counts, too
+            check_exposure(listener, present, accept_open_create=accept_open_create)
             for notice in application.notices:
                 announce(notice, form)
             server = make_server(application, host)

@@ -29,6 +29,11 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
         "identity_verification_code_limit",
         "identity_verification_resend_pause_seconds",
         "require_auth_to_create",
+        "request_rate_limit",
+        "create_rate_limit",
+        "verify_rate_limit",
+        "token_rate_limit",
+        "login_rate_limit",
     ),
     "execution": (
         "task_retry_count",
@@ -59,10 +64,15 @@ Sections = dict[str, dict[str, object]]
 """Values as JSON has them, by section and name."""
 
 
-def show(context: Context) -> Sections:
+def find_present(context: Context) -> Settings:
     """The settings as they are now."""
     with context.ledger.read() as connection:
-        return _pick(present_settings(context, connection), SHOWN)
+        return present_settings(context, connection)
+
+
+def show(context: Context) -> Sections:
+    """Those of them that are shown."""
+    return _pick(find_present(context), SHOWN)
 
 
 def show_overrides(context: Context) -> Sections:

@@ -26,6 +26,7 @@ from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
 from habeas.web.metrics import Metrics
 from habeas.web.openapi import Api
+from habeas.web.rates import RateLimits
 
 _BODY_LIMIT = 16 * 1024 * 1024
 _DESCRIPTION = "Carries privacy requests out: finds, packages and erases a person's data, and proves it."
@@ -57,5 +58,6 @@ def create_app(context: Context) -> FastAPI:
     for room in (policies, webhooks):
         app.include_router(room.router, prefix="/api/v1/dsr", include_in_schema=False)
     install_error_handlers(app)
+    app.add_middleware(RateLimits, settings=context.settings.security, clock=context.clock, answer_error=answer_error)
     app.add_middleware(Edge, answer_error=answer_error, observe=app.state.metrics.observe)
     return app

@@ -74,7 +74,7 @@ def _add_refusals(path: str, operation: dict[str, Any]) -> None:
 
 def _find_statuses(path: str, operation: dict[str, Any]) -> set[str]:
     """The refusals that follow from what a route takes and needs."""
-    found = {"400", "503"}
+    found = {"400", "429", "503"}
     if operation.get("security"):
         found |= {"401", "403"}
     if "{" in path:

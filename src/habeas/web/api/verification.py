@@ -36,7 +36,7 @@ def verify(context: Wired, request_id: str, proof: Annotated[Proof, _PROOF]) -> 
 @router.post(
     "/privacy-request/{request_id}/resend-code",
     summary="Send another code instead of the one before",
-    responses={403: {}, 429: {}},
+    responses={403: {}},
 )
 def resend_code(context: Wired, request_id: str) -> CodeSent:
     return verification.resend(context, request_id)
