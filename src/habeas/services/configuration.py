@@ -70,6 +70,11 @@ def find_present(context: Context) -> Settings:
         return present_settings(context, connection)
 
 
+def find_origins(context: Context) -> tuple[str, ...]:
+    """The origins whose pages may call the API now."""
+    return find_present(context).security.cors_origins
+
+
 def show(context: Context) -> Sections:
     """Those of them that are shown."""
     return _pick(find_present(context), SHOWN)

@@ -1,9 +1,12 @@
 """The web application: routers under /api/v1 around a wired context. Holds no logic and no SQL."""
 
+from functools import partial
+
 from fastapi import FastAPI
 
 from habeas import __version__
 from habeas.execution.context import Context
+from habeas.services.configuration import find_origins
 from habeas.web.api import (
     clients,
     configuration,
@@ -22,6 +25,7 @@ from habeas.web.api import (
     verification,
     webhooks,
 )
+from habeas.web.cors import Cors
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
 from habeas.web.metrics import Metrics
@@ -59,5 +63,6 @@ def create_app(context: Context) -> FastAPI:
         app.include_router(room.router, prefix="/api/v1/dsr", include_in_schema=False)
     install_error_handlers(app)
     app.add_middleware(RateLimits, settings=context.settings.security, clock=context.clock, answer_error=answer_error)
+    app.add_middleware(Cors, read_origins=partial(find_origins, context), clock=context.clock)
     app.add_middleware(Edge, answer_error=answer_error, observe=app.state.metrics.observe)
     return app
