@@ -25,6 +25,7 @@ from habeas.web.api import (
     verification,
     webhooks,
 )
+from habeas.web.bodies import BodyLimits
 from habeas.web.cors import Cors
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
@@ -32,7 +33,6 @@ from habeas.web.metrics import Metrics
 from habeas.web.openapi import Api
 from habeas.web.rates import RateLimits
 
-_BODY_LIMIT = 16 * 1024 * 1024
 _DESCRIPTION = "Carries privacy requests out: finds, packages and erases a person's data, and proves it."
 
 
@@ -45,7 +45,6 @@ def create_app(context: Context) -> FastAPI:
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=_BODY_LIMIT,
     )
     app.state.context = context
     app.state.metrics = Metrics(context)
@@ -62,6 +61,7 @@ def create_app(context: Context) -> FastAPI:
     for room in (policies, webhooks):
         app.include_router(room.router, prefix="/api/v1/dsr", include_in_schema=False)
     install_error_handlers(app)
+    app.add_middleware(BodyLimits)
     app.add_middleware(RateLimits, settings=context.settings.security, clock=context.clock, answer_error=answer_error)
     app.add_middleware(Cors, read_origins=partial(find_origins, context), clock=context.clock)
     app.add_middleware(Edge, answer_error=answer_error, observe=app.state.metrics.observe)

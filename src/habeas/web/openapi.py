@@ -37,7 +37,7 @@ _MEANINGS = {
     "403": "The token lacks the scope, or the code is not right",
     "404": "There is no such thing",
     "409": "What is there stands against it",
-    "413": "The body is larger than 16 MB",
+    "413": "The body is larger than 16 MB, on routes that are open to all 1 MB",
     "415": "The body is of another media type",
     "422": "Parts of it are malformed",
     "429": "Too soon: `Retry-After` says in how many seconds to ask again",

@@ -5,7 +5,6 @@ put that address in place of the proxy's before a call gets here.
 """
 
 import math
-import re
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -15,15 +14,7 @@ from habeas.domain.clock import Clock
 from habeas.domain.errors import TooSoon
 from habeas.domain.rate import Limiter, Rate
 from habeas.settings import SecuritySettings
-
-_POSTS = {
-    "create": re.compile(r"/api/v1/privacy-request"),
-    "verify": re.compile(r"/api/v1/privacy-request/[^/]+/(verify|resend-code)"),
-    "token": re.compile(r"/api/v1/oauth/(token|revoke)"),
-    "login": re.compile(r"/api/v1/(login|session|user/(accept-invite|forgot-password|reset-password-with-token))"),
-}
-"""Kind → paths of the open routes that take something; every other call is of the kind `request`."""
-_KINDS = (*_POSTS, "request")
+from habeas.web.open_routes import KINDS, find_kind
 
 
 class RateLimits:
@@ -34,7 +25,7 @@ class RateLimits:
     ) -> None:
         self._app = app
         self._answer_error = answer_error
-        rates = {kind: getattr(settings, f"{kind}_rate_limit") for kind in _KINDS}
+        rates = {kind: getattr(settings, f"{kind}_rate_limit") for kind in KINDS}
         self._limiters = {kind: Limiter(Rate.parse(rate), clock) for kind, rate in rates.items() if rate}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,15 +38,9 @@ class RateLimits:
 
     def _count(self, scope: Scope) -> float:
         """Count a call; the seconds to wait when it is too many."""
-        limiter = self._limiters.get(_find_kind(scope))
+        limiter = self._limiters.get(find_kind(scope))
         caller = name_caller(scope["client"][0] if scope.get("client") else "")
         return limiter.take(caller) if limiter and caller else 0.0
-
-
-def _find_kind(scope: Scope) -> str:
-    if scope["method"] != "POST":
-        return "request"
-    return next((kind for kind, paths in _POSTS.items() if paths.fullmatch(scope["path"])), "request")
 
 
 def name_caller(host: str) -> str:
