@@ -7,12 +7,13 @@ A setting whose feature this version lacks refuses to start rather than being ig
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from habeas.domain.errors import InputError
@@ -221,10 +222,9 @@ def override(settings: Settings, values: Mapping[tuple[str, str], object]) -> Se
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: which one was probably meant, or which there are."""
-    names = list(known)
-    near = get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(names)}"
+    """The end of a sentence about an unknown name: which one was probably meant; empty if none is near."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 _LINK_LIFE = ("security", "subject_request_download_link_ttl_seconds")
@@ -252,35 +252,65 @@ def load_settings(
     `data_dir` given here wins over all. Raises InputError naming every setting that is wrong, never its value.
     """
     path = file or Path("habeas.toml")
-    _check_sections(environment)
-    values: dict[str, Any] = _old_settings(environment)
+    _check_variables(environment)
+    values: dict[str, Any] = {}
+    for _, (section, name), value in _read_old(environment):
+        values.setdefault(section, {}).setdefault(name, value)
     if file or path.exists():
         values = _merge(values, _read_toml(path))
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise InputError(f"settings are wrong: {wrong}", hint="see docs/reference.md") from None
+        raise _refuse([_name_problem(item) for item in error.errors()]) from None
     return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})
 
 
-def _check_sections(environment: Mapping[str, str]) -> None:
-    """Refuse variables of sections there are not: the settings' own reader looks at known names only."""
+def find_old_names(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Old names of settings that are in use → those that have taken their place."""
+    return {said: f"HABEAS__{section}__{name}".upper() for said, (section, name), _ in _read_old(environment)}
+
+
+def _known_names() -> list[str]:
+    """Every setting, as `section.name`, and those that are in no section."""
+    names = []
+    for name, field in Settings.model_fields.items():
+        section = type(field.default)
+        names += [f"{name}.{inner}" for inner in section.model_fields] if issubclass(section, Section) else [name]
+    return names
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    """Refuse variables that are no setting: the settings' own reader passes over some of them."""
+    known = [f"HABEAS__{name.replace('.', '__')}".upper() for name in _known_names()]
+    sections = {f"HABEAS__{name}".upper() for name in Settings.model_fields}  # a whole section as JSON
     ours = sorted(name for name in environment if name.upper().startswith("HABEAS__"))
-    unknown = [name for name in ours if name.split("__")[1].lower() not in Settings.model_fields]
+    unknown = [name for name in ours if name.upper() not in sections.union(known)]
     if unknown:
-        raise InputError(f"settings are wrong: {', '.join(unknown)}: no such setting", hint="see docs/reference.md")
+        raise _refuse([f"{name}: no such setting{suggest(name.upper(), known)}" for name in unknown])
 
 
-def _old_settings(environment: Mapping[str, str]) -> dict[str, Any]:
-    old = _read_toml(Path(environment["FIDES__CONFIG_PATH"])) if environment.get("FIDES__CONFIG_PATH") else {}
-    values: dict[str, Any] = {}
-    for (section, name), (new_section, new_name) in _OLD_NAMES.items():
-        variables = (f"{prefix}__{section}__{name}".upper() for prefix in ("FIDES", "FIDESOPS"))
-        found = next((environment[name] for name in variables if name in environment), old.get(section, {}).get(name))
-        if found is not None:
-            values.setdefault(new_section, {})[new_name] = found
-    return values
+def _name_problem(item: ErrorDetails) -> str:
+    """What is wrong with one setting, without its value."""
+    name = ".".join(map(str, item["loc"]))
+    if item["type"] != "extra_forbidden":
+        return f"{name}: {item['msg']}"
+    return f"{name}: no such setting{suggest(name, _known_names() if '.' in name else Settings.model_fields)}"
+
+
+def _refuse(problems: Iterable[str]) -> InputError:
+    return InputError(f"settings are wrong: {'; '.join(problems)}", hint="see docs/reference.md")
+
+
+def _read_old(environment: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str], Any]]:
+    """What is set by an old name: that name, the new section and name, and the value; what counts more comes first."""
+    path = environment.get("FIDES__CONFIG_PATH")
+    file = _read_toml(Path(path)) if path else {}
+    for (section, name), new in _OLD_NAMES.items():
+        for variable in (f"{prefix}__{section}__{name}".upper() for prefix in ("FIDES", "FIDESOPS")):
+            if variable in environment:
+                yield variable, new, environment[variable]
+        if (kept := file.get(section, {}).get(name)) is not None:
+            yield f"{section}.{name} in the file of FIDES__CONFIG_PATH", new, kept
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import uvicorn
 from habeas import bootstrap
 from habeas.cli.exposure import check_exposure
 from habeas.cli.logs import announce, set_up_logs
-from habeas.cli.settings_option import DataDir, read_settings
+from habeas.cli.settings_option import DataDir, announce_old_names, read_settings
 from habeas.domain.errors import InputError
 from habeas.services import configuration
 
@@ -34,6 +34,7 @@ def serve(
     signal.signal(signal.SIGTERM, _leave)
     settings = read_settings(context, data_dir)
     set_up_logs(settings.logging.level, settings.logging.format)
+    announce_old_names(settings)
     form = settings.logging.format
     with listening(host, port) as listener:
         check_exposure(listener, settings, accept_open_create=accept_open_create)

@@ -170,7 +170,8 @@ def _refuse(settings: Settings, name: tuple[str, ...]) -> str:
     holder = settings if len(name) == 1 else getattr(settings, name[0])
     if name[-1] in type(holder).model_fields:
         return "this is set by file or environment alone"
-    return f"there is no such setting{suggest(name[-1], OVERRIDABLE if len(name) == 1 else OVERRIDABLE[name[0]])}"
+    known = list(OVERRIDABLE if len(name) == 1 else OVERRIDABLE[name[0]])
+    return "there is no such setting" + (suggest(name[-1], known) or f"; known are {', '.join(known)}")
 
 
 def _pick(settings: Settings, names: Mapping[str, tuple[str, ...]]) -> Sections:
