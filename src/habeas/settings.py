@@ -20,6 +20,7 @@ from habeas.domain.errors import InputError
 from habeas.domain.rate import Rate
 from habeas.outgoing import parse_allowed
 
+_PREFIX = "HABEAS__"
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
@@ -161,7 +162,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
-        env_prefix="HABEAS__",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         nested_model_default_partial_update=True,
     )
@@ -228,7 +229,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 _LINK_LIFE = ("security", "subject_request_download_link_ttl_seconds")
-_OLD_NAMES = {
+OLD_NAMES = {
     ("execution", "task_retry_count"): ("execution", "task_retry_count"),
     ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
@@ -242,6 +243,7 @@ _OLD_NAMES = {
         for name in (f"send_request_{occasion}_notification" for occasion in ("receipt", "review", "completion"))
     },
 }
+"""Section and name in Fides and fidesops → ours."""
 
 
 def load_settings(
@@ -267,7 +269,7 @@ def load_settings(
 
 def find_old_names(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Old names of settings that are in use → those that have taken their place."""
-    return {said: f"HABEAS__{section}__{name}".upper() for said, (section, name), _ in _read_old(environment)}
+    return {said: f"{_PREFIX}{section}__{name}".upper() for said, (section, name), _ in _read_old(environment)}
 
 
 def _known_names() -> list[str]:
@@ -281,12 +283,13 @@ def _known_names() -> list[str]:
 
 def _check_variables(environment: Mapping[str, str]) -> None:
     """Refuse variables that are no setting: the settings' own reader passes over some of them."""
-    known = [f"HABEAS__{name.replace('.', '__')}".upper() for name in _known_names()]
-    sections = {f"HABEAS__{name}".upper() for name in Settings.model_fields}  # a whole section as JSON
-    ours = sorted(name for name in environment if name.upper().startswith("HABEAS__"))
-    unknown = [name for name in ours if name.upper() not in sections.union(known)]
+    known = _known_names()
+    readable = {*known, *Settings.model_fields}  # a whole section can be given as JSON
+    ours = [variable for variable in sorted(environment) if variable.upper().startswith(_PREFIX)]
+    names = {variable: variable[len(_PREFIX) :].lower().replace("__", ".") for variable in ours}
+    unknown = {variable: name for variable, name in names.items() if name not in readable}
     if unknown:
-        raise _refuse([f"{name}: no such setting{suggest(name.upper(), known)}" for name in unknown])
+        raise _refuse([f"{variable}: no such setting{suggest(name, known)}" for variable, name in unknown.items()])
 
 
 def _name_problem(item: ErrorDetails) -> str:
@@ -305,7 +308,7 @@ def _read_old(environment: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, 
     """What is set by an old name: that name, the new section and name, and the value; what counts more comes first."""
     path = environment.get("FIDES__CONFIG_PATH")
     file = _read_toml(Path(path)) if path else {}
-    for (section, name), new in _OLD_NAMES.items():
+    for (section, name), new in OLD_NAMES.items():
         for variable in (f"{prefix}__{section}__{name}".upper() for prefix in ("FIDES", "FIDESOPS")):
             if variable in environment:
                 yield variable, new, environment[variable]

@@ -81,11 +81,11 @@ def test_an_unknown_name_in_the_file_is_refused_with_the_nearest(tmp_path: Path,
 @pytest.mark.parametrize(
     ("variable", "meant"),
     [
-        ("HABEAS__EXECUTION__RUN_SIZES", "HABEAS__EXECUTION__RUN_SIZE"),
-        ("HABEAS__EXECUTON__RUN_SIZE", "HABEAS__EXECUTION__RUN_SIZE"),
-        ("habeas__storage__default_keys", "HABEAS__STORAGE__DEFAULT_KEY"),
-        ("HABEAS__DATA_DIR__PATH", "HABEAS__DATA_DIR"),
-        ("HABEAS__EXECUTION__RUN_SIZE__X", "HABEAS__EXECUTION__RUN_SIZE"),
+        ("HABEAS__EXECUTION__RUN_SIZES", "execution.run_size"),
+        ("HABEAS__EXECUTON__RUN_SIZE", "execution.run_size"),
+        ("habeas__storage__default_keys", "storage.default_key"),
+        ("HABEAS__DATA_DIR__PATH", "data_dir"),
+        ("HABEAS__EXECUTION__RUN_SIZE__X", "execution.run_size"),
     ],
 )
 def test_an_unknown_variable_is_refused_with_the_nearest(variable: str, meant: str) -> None:

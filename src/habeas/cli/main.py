@@ -10,6 +10,7 @@ from rich.text import Text
 
 from habeas import __version__
 from habeas.cli import (
+    config,
     connection,
     dataset,
     db,
@@ -49,6 +50,7 @@ app.command("plan")(plan.plan)
 app.command("sweep")(sweep.sweep)
 app.command("decrypt")(decrypt.decrypt)
 app.command("statistics")(statistics.statistics)
+app.add_typer(config.app, name="config")
 app.add_typer(connection.app, name="connection")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(policy.app, name="policy")
