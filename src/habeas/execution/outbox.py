@@ -43,14 +43,19 @@ def enqueue(
     event: Event,
     request_ids: Sequence[str],
     variables: Mapping[str, Mapping[str, object]] | None = None,
+    *,
+    channels: frozenset[Channel] | None = None,
 ) -> list[str]:
     """Put one message per request into the outbox, in the caller's transaction; the requests that get one.
 
     None gets one while the event is off or no provider is active; left out are people who cannot be reached. What
     `variables` tell, by request, is sealed. The events know: verification `code`, `minutes`; denied `reason`; the
-    others need nothing, as what they tell (request types, links) is looked up when they are sent.
+    others need nothing, as what they tell (request types, links) is looked up when they are sent. `channels` are those
+    that `open_channels` named, if it was asked already.
     """
-    channels = open_channels(context, connection, event) if request_ids else frozenset()
+    if not request_ids:
+        return []
+    channels = open_channels(context, connection, event) if channels is None else channels
     if not channels:
         return []
     sealer, now = context.ledger.sealer, context.clock.now()
