@@ -26,7 +26,7 @@ from habeas.domain.request import TRANSITIONS, LogStatus
 from habeas.domain.scopes import SCOPES
 from habeas.masking.registry import strategies
 from habeas.outgoing import OutgoingClient
-from habeas.settings import Settings
+from habeas.settings import OLD_NAMES, OVERRIDABLE, Settings
 from habeas.web.app import create_app
 from habeas.web.errors import answer_error
 
@@ -74,11 +74,18 @@ def _settings() -> list[str]:
         "",
         *_table(("Setting", "Default", "Meaning"), rows(Settings, "")),
         "",
-        "Old names are read from `FIDES__…`, `FIDESOPS__…` and the file that `FIDES__CONFIG_PATH` names:",
-        "`execution.task_retry_count`, `execution.subject_identity_verification_required`,",
-        "`execution.require_manual_request_approval`, and `redis.default_ttl_seconds` for",
-        "`execution.temporary_ttl_seconds`.",
+        "Some are changed while servers run, by `habeas config set` or `PATCH /api/v1/config`; a change wins over",
+        "file and environment, at once and in every process:",
+        *(f"* `{section}.{name}`" for section, names in OVERRIDABLE.items() for name in names),
+        "",
+        "Old names are read from `FIDES__…`, `FIDESOPS__…` and the file that `FIDES__CONFIG_PATH` names; a process",
+        "says at its start which it found:",
+        *(f"* `{'.'.join(old)}`{_for(old, new)}" for old, new in OLD_NAMES.items()),
     ]
+
+
+def _for(old: tuple[str, str], new: tuple[str, str]) -> str:
+    return "" if old == new else f" for `{'.'.join(new)}`"
 
 
 def _categories() -> list[str]:

@@ -80,7 +80,7 @@ class Engine:
         erasure: Mapping[str, Sequence[str]] | None = None,
         *,
         configuration: Mapping[str, Any] | None = None,
-        storage: str = "local",
+        storage: str | None = "local",
         **details: Any,
     ) -> None:
         """A policy: categories to return into a storage, and strategy → categories to mask."""

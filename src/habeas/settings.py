@@ -5,17 +5,24 @@ A setting whose feature this version lacks refuses to start rather than being ig
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from habeas.domain.errors import InputError
+from habeas.domain.rate import Rate
 from habeas.domain.user import find_weaknesses, normalise_username, read_password
 from habeas.outgoing import parse_allowed
+
+_PREFIX = "HABEAS__"
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 class Section(BaseModel):
@@ -52,6 +59,32 @@ class SecuritySettings(Section):
         (),
         description="Hosts and networks that webhooks and the like may reach though they are not public, or by http.",
     )
+
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Origins whose pages may call the API, e.g. `https://privacy.example.com`; none by default."
+    )
+
+    request_rate_limit: str = Field(
+        "2000/minute", description="Calls from one address, e.g. `5/second`, `60/minute`, `600/hour`; empty: no limit."
+    )
+    create_rate_limit: str = Field("60/minute", description="The same for calls that create requests.")
+    verify_rate_limit: str = Field("30/minute", description="The same for calls that try a code or ask for one.")
+    token_rate_limit: str = Field("60/minute", description="The same for calls that get or end a token.")
+    login_rate_limit: str = Field("10/minute", description="The same for logins of users, and forgotten passwords.")
+
+    @field_validator(*(f"{kind}_rate_limit" for kind in ("request", "create", "verify", "token", "login")))
+    @classmethod
+    def _check_rates(cls, rate: str) -> str:
+        if rate:
+            Rate.parse(rate)
+        return rate
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            raise ValueError("an origin is scheme://host or scheme://host:port, in small letters, and nothing else")
+        return origins
 
     @model_validator(mode="after")
     def _check_root_user(self) -> "SecuritySettings":
@@ -136,7 +169,7 @@ class NotificationSettings(Section):
     give_up_seconds: int = Field(
         172800, ge=0, description="How long a message that its provider does not take is tried again and again."
     )
-    organization_name: str = Field("", description="Who writes, in messages; empty: nobody is named.")
+    organization_name: str = Field("", max_length=500, description="Who writes, in messages; empty: nobody is named.")
 
 
 class LoggingSettings(Section):
@@ -150,7 +183,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
-        env_prefix="HABEAS__",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         nested_model_default_partial_update=True,
     )
@@ -178,8 +211,46 @@ class Settings(BaseSettings):
         return env_settings, init_settings  # the environment wins over the file, which comes by init
 
 
+OVERRIDABLE: Mapping[str, tuple[str, ...]] = {
+    "execution": ("subject_identity_verification_required", "require_manual_request_approval"),
+    "notifications": (
+        "send_request_receipt_notification",
+        "send_request_review_notification",
+        "send_request_completion_notification",
+        "organization_name",
+    ),
+    "storage": ("default_key",),
+    "duplicates": ("enabled", "window_days", "identity_kinds", "hold"),
+    "security": ("cors_origins",),
+}
+"""Section → names of the settings that can be changed through the API."""
+
+
+def override(settings: Settings, values: Mapping[tuple[str, str], object]) -> Settings:
+    """The settings under these values, by section and name; the same object when there are none.
+
+    Names that are not OVERRIDABLE (here, in this version) are passed over. Raises ValidationError for a wrong value.
+    """
+    changes: dict[str, dict[str, object]] = {}
+    for (section, name), value in values.items():
+        if name in OVERRIDABLE.get(section, ()):
+            changes.setdefault(section, {})[name] = value
+    if not changes:
+        return settings
+    sections = {name: getattr(settings, name) for name in changes}
+    return settings.model_copy(
+        update={name: type(kept).model_validate(dict(kept) | changes[name]) for name, kept in sections.items()}
+    )
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: which one was probably meant; empty if none is near."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 _LINK_LIFE = ("security", "subject_request_download_link_ttl_seconds")
-_OLD_NAMES = {
+OLD_NAMES = {
     ("execution", "task_retry_count"): ("execution", "task_retry_count"),
     ("execution", "subject_identity_verification_required"): ("execution", "subject_identity_verification_required"),
     ("execution", "require_manual_request_approval"): ("execution", "require_manual_request_approval"),
@@ -196,6 +267,7 @@ _OLD_NAMES = {
         for name in (f"send_request_{occasion}_notification" for occasion in ("receipt", "review", "completion"))
     },
 }
+"""Section and name in Fides and fidesops → ours."""
 
 
 def load_settings(
@@ -206,35 +278,66 @@ def load_settings(
     `data_dir` given here wins over all. Raises InputError naming every setting that is wrong, never its value.
     """
     path = file or Path("habeas.toml")
-    _check_sections(environment)
-    values: dict[str, Any] = _old_settings(environment)
+    _check_variables(environment)
+    values: dict[str, Any] = {}
+    for _, (section, name), value in _read_old(environment):
+        values.setdefault(section, {}).setdefault(name, value)
     if file or path.exists():
         values = _merge(values, _read_toml(path))
     try:
         settings = Settings(**values)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise InputError(f"settings are wrong: {wrong}", hint="see docs/reference.md") from None
+        raise _refuse([_name_problem(item) for item in error.errors()]) from None
     return settings if data_dir is None else settings.model_copy(update={"data_dir": data_dir})
 
 
-def _check_sections(environment: Mapping[str, str]) -> None:
-    """Refuse variables of sections there are not: the settings' own reader looks at known names only."""
-    ours = sorted(name for name in environment if name.upper().startswith("HABEAS__"))
-    unknown = [name for name in ours if name.split("__")[1].lower() not in Settings.model_fields]
+def find_old_names(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Old names of settings that are in use → those that have taken their place."""
+    return {said: f"{_PREFIX}{section}__{name}".upper() for said, (section, name), _ in _read_old(environment)}
+
+
+def _known_names() -> list[str]:
+    """Every setting, as `section.name`, and those that are in no section."""
+    names = []
+    for name, field in Settings.model_fields.items():
+        section = type(field.default)
+        names += [f"{name}.{inner}" for inner in section.model_fields] if issubclass(section, Section) else [name]
+    return names
+
+
+def _check_variables(environment: Mapping[str, str]) -> None:
+    """Refuse variables that are no setting: the settings' own reader passes over some of them."""
+    known = _known_names()
+    readable = {*known, *Settings.model_fields}  # a whole section can be given as JSON
+    ours = [variable for variable in sorted(environment) if variable.upper().startswith(_PREFIX)]
+    names = {variable: variable[len(_PREFIX) :].lower().replace("__", ".") for variable in ours}
+    unknown = {variable: name for variable, name in names.items() if name not in readable}
     if unknown:
-        raise InputError(f"settings are wrong: {', '.join(unknown)}: no such setting", hint="see docs/reference.md")
+        raise _refuse([f"{variable}: no such setting{suggest(name, known)}" for variable, name in unknown.items()])
 
 
-def _old_settings(environment: Mapping[str, str]) -> dict[str, Any]:
-    old = _read_toml(Path(environment["FIDES__CONFIG_PATH"])) if environment.get("FIDES__CONFIG_PATH") else {}
-    values: dict[str, Any] = {}
-    for (section, name), (new_section, new_name) in _OLD_NAMES.items():
-        variables = (f"{prefix}__{section}__{name}".upper() for prefix in ("FIDES", "FIDESOPS"))
-        found = next((environment[name] for name in variables if name in environment), old.get(section, {}).get(name))
-        if found is not None:
-            values.setdefault(new_section, {})[new_name] = found
-    return values
+def _name_problem(item: ErrorDetails) -> str:
+    """What is wrong with one setting, without its value."""
+    name = ".".join(map(str, item["loc"]))
+    if item["type"] != "extra_forbidden":
+        return f"{name}: {item['msg']}"
+    return f"{name}: no such setting{suggest(name, _known_names() if '.' in name else Settings.model_fields)}"
+
+
+def _refuse(problems: Iterable[str]) -> InputError:
+    return InputError(f"settings are wrong: {'; '.join(problems)}", hint="see docs/reference.md")
+
+
+def _read_old(environment: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str], Any]]:
+    """What is set by an old name: that name, the new section and name, and the value; what counts more comes first."""
+    path = environment.get("FIDES__CONFIG_PATH")
+    file = _read_toml(Path(path)) if path else {}
+    for (section, name), new in OLD_NAMES.items():
+        for variable in (f"{prefix}__{section}__{name}".upper() for prefix in ("FIDES", "FIDESOPS")):
+            if variable in environment:
+                yield variable, new, environment[variable]
+        if (kept := file.get(section, {}).get(name)) is not None:
+            yield f"{section}.{name} in the file of FIDES__CONFIG_PATH", new, kept
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from habeas.domain.errors import InputError
-from habeas.settings import load_settings
+from habeas.settings import find_old_names, load_settings
 
 
 def write(path: Path, text: str) -> Path:
@@ -61,6 +61,54 @@ def test_a_named_fides_toml_is_read_and_our_own_file_wins(tmp_path: Path) -> Non
 def test_wrong_settings_are_named_and_refused(tmp_path: Path, text: str, named: str) -> None:
     with pytest.raises(InputError, match=named):
         load_settings(write(tmp_path / "habeas.toml", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[execution]\nrunsize = 1\n", "execution.runsize: no such setting; did you mean execution.run_size?"),
+        ("[executon]\nrun_size = 1\n", "executon: no such setting; did you mean execution?"),
+        ("data_dri = 'x'\n", "data_dri: no such setting; did you mean data_dir?"),
+        ("[zzzzzz]\nx = 1\n", "zzzzzz: no such setting (see"),
+    ],
+)
+def test_an_unknown_name_in_the_file_is_refused_with_the_nearest(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        load_settings(write(tmp_path / "habeas.toml", text))
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("HABEAS__EXECUTION__RUN_SIZES", "execution.run_size"),
+        ("HABEAS__EXECUTON__RUN_SIZE", "execution.run_size"),
+        ("habeas__storage__default_keys", "storage.default_key"),
+        ("HABEAS__DATA_DIR__PATH", "data_dir"),
+        ("HABEAS__EXECUTION__RUN_SIZE__X", "execution.run_size"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest(variable: str, meant: str) -> None:
+    with pytest.raises(InputError) as refused:
+        load_settings(environment={variable: "canary"})
+    assert f"{variable}: no such setting; did you mean {meant}?" in str(refused.value)
+    assert "canary" not in str(refused.value)
+
+
+def test_old_names_in_use_are_told_with_the_new_ones(tmp_path: Path) -> None:
+    file = write(tmp_path / "fides.toml", "[redis]\ndefault_ttl_seconds = 5\n")
+    old = {"FIDESOPS__EXECUTION__TASK_RETRY_COUNT": "9", "FIDES__CONFIG_PATH": str(file), "FIDES__OTHER__THING": "1"}
+    assert find_old_names({"HABEAS__EXECUTION__TASK_RETRY_COUNT": "9"}) == {}
+    assert find_old_names(old) == {
+        "FIDESOPS__EXECUTION__TASK_RETRY_COUNT": "HABEAS__EXECUTION__TASK_RETRY_COUNT",
+        "redis.default_ttl_seconds in the file of FIDES__CONFIG_PATH": "HABEAS__EXECUTION__TEMPORARY_TTL_SECONDS",
+    }
+
+
+def test_of_two_old_names_the_younger_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    old = {f"{prefix}__EXECUTION__TASK_RETRY_COUNT": count for prefix, count in (("FIDESOPS", "8"), ("FIDES", "9"))}
+    assert load_settings(environment=old).execution.task_retry_count == 9
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ import uvicorn
 from habeas import bootstrap
 from habeas.cli.exposure import check_exposure
 from habeas.cli.logs import announce, set_up_logs
-from habeas.cli.settings_option import DataDir, read_settings
+from habeas.cli.settings_option import DataDir, announce_old_names, read_settings
 from habeas.domain.errors import InputError
+from habeas.services import configuration
 
 Port: TypeAlias = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")]
 
@@ -33,11 +34,14 @@ def serve(
     signal.signal(signal.SIGTERM, _leave)
     settings = read_settings(context, data_dir)
     set_up_logs(settings.logging.level, settings.logging.format)
+    announce_old_names(settings)
     form = settings.logging.format
     with listening(host, port) as listener:
         check_exposure(listener, settings, accept_open_create=accept_open_create)
         application = bootstrap.build(settings)
         try:
+            present = configuration.find_present(application.context)  # what was changed by the API counts, too
+            check_exposure(listener, present, accept_open_create=accept_open_create)
             for notice in application.notices:
                 announce(notice, form)
             server = make_server(application, host)

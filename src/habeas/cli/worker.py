@@ -10,7 +10,7 @@ import typer
 
 from habeas import bootstrap
 from habeas.cli.logs import announce, set_up_logs
-from habeas.cli.settings_option import DataDir, read_settings
+from habeas.cli.settings_option import DataDir, announce_old_names, read_settings
 from habeas.domain.errors import InputError
 from habeas.execution.context import Context
 
@@ -24,6 +24,7 @@ def worker(
     """Join a Dask cluster and carry out the runs it hands over, from the same ledger as the server."""
     settings = read_settings(context, data_dir)
     set_up_logs(settings.logging.level, settings.logging.format)
+    announce_old_names(settings)
     threads = threads or settings.execution.threads
     application = bootstrap.build(settings, create=False)  # says what is wrong before joining
     try:

@@ -14,6 +14,7 @@ from habeas.domain.identity import EMAIL, PHONE, Identity, normalise
 from habeas.domain.message import Channel, Event, MessageProvider, is_callable_number, is_mailable
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.context import Context
+from habeas.execution.present import present_settings
 from habeas.store import configurations, messages, requests
 from habeas.store.configurations import Record
 from habeas.store.journal import Entry
@@ -42,14 +43,19 @@ def enqueue(
     event: Event,
     request_ids: Sequence[str],
     variables: Mapping[str, Mapping[str, object]] | None = None,
+    *,
+    channels: frozenset[Channel] | None = None,
 ) -> list[str]:
     """Put one message per request into the outbox, in the caller's transaction; the requests that get one.
 
     None gets one while the event is off or no provider is active; left out are people who cannot be reached. What
     `variables` tell, by request, is sealed. The events know: verification `code`, `minutes`; denied `reason`; the
-    others need nothing, as what they tell (request types, links) is looked up when they are sent.
+    others need nothing, as what they tell (request types, links) is looked up when they are sent. `channels` are those
+    that `open_channels` named, if it was asked already.
     """
-    channels = open_channels(context, connection, event) if request_ids else frozenset()
+    if not request_ids:
+        return []
+    channels = open_channels(context, connection, event) if channels is None else channels
     if not channels:
         return []
     sealer, now = context.ledger.sealer, context.clock.now()
@@ -118,11 +124,16 @@ def conclude(context: Context, connection: sa.Connection, message_ids: Sequence[
 
 def open_channels(context: Context, connection: sa.Connection, event: Event) -> frozenset[Channel]:
     """The channels by which messages of this event go; none when it is off or no provider is active."""
-    if getattr(context.settings.notifications, _SWITCHES.get(event, ""), None) is False:
-        return frozenset()
     channels = frozenset(context.provider_types[provider.type].channel for provider in usable(context, connection))
-    template = messages.find_template(connection, event) if channels else None
+    if not channels or _is_off(context, connection, event):
+        return frozenset()
+    template = messages.find_template(connection, event)
     return frozenset() if template is not None and not template.enabled else channels
+
+
+def _is_off(context: Context, connection: sa.Connection, event: Event) -> bool:
+    switch = _SWITCHES.get(event)
+    return switch is not None and getattr(present_settings(context, connection).notifications, switch) is False
 
 
 def usable(context: Context, connection: sa.Connection) -> list[Record]:

@@ -10,6 +10,7 @@ from habeas.domain.message import Channel, Event, Message
 from habeas.execution.context import Context
 from habeas.execution.outbox import connect_provider, usable
 from habeas.execution.package_links import find_link
+from habeas.execution.present import present_settings
 from habeas.messaging.defaults import DEFAULTS, Template
 from habeas.store import configurations, messages, packages, requests
 from habeas.store.configurations import Record
@@ -43,6 +44,7 @@ def send(
     """Render a message and hand it to the active provider of the channel."""
     with context.ledger.read() as connection:
         own = messages.find_template(connection, event)
+        organization = present_settings(context, connection).notifications.organization_name
         found = [
             provider
             for provider in usable(context, connection)
@@ -51,19 +53,16 @@ def send(
     if not found:
         hint = "PUT /api/v1/messaging/default/active chooses one"
         raise SystemUnavailable(f"no message provider is active for {channel}", hint=hint)
-    texts = render_message(context, event, channel, own, variables)
+    texts = render_message(event, channel, own, {"organization": organization, **variables})
     provider = connect_provider(context, found[0])
     provider.send(Message(message_id, channel, recipient, texts.subject, texts.text, texts.html))
 
 
-def render_message(
-    context: Context, event: Event, channel: Channel, own: Record | None, variables: Mapping[str, object]
-) -> "Rendered":
+def render_message(event: Event, channel: Channel, own: Record | None, variables: Mapping[str, object]) -> "Rendered":
     """What a message says; `own` is the users' template of the event, if there is one."""
     from habeas.messaging.templates import render
 
-    told = {"organization": context.settings.notifications.organization_name, **variables}
-    return render(event, channel, effective_template(event, own), told)
+    return render(event, channel, effective_template(event, own), variables)
 
 
 def effective_template(event: Event, own: Record | None) -> Template:

@@ -19,9 +19,10 @@ def tell_completed(context: Context, connection: sa.Connection, plan: Plan, requ
     """
     events = [Event.ACCESS_COMPLETE] * bool(plan.access) + [Event.DELETION_COMPLETE] * plan.erases
     for event in events:
-        if not request_ids or not open_channels(context, connection, event):
+        channels = open_channels(context, connection, event) if request_ids else frozenset()
+        if not channels:
             continue
-        told = set(enqueue(context, connection, event, request_ids))
+        told = set(enqueue(context, connection, event, request_ids, channels=channels))
         passed_over = [request_id for request_id in request_ids if request_id not in told]
         entry = entry_of(event, LogStatus.SKIPPED, "the person cannot be reached by a provider that is active")
         journal.log_requests(connection, passed_over, entry, context.clock.now())

@@ -27,6 +27,7 @@ from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import remove_package
+from habeas.execution.present import present_settings
 from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.log_fields import adopt, current
@@ -108,12 +109,12 @@ def _upload_rule(run: Run, rule: AccessRule, is_answered: bool) -> None:
 
 
 def _find_place(run: Run, rule: AccessRule) -> _Place:
-    key = rule.storage or run.context.settings.storage.default_key
     hint = "give the rule a storage or set storage.default_key"
+    with run.context.ledger.read() as connection:
+        key = rule.storage or present_settings(run.context, connection).storage.default_key
+        record = configurations.find(connection, storages, key)
     if not key:
         raise NeedsHuman(f"access rule {rule.rule!r} has no storage", hint=hint)
-    with run.context.ledger.read() as connection:
-        record = configurations.find(connection, storages, key)
     if record is None:
         raise NeedsHuman(f"access rule {rule.rule!r} names storage {key!r}, which is gone", hint=f"make it, or {hint}")
     return _Place(key, record.format, connect_storage(run.context, record))

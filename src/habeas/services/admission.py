@@ -11,6 +11,7 @@ from habeas.domain.audit import AuditAction
 from habeas.domain.message import Event
 from habeas.execution import outbox
 from habeas.execution.context import Context
+from habeas.execution.present import present_settings
 from habeas.services.duplicates import Fresh, find_duplicates
 from habeas.store import journal
 
@@ -23,9 +24,10 @@ def admit(
 ) -> dict[str, Mapping[str, Any]]:
     """The columns with which requests begin to count, by id: the one they repeat, and that the system has approved
     them, unless somebody is to review them."""
-    duplicates = find_duplicates(context, connection, people, now)
+    settings = present_settings(context, connection)
+    duplicates = find_duplicates(context, connection, people, now, settings.duplicates)
     held = {request_id for request_id, duplicate in duplicates.items() if duplicate.held}
-    if context.settings.execution.require_manual_request_approval:
+    if settings.execution.require_manual_request_approval:
         held = {item.id for item in people}
     return {
         item.id: {

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from habeas.domain.identity import Identity, normalise
 from habeas.execution.context import Context
+from habeas.settings import DuplicateSettings
 from habeas.store import kinship
 from habeas.store.ledger import take_turn
 
@@ -34,14 +35,13 @@ class Duplicate:
 
 
 def find_duplicates(
-    context: Context, connection: sa.Connection, fresh: Sequence[Fresh], now: datetime
+    context: Context, connection: sa.Connection, fresh: Sequence[Fresh], now: datetime, settings: DuplicateSettings
 ) -> dict[str, Duplicate]:
     """The duplicates among requests about to count, by id; nothing while the setting is off. Two queries at most.
 
     The same person: a value of every kind in `identity_kinds` is the same, so whoever lacks one is nobody's duplicate.
     Canceled requests do not count; of several the earliest does, and in one submission the one that stands first.
     """
-    settings = context.settings.duplicates
     if not settings.enabled:
         return {}
     take_turn(connection)  # two submissions at once would not see each other

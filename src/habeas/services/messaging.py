@@ -17,6 +17,7 @@ from habeas.domain.identity import Identity
 from habeas.domain.message import Channel, Event, Message, ProviderType
 from habeas.execution import outbox
 from habeas.execution.context import Context
+from habeas.execution.present import present_settings
 from habeas.execution.sending import render_message
 from habeas.services import audit
 from habeas.services.bulk import Listing, choose_key, make_id, refuse_nul
@@ -214,6 +215,7 @@ def send_test(context: Context, service_type: str | None, identities: Sequence[I
             record = messages.find_provider(connection, service_type)
             found = [record] if record is not None and outbox.is_ready(context, record) else []
         own = messages.find_template(connection, Event.TEST)
+        organization = present_settings(context, connection).notifications.organization_name
     by = {context.provider_types[one.type].channel: one for one in found}
     if not by:
         raise InputError("no such message provider is configured", hint="POST /api/v1/messaging/config makes one")
@@ -221,7 +223,7 @@ def send_test(context: Context, service_type: str | None, identities: Sequence[I
     if recipient is None:
         raise InputError(f"give an identity to reach by {' or '.join(sorted(by))}", hint="email or phone_number")
     record = by[recipient.channel]
-    texts = render_message(context, Event.TEST, recipient.channel, own, {})
+    texts = render_message(Event.TEST, recipient.channel, own, {"organization": organization})
     message = Message(f"msg_{uuid4()}", recipient.channel, recipient.address, texts.subject, texts.text, texts.html)
     try:
         outbox.connect_provider(context, record).send(message)

@@ -14,6 +14,7 @@ from habeas.domain.errors import Conflict, InputError, NotFound
 from habeas.domain.policy import OnUnreachable, Rule, SharedRows, check_category, check_erasure_targets, check_rule
 from habeas.domain.request import ActionType
 from habeas.execution.context import Context
+from habeas.execution.present import present_settings
 from habeas.masking.registry import make_strategy
 from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
@@ -300,7 +301,7 @@ def _check_drp_action(connection: sa.Connection, key: str, action: str | None) -
 
 
 def _check_storage(context: Context, connection: sa.Connection, key: str | None) -> None:
-    wanted = context.settings.storage.default_key if key is None else key
+    wanted = present_settings(context, connection).storage.default_key if key is None else key
     if not wanted:
         raise InputError(
             "an access rule needs a storage destination",

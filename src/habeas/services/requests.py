@@ -81,7 +81,7 @@ def enter(
 ) -> list[str | HabeasError]:
     """Store requests in a transaction whose owner wakes the dispatcher afterwards; an id or error per item."""
     now = context.clock.now()
-    must_verify = context.settings.execution.subject_identity_verification_required and not by_staff
+    must_verify = not by_staff and proof_is_required(context, connection)
     load = cache(partial(load_policy, connection, context.ledger.sealer))
     checked = [
         item if isinstance(item, HabeasError) else _check(context, connection, item, load, now, must_verify)

@@ -15,6 +15,7 @@ from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import StorageType
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
+from habeas.execution.present import present_settings
 from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
 from habeas.services.connections import SystemTest, Verdict
@@ -96,7 +97,7 @@ def delete_storage(context: Context, key: str) -> None:
                 f"storage {key!r} is used by rule {users[0].key!r} of policy {users[0].policy_key!r}",
                 hint="give its rules another storage first",
             )
-        if key == context.settings.storage.default_key:
+        if key == present_settings(context, connection).storage.default_key:
             raise Conflict(f"storage {key!r} is the setting storage.default_key", hint="change the setting first")
         configurations.delete(connection, storages, key)
         audit.record(context, connection, AuditAction.DELETED, ObjectKind.STORAGE, key)

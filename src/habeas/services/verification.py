@@ -20,6 +20,7 @@ from habeas.domain.message import Channel, Event
 from habeas.domain.request import RequestStatus
 from habeas.execution import outbox
 from habeas.execution.context import Context
+from habeas.execution.present import present_settings
 from habeas.services.admission import admit, announce
 from habeas.services.duplicates import Fresh
 from habeas.services.request_views import RequestView, show_requests
@@ -34,6 +35,14 @@ class CodeSent:
 
     expires_at: datetime
     codes_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationConfig:
+    """What a page that takes requests has to know before it asks for a code."""
+
+    identity_verification_required: bool
+    valid_email_config_exists: bool
 
 
 def check_reach(context: Context, connection: sa.Connection, identities: Sequence[Identity]) -> None:
@@ -96,10 +105,18 @@ def resend(context: Context, request_id: str) -> CodeSent:
     return CodeSent(until, security.identity_verification_code_limit - known.sent - 1)
 
 
-def sends_mail(context: Context) -> bool:
-    """Whether codes can go by e-mail."""
+def proof_is_required(context: Context, connection: sa.Connection) -> bool:
+    """Whether people must prove who they are."""
+    return present_settings(context, connection).execution.subject_identity_verification_required
+
+
+def show_config(context: Context) -> VerificationConfig:
+    """Whether codes are asked for, and can go by e-mail."""
     with context.ledger.read() as connection:
-        return Channel.EMAIL in outbox.open_channels(context, connection, Event.VERIFICATION)
+        return VerificationConfig(
+            proof_is_required(context, connection),
+            Channel.EMAIL in outbox.open_channels(context, connection, Event.VERIFICATION),
+        )
 
 
 def _lock_unverified(connection: sa.Connection, request_id: str) -> Record:

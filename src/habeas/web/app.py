@@ -1,12 +1,16 @@
 """The web application: routers under /api/v1 around a wired context. Holds no logic and no SQL."""
 
+from functools import partial
+
 from fastapi import FastAPI
 
 from habeas import __version__
 from habeas.execution.context import Context
+from habeas.services.configuration import find_origins
 from habeas.web.api import (
     audit,
     clients,
+    configuration,
     connections,
     datasets,
     encryption,
@@ -28,12 +32,14 @@ from habeas.web.api import (
     verification,
     webhooks,
 )
+from habeas.web.bodies import BodyLimits
+from habeas.web.cors import Cors
 from habeas.web.edge import Edge
 from habeas.web.errors import answer_error, install_error_handlers
 from habeas.web.metrics import Metrics
 from habeas.web.openapi import Api
+from habeas.web.rates import RateLimits
 
-_BODY_LIMIT = 16 * 1024 * 1024
 _DESCRIPTION = "Carries privacy requests out: finds, packages and erases a person's data, and proves it."
 
 
@@ -46,14 +52,25 @@ def create_app(context: Context) -> FastAPI:
         docs_url=None,  # its pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=_BODY_LIMIT,
     )
     app.state.context = context
     app.state.metrics = Metrics(context)
     app.include_router(health.router)  # first: what is asked every few seconds is found without a look at the others
     app.include_router(metrics.router)
     rooms = (
-        *(logins, users, clients, audit, connections, datasets, storages, policies, regulations, webhooks),
+        *(
+            logins,
+            users,
+            clients,
+            audit,
+            configuration,
+            connections,
+            datasets,
+            storages,
+            policies,
+            regulations,
+            webhooks,
+        ),
         *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
         *(encryption, masking, status_webhooks, onetrust),
     )
@@ -64,5 +81,8 @@ def create_app(context: Context) -> FastAPI:
     for room in (policies, webhooks):
         app.include_router(room.router, prefix="/api/v1/dsr", include_in_schema=False)
     install_error_handlers(app)
+    app.add_middleware(BodyLimits)
+    app.add_middleware(RateLimits, settings=context.settings.security, clock=context.clock, answer_error=answer_error)
+    app.add_middleware(Cors, read_origins=partial(find_origins, context), clock=context.clock)
     app.add_middleware(Edge, answer_error=answer_error, observe=app.state.metrics.observe)
     return app

@@ -22,7 +22,10 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
+_BY_TLS = {**_HEADERS, "Strict-Transport-Security": "max-age=31536000"}
 _ID = "X-Request-ID"
 _WELL_FORMED = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{8,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -56,7 +59,7 @@ class Edge:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[_ID] = call_id
-                for name, value in _HEADERS.items():
+                for name, value in (_BY_TLS if scope.get("scheme") == "https" else _HEADERS).items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -37,7 +37,7 @@ _MEANINGS = {
     "403": "The token lacks the scope, or the code is not right",
     "404": "There is no such thing",
     "409": "What is there stands against it",
-    "413": "The body is larger than 16 MB",
+    "413": "The body is larger than 16 MB, on routes that are open to all 1 MB",
     "415": "The body is of another media type",
     "422": "Parts of it are malformed",
     "429": "Too soon: `Retry-After` says in how many seconds to ask again",
@@ -74,7 +74,7 @@ def _add_refusals(path: str, operation: dict[str, Any]) -> None:
 
 def _find_statuses(path: str, operation: dict[str, Any]) -> set[str]:
     """The refusals that follow from what a route takes and needs."""
-    found = {"400", "503"}
+    found = {"400", "429", "503"}
     if operation.get("security"):
         found |= {"401", "403"}
     if "{" in path:

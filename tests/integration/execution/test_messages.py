@@ -1,18 +1,18 @@
 """Messages: put into the outbox with what they tell of, sent once by the postman, never deciding over a request."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from memory_shop import Shop, set_up
+from postbox import activate
 
 from engine import Engine
 from habeas.connectors.hostile import HostileConnector, Misbehaviour
-from habeas.domain.errors import HabeasError, InputError, SystemUnavailable
+from habeas.domain.errors import InputError, SystemUnavailable
 from habeas.domain.identity import Identity
-from habeas.domain.message import Channel, Event, Message, ProviderType
+from habeas.domain.message import Channel, Event
 from habeas.domain.request import RequestStatus
 from habeas.execution import outbox
 from habeas.execution.housekeeping import sweep
@@ -23,36 +23,11 @@ from habeas.store import messages, requests, tables
 Start = Callable[..., Engine]
 
 
-@dataclass
-class Postbox:
-    """A provider that keeps what it takes, or raises `failure`."""
-
-    taken: list[Message] = field(default_factory=list)
-    failure: HabeasError | None = None
-
-    def send(self, message: Message) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.taken.append(message)
-
-
 @pytest.fixture
 def engine(start: Start) -> Iterator[Engine]:
     made = start(sections={"notifications": {"send_request_receipt_notification": False}})
     set_up(made, Shop().connector())
     yield made
-
-
-def activate(engine: Engine, channel: Channel = Channel.EMAIL) -> Postbox:
-    box = Postbox()
-    name = f"postbox_{channel}"
-    kind = ProviderType(name, channel, {}, {}, lambda details, secrets: box)
-    engine.context.provider_types[name] = kind  # type: ignore[index]
-    now = engine.context.clock.now()
-    row = {"key": name, "id": name, "name": name, "type": name, "details": {}, "active": True}
-    with engine.context.ledger.write() as connection:
-        connection.execute(tables.message_providers.insert().values(**row, created_at=now, updated_at=now))
-    return box
 
 
 def statuses(engine: Engine) -> list[tuple[str, str]]:

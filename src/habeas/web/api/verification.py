@@ -1,6 +1,5 @@
 """Routes by which people prove who they are (control-plane §1.5); open to all, like the one that creates requests."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Body
@@ -9,7 +8,7 @@ from pydantic import BaseModel, StringConstraints
 
 from habeas.services import verification
 from habeas.services.request_views import RequestView
-from habeas.services.verification import CodeSent
+from habeas.services.verification import CodeSent, VerificationConfig
 from habeas.web.bodies import StrictRoute
 from habeas.web.security import Wired
 
@@ -25,14 +24,6 @@ class Proof(BaseModel):
 _PROOF = Body(openapi_examples={"code": Example(value={"code": "042317"})})
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationConfig:
-    """What a page that takes requests has to know before it asks for a code."""
-
-    identity_verification_required: bool
-    valid_email_config_exists: bool
-
-
 @router.post(
     "/privacy-request/{request_id}/verify",
     summary="Prove who sent a request, by the code that was sent",
@@ -45,7 +36,7 @@ def verify(context: Wired, request_id: str, proof: Annotated[Proof, _PROOF]) -> 
 @router.post(
     "/privacy-request/{request_id}/resend-code",
     summary="Send another code instead of the one before",
-    responses={403: {}, 429: {}},
+    responses={403: {}},
 )
 def resend_code(context: Wired, request_id: str) -> CodeSent:
     return verification.resend(context, request_id)
@@ -53,5 +44,4 @@ def resend_code(context: Wired, request_id: str) -> CodeSent:
 
 @router.get("/id-verification/config", summary="Whether people must prove who they are")
 def config(context: Wired) -> VerificationConfig:
-    required = context.settings.execution.subject_identity_verification_required
-    return VerificationConfig(required, verification.sends_mail(context))
+    return verification.show_config(context)

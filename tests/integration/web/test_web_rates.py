@@ -1,0 +1,100 @@
+"""Whoever calls too often is asked to wait; each kind of open route has its own limit."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from tests.unit.services.wiring import MovableClock
+
+from habeas.execution.context import Context
+from habeas.settings import SecuritySettings
+from habeas.web.app import create_app
+from habeas.web.rates import name_caller
+
+LIMITS = {
+    "request_rate_limit": "4/hour",
+    "create_rate_limit": "3/hour",
+    "verify_rate_limit": "2/hour",
+    "token_rate_limit": "1/hour",
+    "login_rate_limit": "2/hour",
+}
+ANN = {"policy_key": "no_such_policy", "identity": {"email": "ann@example.com"}}
+PROOF = "/api/v1/privacy-request/pri_0/verify"
+
+Call = Callable[..., httpx.Response]
+
+
+def make_call(context: Context, limits: Mapping[str, str]) -> Call:
+    """Calls the application from an address."""
+    security = SecuritySettings(**{**dict(context.settings.security), **limits})
+    app = create_app(replace(context, settings=context.settings.model_copy(update={"security": security})))
+
+    async def send(host: str, method: str, path: str, **content: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(app=app, client=(host, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return await client.request(method, path, **content)
+
+    return lambda *arguments, **content: asyncio.run(send(*arguments, **content))
+
+
+@pytest.fixture
+def call(context: Context) -> Call:
+    return make_call(context, LIMITS)
+
+
+def count_passed(call: Call, host: str, method: str, path: str, **content: Any) -> int:
+    return [call(host, method, path, **content).status_code for _ in range(6)].index(429)
+
+
+def test_each_kind_of_call_has_its_own_limit(call: Call) -> None:
+    host = "203.0.113.5"
+    assert count_passed(call, host, "POST", "/api/v1/privacy-request/", json=[ANN]) == 3
+    assert count_passed(call, host, "POST", PROOF, json={"code": "000000"}) == 2
+    assert call(host, "POST", PROOF.replace("verify", "resend-code")).status_code == 429
+    assert count_passed(call, host, "POST", "/api/v1/oauth/token", data={"client_id": "a"}) == 1
+    assert count_passed(call, host, "POST", "/api/v1/user/forgot-password", json={}) == 2
+    assert call(host, "POST", "/api/v1/login", json={}).status_code == 429
+    assert count_passed(call, host, "GET", "/api/v1/policy") == 4
+
+
+def test_one_address_does_not_slow_another_down(call: Call) -> None:
+    count_passed(call, "203.0.113.5", "GET", "/health")
+    assert call("203.0.113.6", "GET", "/health").status_code == 200
+
+
+def test_a_refusal_says_how_long_to_wait_and_then_calls_pass(call: Call, clock: MovableClock) -> None:
+    host = "203.0.113.5"
+    assert count_passed(call, host, "POST", PROOF, json={"code": "000000"}) == 2
+    refused = call(host, "POST", PROOF, json={"code": "000000"})
+    assert "too many calls" in refused.json()["detail"] and refused.headers["X-Content-Type-Options"] == "nosniff"
+    assert 1790 <= int(refused.headers["Retry-After"]) <= 1800
+    clock.ahead = timedelta(seconds=int(refused.headers["Retry-After"]))
+    assert call(host, "POST", PROOF, json={"code": "000000"}).status_code == 404
+
+
+def test_this_machine_is_not_counted(call: Call) -> None:
+    for host in ("127.0.0.1", "::1", "127.1.2.3"):
+        assert {call(host, "GET", "/health").status_code for _ in range(6)} == {200}
+
+
+def test_an_empty_limit_is_none(context: Context) -> None:
+    call = make_call(context, {**LIMITS, "request_rate_limit": ""})
+    assert {call("203.0.113.5", "GET", "/health").status_code for _ in range(6)} == {200}
+
+
+def test_addresses_of_one_network_of_ipv6_are_one_caller() -> None:
+    one, same, other = (name_caller(host) for host in ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:1:3::1"))
+    assert one == same != other
+    assert name_caller("203.0.113.5") == name_caller("::ffff:203.0.113.5") != name_caller("203.0.113.6")
+    assert name_caller("") == name_caller("::ffff:127.0.0.1") == ""
+    assert name_caller("fe80::1%eth0") and name_caller("unknown") == "unknown"
+
+
+@pytest.mark.parametrize("rate", ["60", "0/minute", "60/day"])
+def test_a_limit_that_makes_no_sense_is_refused(rate: str) -> None:
+    with pytest.raises(ValueError, match="create_rate_limit"):
+        SecuritySettings(create_rate_limit=rate)
