@@ -16,6 +16,7 @@ from habeas.domain.request import ActionType
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
 from habeas.execution.onetrust import abandoned_before, connect_onetrust
+from habeas.execution.present import present_settings
 from habeas.services.requests import NewRequest, enter
 from habeas.store import configurations
 from habeas.store import onetrust as store
@@ -188,8 +189,8 @@ def _portions(items: Sequence[OpenRequest]) -> Iterator[Sequence[OpenRequest]]:
 
 def _check_policy(context: Context, storage_key: str, policy_key: str) -> None:
     """Raises NeedsHuman unless packages of this policy go to this account of OneTrust, and to no other one."""
-    default = context.settings.storage.default_key
     with context.ledger.read() as connection:
+        default = present_settings(context, connection).storage.default_key
         is_there = configurations.find(connection, policies, policy_key) is not None
         giving = [
             rule for rule in configurations.rules_of(connection, policy_key) if rule.action_type == ActionType.ACCESS

@@ -41,7 +41,7 @@ from habeas.services.request_views import (
     show_requests,
 )
 from habeas.services.selection import Chosen, act_on
-from habeas.services.verification import check_reach, send_first_codes
+from habeas.services.verification import check_reach, proof_is_required, send_first_codes
 from habeas.store import journal, manual_webhooks, messages, runs
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of

@@ -58,20 +58,8 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(health.router)  # first: what is asked every few seconds is found without a look at the others
     app.include_router(metrics.router)
     rooms = (
-        *(
-            logins,
-            users,
-            clients,
-            audit,
-            configuration,
-            connections,
-            datasets,
-            storages,
-            policies,
-            regulations,
-            webhooks,
-        ),
-        *(messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
+        *(logins, users, clients, audit, configuration, connections, datasets, storages, policies, regulations),
+        *(webhooks, messaging, privacy_requests, verification, manual_webhooks, manual_collections, notes),
         *(encryption, masking, status_webhooks, onetrust),
     )
     for room in rooms:
