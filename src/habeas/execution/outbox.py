@@ -14,7 +14,7 @@ from habeas.domain.identity import EMAIL, PHONE, Identity, normalise
 from habeas.domain.message import Channel, Event, MessageProvider, is_callable_number, is_mailable
 from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.context import Context
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.store import configurations, messages, requests
 from habeas.store.configurations import Record
 from habeas.store.journal import Entry

@@ -9,8 +9,8 @@ from habeas.domain.errors import Fault, HabeasError, InputError, SystemUnavailab
 from habeas.domain.message import Channel, Event, Message
 from habeas.execution.context import Context
 from habeas.execution.outbox import connect_provider, usable
+from habeas.execution.overrides import present_settings
 from habeas.execution.package_links import find_link
-from habeas.execution.present import present_settings
 from habeas.messaging.defaults import DEFAULTS, Template
 from habeas.store import configurations, messages, packages, requests
 from habeas.store.configurations import Record

@@ -27,7 +27,7 @@ from habeas.domain.request import ActionType, LogStatus
 from habeas.execution.attempts import name_fault, try_again
 from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import remove_package
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.log_fields import adopt, current

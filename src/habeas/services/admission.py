@@ -11,7 +11,7 @@ from habeas.domain.audit import AuditAction
 from habeas.domain.message import Event
 from habeas.execution import outbox
 from habeas.execution.context import Context
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.services.duplicates import Fresh, find_duplicates
 from habeas.store import journal
 

@@ -1,7 +1,7 @@
 """Settings as the API shows and changes them (control-plane §1.17, §6.3). Secrets and addresses are not among them.
 
 What is changed is kept in the ledger, wins over file and environment in every process, and holds at once
-(`execution.present`).
+(`execution.overrides`).
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.execution.context import Context
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.services.fields import InvalidFields, Problem
 from habeas.settings import OVERRIDABLE, Settings, override, suggest
 from habeas.store import configurations, journal, overrides

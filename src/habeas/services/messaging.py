@@ -17,7 +17,7 @@ from habeas.domain.identity import Identity
 from habeas.domain.message import Channel, Event, Message, ProviderType
 from habeas.execution import outbox
 from habeas.execution.context import Context
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.execution.sending import render_message
 from habeas.services import audit
 from habeas.services.bulk import Listing, choose_key, make_id, refuse_nul

@@ -16,7 +16,7 @@ from habeas.domain.request import ActionType
 from habeas.execution.attempts import name_fault
 from habeas.execution.context import Context
 from habeas.execution.onetrust import abandoned_before, connect_onetrust
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.services.requests import NewRequest, enter
 from habeas.store import configurations
 from habeas.store import onetrust as store

@@ -14,7 +14,7 @@ from habeas.domain.errors import Conflict, InputError, NotFound
 from habeas.domain.policy import OnUnreachable, Rule, SharedRows, check_category, check_erasure_targets, check_rule
 from habeas.domain.request import ActionType
 from habeas.execution.context import Context
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.masking.registry import make_strategy
 from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each

@@ -15,7 +15,7 @@ from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import StorageType
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
 from habeas.services.connections import SystemTest, Verdict

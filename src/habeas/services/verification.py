@@ -20,7 +20,7 @@ from habeas.domain.message import Channel, Event
 from habeas.domain.request import RequestStatus
 from habeas.execution import outbox
 from habeas.execution.context import Context
-from habeas.execution.present import present_settings
+from habeas.execution.overrides import present_settings
 from habeas.services.admission import admit, announce
 from habeas.services.duplicates import Fresh
 from habeas.services.request_views import RequestView, show_requests

@@ -6,8 +6,8 @@ from memory_shop import Shop, set_up
 from postbox import activate
 
 from engine import Engine
+from habeas.execution.overrides import present_settings
 from habeas.execution.postman import post_due
-from habeas.execution.present import present_settings
 from habeas.services import configuration
 from habeas.store import overrides
 from habeas.store.packages import packages_of
