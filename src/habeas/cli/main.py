@@ -24,6 +24,7 @@ from habeas.cli import (
     statistics,
     storage,
     sweep,
+    user,
     worker,
 )
 from habeas.domain.errors import HabeasError
@@ -55,6 +56,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(request.app, name="request")
 app.add_typer(storage.app, name="storage")
 app.add_typer(messaging.app, name="messaging")
+app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(key.app, name="key")
 
