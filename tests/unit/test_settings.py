@@ -136,3 +136,19 @@ def test_a_link_that_would_live_longer_than_a_store_lets_it_is_refused(tmp_path:
     settings = load_settings(empty, environment={old: "60"})
     assert settings.security.subject_request_download_link_ttl_seconds == 60
     assert load_settings(empty, environment={}).security.subject_request_download_link_ttl_seconds == 432000
+
+
+@pytest.mark.parametrize(
+    ("root", "named"),
+    [
+        ("root_username = 'root'", "set both, or none"),
+        ("root_password = 'Correct-horse-1'", "set both, or none"),
+        ("root_username = 'root'\nroot_password = 'sesame-word'", "root_password lacks a digit, lacks an upper-case"),
+        ("root_username = 'ann@example.com'\nroot_password = 'Correct-horse-1'", "root_username has other characters"),
+    ],
+)
+def test_a_root_user_is_whole_and_has_a_good_password(tmp_path: Path, root: str, named: str) -> None:
+    with pytest.raises(InputError, match=named) as caught:
+        load_settings(write(tmp_path / "habeas.toml", f"[security]\n{root}\n"))
+    assert "sesame" not in str(caught.value)
+    assert load_settings(write(tmp_path / "habeas.toml", ""), environment={}).security.root_username == ""

@@ -22,7 +22,20 @@ EXIT_CODES = (
 
 _COMMANDS = (
     *("serve", "worker", "demo", "plan", "sweep", "decrypt", "statistics"),
-    *("connection", "dataset", "policy", "request", "storage", "messaging", "onetrust", "config", "db", "key", "audit"),
+    *(
+        "connection",
+        "dataset",
+        "policy",
+        "request",
+        "storage",
+        "messaging",
+        "onetrust",
+        "user",
+        "config",
+        "db",
+        "key",
+        "audit",
+    ),
 )
 """Modules of this package: each has a function of its own name, or an `app` of several commands."""
 
