@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak wheel setup setup-dev lock clean
+.PHONY: help demo test check audit bench soak wheel setup setup-dev lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ check: setup-dev ## Lint, formatting, types, and who may import whom
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+audit: ## Compare all that is pinned with the public list of known weaknesses (needs the network)
+	@rm -rf build/audit && $(PYTHON) -m venv build/audit
+	@build/audit/bin/pip install -q --disable-pip-version-check pip-audit
+	@build/audit/bin/pip-audit --strict --no-deps --disable-pip -r requirements/dev.lock $(ARGS)
+	@rm -rf build/audit
 
 bench: setup-dev ## Compare with the same SQL written by hand
 	@$(BIN)/python bench/run.py $(ARGS)

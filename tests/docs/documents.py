@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+_AT_THE_ROOT = ("README.md", "CHANGELOG.md", "SECURITY.md")
+DOCUMENTS = sorted([*(ROOT / name for name in _AT_THE_ROOT), *(ROOT / "docs").rglob("*.md")])
 RUN = frozenset({"console", "bash", "sql"})
 SHOWN = frozenset({"mermaid", "text"})
 FILES = frozenset({"yaml", "toml", "json", "python"})

@@ -27,7 +27,9 @@ from habeas.store.ledger import name_failure
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
-_CLAIM_SECONDS = 300.0
+CLAIM_SECONDS = 300.0
+"""For how long a message that is being sent is due for nobody else."""
+
 _AT_ONCE = 5
 _QUICK = (2.0, 4.0, 8.0)
 _SLOW, _SLOWEST = 60.0, 4 * 3600.0
@@ -74,7 +76,7 @@ def post_due(context: Context, stopping: threading.Event | None = None) -> int:
             if not messages.has_due(connection, now, far):
                 break
         with context.ledger.write() as connection:
-            claimed = messages.claim(connection, now, now + _CLAIM_SECONDS, far, _AT_ONCE)
+            claimed = messages.claim(connection, now, now + CLAIM_SECONDS, far, _AT_ONCE)
         sent += sum(_post(context, row) for row in claimed)
     return sent
 

@@ -1,12 +1,15 @@
 """Whether the ledger and the processes around it are well. Who asks may be anybody: no names, no ids."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
+
+import sqlalchemy as sa
 
 from habeas.domain.errors import SystemUnavailable
 from habeas.execution.context import Context
-from habeas.store import workers
+from habeas.execution.postman import CLAIM_SECONDS
+from habeas.store import messages, workers
 from habeas.store.ledger import check_answers
 from habeas.store.opening import needed_revision, read_revision
 
@@ -46,7 +49,7 @@ class DatabaseHealth:
 
 
 def read_workers(context: Context) -> WorkersHealth:
-    """Unhealthy when no living process carries runs, or when one does since long and due work stands still yet."""
+    """Unhealthy when no living process carries runs, or when one does since long, and due work or mail stands still."""
     lease = context.settings.execution.lease_seconds
     since = context.clock.now() - timedelta(seconds=_PATIENCE * lease)
     with context.ledger.read() as connection:
@@ -54,13 +57,23 @@ def read_workers(context: Context) -> WorkersHealth:
         problem = None
         if not carriers:
             problem = "no process carries runs"
-        elif carriers[0].process.started_at < since and workers.stands_still(connection, context.ledger, since, lease):
-            problem = f"due work has stood still for more than {_PATIENCE * lease:.0f} seconds"
+        elif carriers[0].process.started_at < since:
+            problem = _find_standstill(context, connection, since)
     views = [
         CarrierView(seen.process.kind, seen.process.version, seen.process.threads, round(seen.ago, 1))
         for seen in carriers
     ]
     return WorkersHealth("unhealthy" if problem else "healthy", problem, views)
+
+
+def _find_standstill(context: Context, connection: sa.Connection, since: datetime) -> str | None:
+    lease, now = context.settings.execution.lease_seconds, context.clock.now().timestamp()
+    still = f"stood still for more than {_PATIENCE * lease:.0f} seconds"
+    if workers.stands_still(connection, context.ledger, since, lease):
+        return f"due work has {still}"
+    if messages.stand_still(connection, since, now, now + CLAIM_SECONDS):
+        return f"due messages have {still}"
+    return None
 
 
 def read_database(context: Context) -> DatabaseHealth:

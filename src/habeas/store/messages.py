@@ -115,6 +115,18 @@ def has_due(connection: sa.Connection, now: float, far: float) -> bool:
     )
 
 
+def stand_still(connection: sa.Connection, since: datetime, now: float, until: float) -> bool:
+    """Whether messages have been due since then while none was sent, and none is taken: due between now and `until`.
+
+    A long queue that gets shorter does not stand still.
+    """
+    is_due = messages.c.status == MessageStatus.DUE
+    if not connection.scalar(sa.select(sa.exists().where(is_due, messages.c.due_at < since.timestamp()))):
+        return False
+    taken = sa.and_(is_due, messages.c.attempts > 0, messages.c.due_at.between(now, until))
+    return not connection.scalar(sa.select(sa.exists().where(sa.or_(taken, messages.c.sent_at >= since))))
+
+
 def mark_sent(connection: sa.Connection, ids: Sequence[str], now: datetime) -> list[str]:
     """Record that messages were accepted, and forget what they said; the ids that were not sent before."""
     unsent = (messages.c.id.in_(ids), messages.c.status != MessageStatus.SENT)

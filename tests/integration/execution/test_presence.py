@@ -18,10 +18,12 @@ from habeas.bootstrap import serving, working
 from habeas.execution import presence
 from habeas.execution.dispatcher import form_runs
 from habeas.execution.housekeeping import enter_jobs, run_due_jobs
+from habeas.execution.postman import post_due
 from habeas.execution.presence import forget_dead_processes
 from habeas.services.health import read_workers
 from habeas.store import tables, workers
 from habeas.store.ledger import Ledger
+from letterbox import set_up_letterbox
 from servers.process import wait_for
 
 Start = Callable[..., Engine]
@@ -187,3 +189,31 @@ def test_a_process_that_has_just_started_is_given_time(start: Start) -> None:
     let_time_pass(engine, 3600)
     with working(engine.application, 1):
         assert read_workers(engine.context).problem is None
+
+
+def test_due_messages_that_nobody_sends_are_not_healthy(start: Start) -> None:
+    engine, shop = start(lease_seconds=2), Shop()
+    set_up(engine, shop.connector())
+    set_up_letterbox(engine.context)
+    engine.submit("give", shop.add_person(0))
+    engine.submit("give", shop.add_person(1))
+    engine.run()
+    now = engine.context.clock.now().timestamp()
+
+    def change(*where: Any, **values: Any) -> str | None:
+        with engine.context.ledger.write() as connection:
+            connection.execute(tables.messages.update().where(*where).values(values))
+        return read_workers(engine.context).problem
+
+    with working(engine.application, 1):
+        let_time_pass(engine, 21)
+        stuck = "due messages have stood still for more than 20 seconds"
+        assert change(due_at=now - 15) is None
+        assert change(due_at=now - 25) == stuck
+        with engine.context.ledger.read() as connection:
+            one = tables.messages.c.id == connection.scalars(sa.select(tables.messages.c.id)).first()
+        assert change(one, due_at=now + 290, attempts=1) is None  # somebody is sending that one
+        assert change(one, due_at=now + 3600, attempts=4) == stuck  # put off for an hour
+        post_due(engine.context)
+        assert read_workers(engine.context).problem is None
+        assert change(one, status="due", due_at=now - 25, sent_at=None) is None  # others have just been sent
