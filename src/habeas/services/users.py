@@ -85,6 +85,7 @@ def create_user(context: Context, draft: UserDraft) -> UserView:
     try:
         with context.ledger.write() as connection:
             users.add_user(connection, values, now)
+            users.forget_tries(connection, login_tries.name_key(context, name))  # while nobody had the name
             user = get_stored(connection, user_id)
             if password_hash is None:
                 user_codes.invite(context, connection, user)

@@ -226,6 +226,12 @@ def test_of_many_wrong_passwords_at_once_five_are_looked_at(context: Context, na
     assert drop_old_logins(context) == 1
 
 
+def test_who_is_made_is_not_locked_by_what_strangers_tried_before(context: Context) -> None:
+    try_often(context, "ann", OTHER, 5)
+    make(context)
+    assert logins.log_in(context, "ann", PASSWORD)
+
+
 def test_an_owner_opens_a_lock_by_a_new_password(context: Context) -> None:
     user = make(context)
     try_often(context, "ann", OTHER, 5)
