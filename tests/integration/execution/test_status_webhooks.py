@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -302,3 +303,17 @@ def test_urls_and_secrets_are_sealed(engine: Engine, receiver: Receiver) -> None
     with engine.context.ledger.read() as connection:
         kept = connection.execute(sa.select(tables.status_webhooks)).mappings().one()
     assert not any(part in str(dict(kept)) for part in (secret, secret[6:], "hook-token-17"))
+
+
+def test_two_servers_tell_each_move_once_and_in_order(start: Start, engine: Engine, receiver: Receiver) -> None:
+    subscribe(engine, receiver.url("/"))
+    ids = engine.submit("give", *({"email": f"p{number}@example.com"} for number in range(12)))
+    engine.run()
+    other = start(sections=SECTIONS)
+    with ThreadPoolExecutor(2) as servers:
+        while sum(servers.map(tell, [engine.context, other.context])):
+            pass
+    assert len({call.headers["webhook-id"] for call in receiver.calls}) == len(receiver.calls) == 36
+    for request_id in ids:
+        moves = [status for told_of, status in told(receiver) if told_of == request_id]
+        assert moves == ["pending", "in_processing", "complete"]
