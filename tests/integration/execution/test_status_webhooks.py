@@ -174,18 +174,20 @@ def test_a_call_that_was_taken_but_not_recorded_is_repeated_as_the_same(engine: 
 def test_what_is_not_taken_within_a_day_is_given_up(engine: Engine, receiver: Receiver) -> None:
     webhook_id, _ = subscribe(engine, receiver.url("/"))
     receiver.answers["/"] = Answer(500)
-    engine.submit("give", ANN)
+    ids = engine.submit("give", *({"email": f"p{number}@example.com"} for number in range(8)))
     engine.run()
     move_on(engine, GIVE_UP_SECONDS + 1)
     tell(engine.context)
-    assert [one.state for one in deliveries(engine)] == ["failed"] * 3
+    assert [one.state for one in deliveries(engine)] == ["failed"] * 24
     del receiver.answers["/"]
     assert tell(engine.context) == 0
     root = acting(engine.context, "root", *SCOPES)
     since = engine.context.clock.now() - timedelta(hours=1)
-    assert status_webhooks.replay(root, webhook_id, since, None).count == 3
-    assert tell(engine.context) == 3
-    assert [status for _, status in told(receiver)[-3:]] == ["pending", "in_processing", "complete"]
+    assert status_webhooks.replay(root, webhook_id, since, None).count == 24
+    receiver.calls.clear()
+    assert tell(engine.context) == 24
+    moves = [status for request_id, status in told(receiver) if request_id == ids[0]]
+    assert moves == ["pending", "in_processing", "complete"]
 
 
 @ON_ONE_LEDGER
