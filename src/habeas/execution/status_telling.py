@@ -147,25 +147,26 @@ def _tell(context: Context, find_holder: FindHolder, delivery: Record) -> bool:
 
 
 def _record(context: Context, connection: sa.Connection, webhook: Record, delivery: Record, reply: Reply) -> None:
+    """The subscription's row comes first, here and elsewhere: whoever records at the same time waits in no circle."""
     now = context.clock.now()
+    epoch = now.timestamp()
     told: dict[str, Any] = {"http_status": reply.http_status, "failure": reply.failure}
     if reply.failure is None:
-        status_webhooks.mark_tried(connection, delivery, now, {**told, "state": DeliveryState.DELIVERED})
         if webhook.failures:
             status_webhooks.change(connection, webhook.id, now, failures=0, rests_until=None)
+        status_webhooks.mark_tried(connection, delivery, now, {**told, "state": DeliveryState.DELIVERED})
         return
     if reply.http_status == _GONE:
-        status_webhooks.mark_tried(connection, delivery, now, {**told, "state": DeliveryState.FAILED})
         status_webhooks.change(connection, webhook.id, now, disabled=True, failure=reply.failure)
+        status_webhooks.mark_tried(connection, delivery, now, {**told, "state": DeliveryState.FAILED})
         kind = ObjectKind.STATUS_WEBHOOK
         journal.audit(connection, [webhook.id], SYSTEM, AuditAction.SAVED, now, "disabled: receiver is gone", kind)
         return
-    epoch = now.timestamp()
     asked = reply.retry_after or 0.0
-    due_at = epoch + max(asked, pause_after(delivery.attempts))
     rests_until = epoch + max(asked, pause_after(webhook.failures + 1))
-    status_webhooks.mark_tried(connection, delivery, now, {**told, "due_at": due_at})
     status_webhooks.change(connection, webhook.id, now, failures=webhook.failures + 1, rests_until=rests_until)
+    due_at = epoch + max(asked, pause_after(delivery.attempts))
+    status_webhooks.mark_tried(connection, delivery, now, {**told, "due_at": due_at})
     status_webhooks.give_up_since_before(connection, webhook.id, epoch - GIVE_UP_SECONDS)
 
 

@@ -208,8 +208,8 @@ def replay(context: Context, webhook_id: str, since: datetime | None, delivery_i
     now = context.clock.now()
     with context.ledger.write() as connection:
         _get(context, connection, webhook_id)
-        count = store.replay(connection, webhook_id, now.timestamp(), since=since, ids=delivery_ids)
         store.change(connection, webhook_id, now, failures=0, rests_until=None)
+        count = store.replay(connection, webhook_id, now.timestamp(), since=since, ids=delivery_ids)
         _audit(context, connection, webhook_id, AuditAction.RETRIED, now, f"{count} deliveries")
     return Replayed(count)
 

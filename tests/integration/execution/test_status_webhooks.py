@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -173,18 +174,20 @@ def test_a_call_that_was_taken_but_not_recorded_is_repeated_as_the_same(engine: 
 def test_what_is_not_taken_within_a_day_is_given_up(engine: Engine, receiver: Receiver) -> None:
     webhook_id, _ = subscribe(engine, receiver.url("/"))
     receiver.answers["/"] = Answer(500)
-    engine.submit("give", ANN)
+    ids = engine.submit("give", *({"email": f"p{number}@example.com"} for number in range(8)))
     engine.run()
     move_on(engine, GIVE_UP_SECONDS + 1)
     tell(engine.context)
-    assert [one.state for one in deliveries(engine)] == ["failed"] * 3
+    assert [one.state for one in deliveries(engine)] == ["failed"] * 24
     del receiver.answers["/"]
     assert tell(engine.context) == 0
     root = acting(engine.context, "root", *SCOPES)
     since = engine.context.clock.now() - timedelta(hours=1)
-    assert status_webhooks.replay(root, webhook_id, since, None).count == 3
-    assert tell(engine.context) == 3
-    assert [status for _, status in told(receiver)[-3:]] == ["pending", "in_processing", "complete"]
+    assert status_webhooks.replay(root, webhook_id, since, None).count == 24
+    receiver.calls.clear()
+    assert tell(engine.context) == 24
+    moves = [status for request_id, status in told(receiver) if request_id == ids[0]]
+    assert moves == ["pending", "in_processing", "complete"]
 
 
 @ON_ONE_LEDGER
@@ -302,3 +305,17 @@ def test_urls_and_secrets_are_sealed(engine: Engine, receiver: Receiver) -> None
     with engine.context.ledger.read() as connection:
         kept = connection.execute(sa.select(tables.status_webhooks)).mappings().one()
     assert not any(part in str(dict(kept)) for part in (secret, secret[6:], "hook-token-17"))
+
+
+def test_two_servers_tell_each_move_once_and_in_order(start: Start, engine: Engine, receiver: Receiver) -> None:
+    subscribe(engine, receiver.url("/"))
+    ids = engine.submit("give", *({"email": f"p{number}@example.com"} for number in range(12)))
+    engine.run()
+    other = start(sections=SECTIONS)
+    with ThreadPoolExecutor(2) as servers:
+        while sum(servers.map(tell, [engine.context, other.context])):
+            pass
+    assert len({call.headers["webhook-id"] for call in receiver.calls}) == len(receiver.calls) == 36
+    for request_id in ids:
+        moves = [status for told_of, status in told(receiver) if told_of == request_id]
+        assert moves == ["pending", "in_processing", "complete"]
