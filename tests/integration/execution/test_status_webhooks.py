@@ -154,16 +154,16 @@ def test_a_call_that_was_taken_but_not_recorded_is_repeated_as_the_same(engine: 
     class Killed(BaseException):
         pass
 
-    post = engine.context.outgoing.post
+    send = engine.context.outgoing.send
 
-    def post_and_die(*given: Any, **named: Any) -> Any:
-        post(*given, **named)
+    def send_and_die(*given: Any, **named: Any) -> Any:
+        send(*given, **named)
         raise Killed
 
-    engine.context.outgoing.post = post_and_die  # type: ignore[method-assign]
+    engine.context.outgoing.send = send_and_die  # type: ignore[method-assign]
     with pytest.raises(Killed):
         tell(engine.context)
-    engine.context.outgoing.post = post  # type: ignore[method-assign]
+    engine.context.outgoing.send = send  # type: ignore[method-assign]
     assert tell(engine.context) == 0  # another process may still be at it
     move_on(engine, 301)
     assert tell(engine.context) == 1

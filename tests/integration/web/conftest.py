@@ -3,23 +3,46 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import httpx
 import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, FakeStore, MovableClock, make_context
 
 from habeas.execution.context import Context
 from habeas.services import passwords
 from habeas.web.app import create_app
+from habeas.web.metrics import Metrics
+
+
+class SharedApp:
+    """The application around a context; its routes are put together once for all tests of a process, which takes time.
+
+    What the application keeps from the context that it was first made around (limits, origins, numbers) is that one's:
+    tests of these make an application of their own.
+    """
+
+    _made: ClassVar[list[FastAPI]] = []
+
+    def __init__(self, context: Context) -> None:
+        self.state = SimpleNamespace(context=context, metrics=Metrics(context))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._made:
+            self._made.append(create_app(self.state.context))
+        app = self._made[0]
+        app.state.context, app.state.metrics = self.state.context, self.state.metrics
+        await app(scope, receive, send)
 
 
 class Caller:
     """Sends requests to the application; `headers` go with each."""
 
-    def __init__(self, app: FastAPI, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, app: FastAPI | SharedApp, headers: Mapping[str, str] | None = None) -> None:
         self.app = app
         self.headers = dict(headers or {})
 
@@ -63,7 +86,7 @@ def context(tmp_path: Path, store: FakeStore, clock: MovableClock) -> Iterator[C
 @pytest.fixture
 def anyone(context: Context) -> Caller:
     """Calls without a token."""
-    return Caller(create_app(context))
+    return Caller(SharedApp(context))
 
 
 def sign_in(anyone: Caller, client_id: str = ROOT_ID, secret: str = ROOT_SECRET) -> Caller:

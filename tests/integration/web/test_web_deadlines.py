@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import Engine
 from habeas.bootstrap import build, close
@@ -16,7 +16,6 @@ from habeas.domain.request import RequestStatus
 from habeas.services import policies
 from habeas.settings import Settings
 from habeas.store.tables import requests
-from habeas.web.app import create_app
 
 PATH = "/api/v1/privacy-request"
 WHY = {"reason": "many systems to search"}
@@ -41,7 +40,7 @@ class Desk:
 
     def __call__(self, method: str, path: str, **content: Any) -> Any:
         security = self.engine.context.settings.security
-        anyone = Caller(create_app(replace(self.engine.context, clock=self.clock)))
+        anyone = Caller(SharedApp(replace(self.engine.context, clock=self.clock)))
         root = sign_in(anyone, security.oauth_root_client_id, security.oauth_root_client_secret)
         return root(method, path, **content)
 

@@ -13,11 +13,10 @@ from typing import Any
 import httpx
 import pytest
 from tests.integration.execution.memory_shop import EMAIL, Shop
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import Engine
 from habeas.execution.postman import post_due
-from habeas.web.app import create_app
 from servers.s3 import KEYS, S3Server
 from servers.smtp import PASSWORD, USERNAME, Mail, SmtpServer
 
@@ -44,7 +43,7 @@ def engine(start: Callable[..., Engine]) -> Engine:
 @pytest.fixture
 def root(engine: Engine) -> Caller:
     security = engine.context.settings.security
-    anyone = Caller(create_app(engine.context))
+    anyone = Caller(SharedApp(engine.context))
     return sign_in(anyone, security.oauth_root_client_id, security.oauth_root_client_secret)
 
 

@@ -8,10 +8,18 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.web.conftest import Caller
 
+from habeas.execution.context import Context
 from habeas.log_fields import current
+from habeas.web.app import create_app
 
 MADE = re.compile(r"[0-9a-f]{32}")
 CALLS = "habeas_http_request_duration_seconds_count"
+
+
+@pytest.fixture
+def anyone(context: Context) -> Caller:
+    """Calls without a token, an application of its own."""
+    return Caller(create_app(context))
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import carry_on
 from habeas import bootstrap
 from habeas.settings import SecuritySettings, Settings
-from habeas.web.app import create_app
 
 API = "/api/v1"
 DESK = f"{API}/connection/desk/access_manual_webhook"
@@ -53,7 +52,7 @@ class Desk:
 def desk(tmp_path: Path) -> Iterator[Desk]:
     security = SecuritySettings(oauth_root_client_id="root", oauth_root_client_secret="root-secret")
     application = bootstrap.build(Settings(data_dir=tmp_path, security=security))
-    caller = sign_in(Caller(create_app(application.context)))
+    caller = sign_in(Caller(SharedApp(application.context)))
     rules = [{"name": "give", "action_type": "access", "storage_destination_key": "packages"}]
     erasing = {"name": "wipe", "action_type": "erasure", "masking_strategy": {"strategy": "null_rewrite"}}
     connections = [

@@ -8,13 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import carry_on
 from habeas import bootstrap
 from habeas.settings import ExecutionSettings, SecuritySettings, Settings
 from habeas.store import tables
-from habeas.web.app import create_app
 from servers.receiver import Answer, Receiver
 
 API = "/api/v1"
@@ -67,7 +66,7 @@ def office(tmp_path: Path, receiver: Receiver) -> Iterator[Office]:
     execution = ExecutionSettings(privacy_request_delay_timeout=3600)
     settings = Settings(data_dir=tmp_path / "data", security=security, execution=execution)
     application = bootstrap.build(settings)
-    caller = sign_in(Caller(create_app(application.context)))
+    caller = sign_in(Caller(SharedApp(application.context)))
     hooks = ("first", "second", "after")
     connections = [{"name": key, "connection_type": "https", "access": "read"} for key in hooks]
     shop_connection = {"name": "shop", "connection_type": "sqlite", "access": "write"}

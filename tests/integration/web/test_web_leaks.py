@@ -18,7 +18,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from tests.integration.execution.memory_shop import Flaky, Shop, set_up
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from canary import search
 from engine import Engine
@@ -28,7 +28,6 @@ from habeas.execution.housekeeping import JOBS, sweep
 from habeas.services import policies, reencryption, verification, webhooks
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
 from habeas.store import sealing
-from habeas.web.app import create_app
 from letterbox import read_code, set_up_letterbox, wrong
 from servers.receiver import Answer, Receiver
 
@@ -101,7 +100,7 @@ def life(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     set_up_letterbox(engine.context)
     client = engine.context.settings.security
     receiver = Receiver()
-    stranger = Caller(create_app(engine.context))
+    stranger = Caller(SharedApp(engine.context))
     root = sign_in(stranger, client.oauth_root_client_id, client.oauth_root_client_secret)
     made = Life(engine, root, stranger, receiver)
     ring = engine.context.settings.security.encryption_keys.partition(":")[2]

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import Engine
 from habeas.store.tables import requests
-from habeas.web.app import create_app
 
 PATH = "/api/v1/privacy-request"
 
@@ -39,7 +38,7 @@ def root(start: Callable[..., Engine]) -> Caller:
         with engine.context.ledger.write() as connection:
             connection.execute(requests.update().where(requests.c.id == made).values(**values))
     security = engine.context.settings.security
-    anyone = Caller(create_app(engine.context))
+    anyone = Caller(SharedApp(engine.context))
     return sign_in(anyone, security.oauth_root_client_id, security.oauth_root_client_secret)
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import Engine, opened
-from habeas.web.app import create_app
 
 PATH = "/api/v1/privacy-request"
 CARD = {"card": 7, "mail": "ann@example.com", "remark": "likes tea"}
@@ -40,7 +39,7 @@ def staff(engine: Engine) -> Caller:
     security = engine.context.settings.security
     client, secret = security.oauth_root_client_id, security.oauth_root_client_secret
     assert client and secret
-    staff = sign_in(Caller(create_app(engine.context)), client, secret)
+    staff = sign_in(Caller(SharedApp(engine.context)), client, secret)
     desk = {"name": "Desk", "connection_type": "manual", "access": "write"}
     assert staff("PATCH", "/api/v1/connection", json=[desk]).json()["failed"] == []
     assert staff("PATCH", "/api/v1/connection/desk/dataset", json=[DESK]).json()["failed"] == []

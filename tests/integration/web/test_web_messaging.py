@@ -5,13 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from habeas import bootstrap
 from habeas.domain.errors import SystemUnavailable
 from habeas.domain.message import Message
 from habeas.settings import SecuritySettings, Settings
-from habeas.web.app import create_app
 
 API = "/api/v1/messaging"
 SMTP = {"service_type": "smtp", "details": {"host": "mail.example.com", "from_address": "privacy@example.com"}}
@@ -41,7 +40,7 @@ def staff(tmp_path: Path, post: Post) -> Iterator[Caller]:
     security = SecuritySettings(oauth_root_client_id="root", oauth_root_client_secret="root-secret")
     application = bootstrap.build(Settings(data_dir=tmp_path / "data", security=security))
     types = {name: replace(kind, connect=lambda *_: post) for name, kind in application.context.provider_types.items()}
-    yield sign_in(Caller(create_app(replace(application.context, provider_types=types))))
+    yield sign_in(Caller(SharedApp(replace(application.context, provider_types=types))))
     bootstrap.close(application)
 
 

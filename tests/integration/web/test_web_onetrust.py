@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from habeas.delivery.onetrust import onetrust_storage
 from habeas.execution.context import Context
 from habeas.outgoing import OutgoingClient
 from habeas.store import onetrust as store
-from habeas.web.app import create_app
 from servers.onetrust import CLIENT, OneTrustServer
 
 DETAILS = {"service_name": "shop", "onetrust_polling_hr": 3, "onetrust_polling_day_of_week": 0}
@@ -28,7 +27,7 @@ def desk(context: Context, server: OneTrustServer) -> Caller:
     """Root, after storage `desk` leads to the server."""
     kind = onetrust_storage(OutgoingClient(["127.0.0.1"]), lambda one: store.find_queue(context.ledger, one))
     types = {**context.storage_types, "onetrust": kind}
-    root = sign_in(Caller(create_app(replace(context, storage_types=types))))
+    root = sign_in(Caller(SharedApp(replace(context, storage_types=types))))
     item = {"name": "desk", "type": "onetrust", "details": {**DETAILS, "onetrust_base_url": server.url}}
     assert root("PATCH", "/api/v1/storage/config", json=[item]).json()["failed"] == []
     return root

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import carry_on
 from habeas import bootstrap
@@ -20,7 +20,6 @@ from habeas.execution.webhooks import make_token
 from habeas.settings import SecuritySettings, Settings
 from habeas.store import manual_collections, requests, tables, users, verifications, webhooks
 from habeas.store.webhooks import PRE, CallStatus
-from habeas.web.app import create_app
 
 Json = Any
 
@@ -46,7 +45,7 @@ def root(tmp_path: Path) -> Iterator[Caller]:
     application.context.provider_types["smtp"] = replace(  # type: ignore[index]
         application.context.provider_types["smtp"], connect=lambda details, secrets: Takes()
     )
-    caller = sign_in(Caller(create_app(application.context)))
+    caller = sign_in(Caller(SharedApp(application.context)))
     shop = {"name": "file_shop", "connection_type": "sqlite", "access": "write"}
     desk = {"name": "desk", "connection_type": "manual_webhook", "access": "write"}
     receiver = {"name": "receiver", "connection_type": "https", "access": "read"}

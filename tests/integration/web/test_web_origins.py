@@ -10,6 +10,7 @@ from tests.integration.web.conftest import Caller
 from tests.unit.services.wiring import MovableClock
 
 from habeas.execution.context import Context
+from habeas.web.app import create_app
 
 PORTAL = "https://privacy.example.com"
 ALLOWED = "Access-Control-Allow-Origin"
@@ -24,6 +25,12 @@ def ask(caller: Caller, origin: str) -> httpx.Response:
     """What a browser asks before it lets a page call."""
     wanted = {"Origin": origin, "Access-Control-Request-Method": "POST"}
     return caller("OPTIONS", "/api/v1/privacy-request", headers=wanted)
+
+
+@pytest.fixture
+def anyone(context: Context) -> Caller:
+    """Calls without a token, an application of its own."""
+    return Caller(create_app(context))
 
 
 def test_no_page_of_another_origin_may_call_unless_it_is_named(root: Caller, clock: MovableClock) -> None:

@@ -6,12 +6,11 @@ from io import BytesIO
 from typing import BinaryIO
 
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 from tests.unit.services.wiring import FakeStore, MovableClock, dataset_body, make_context
 
 from habeas.domain.errors import NotFound
 from habeas.services.packages import OpenPackage
-from habeas.web.app import create_app
 
 PATH = "/api/v1/privacy-request"
 ANN = {"policy_key": "give_and_forget", "identity": {"email": "ann@example.com"}}
@@ -34,7 +33,7 @@ def test_anyone_may_create_and_gets_a_pending_request(configured: Caller, anyone
 
 def test_creating_needs_a_token_when_the_settings_say_so(tmp_path) -> None:  # type: ignore[no-untyped-def]
     context = make_context(tmp_path / "strict", FakeStore(), MovableClock(), require_auth_to_create=True)
-    anyone = Caller(create_app(context))
+    anyone = Caller(SharedApp(context))
     assert anyone("POST", PATH, json=[ANN]).status_code == 401
     assert sign_in(anyone)("POST", PATH, json=[ANN]).status_code == 200
     context.ledger.close()

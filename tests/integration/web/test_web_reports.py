@@ -8,7 +8,7 @@ from statistics import mean, median
 from typing import Any
 
 import pytest
-from tests.integration.web.conftest import Caller, sign_in
+from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import Engine
 from habeas.domain.actor import Actor, ActorKind
@@ -16,7 +16,6 @@ from habeas.domain.audit import AuditAction
 from habeas.services.request_csv import COLUMNS
 from habeas.store import journal
 from habeas.store.tables import outcomes, requests
-from habeas.web.app import create_app
 
 PATH = "/api/v1/privacy-request"
 RECEIVED = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -68,7 +67,7 @@ def ids(engine: Engine) -> dict[str, str]:
 @pytest.fixture
 def root(engine: Engine, ids: dict[str, str]) -> Caller:
     security = engine.context.settings.security
-    anyone = Caller(create_app(engine.context))
+    anyone = Caller(SharedApp(engine.context))
     return sign_in(anyone, security.oauth_root_client_id, security.oauth_root_client_secret)
 
 

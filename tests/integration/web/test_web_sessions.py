@@ -4,11 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.integration.web.conftest import Caller
+from tests.integration.web.conftest import Caller, SharedApp
 from tests.unit.services.wiring import FakeStore, MovableClock, make_context
 
 from habeas.execution.context import Context
-from habeas.web.app import create_app
 
 PASSWORD, OTHER = "Correct-horse-1", "Battery-staple-2"
 LOGIN = {"username": "ann", "password": PASSWORD}
@@ -47,7 +46,7 @@ def test_a_setting_marks_the_cookie_as_secure(tmp_path: Any, store: FakeStore, c
     root_user = {"root_username": "root", "root_password": PASSWORD}
     context = make_context(tmp_path, store, clock, session_cookie_secure=True, **root_user)
     login = {"username": "root", "password": PASSWORD}
-    answer = Caller(create_app(context))("POST", "/api/v1/session", json=login)
+    answer = Caller(SharedApp(context))("POST", "/api/v1/session", json=login)
     context.ledger.close()
     assert "Secure" in answer.headers["Set-Cookie"].split("; ")
 
@@ -70,7 +69,7 @@ def test_reading_needs_the_cookie_and_changing_the_csrf_token_too(anyone: Caller
 def test_the_route_that_may_need_a_token_asks_a_session_for_it(tmp_path: Any, store: FakeStore) -> None:
     root_user = {"root_username": "root", "root_password": PASSWORD}
     context = make_context(tmp_path, store, MovableClock(), require_auth_to_create=True, **root_user)
-    browser, csrf = begin(Caller(create_app(context)), {"username": "root", "password": PASSWORD})
+    browser, csrf = begin(Caller(SharedApp(context)), {"username": "root", "password": PASSWORD})
     item = [{"policy_key": "none", "identity": {"email": "ann@example.com"}}]
     assert browser("POST", "/api/v1/privacy-request", json=item).status_code == 403
     assert browser("POST", "/api/v1/privacy-request", json=item, headers={"X-CSRF-Token": csrf}).status_code == 200
@@ -126,7 +125,7 @@ def test_a_new_password_keeps_the_session_in_which_it_was_chosen(anyone: Caller,
 
 def test_the_root_user_logs_in_and_is_nowhere_stored(tmp_path: Any, store: FakeStore, clock: MovableClock) -> None:
     context = make_context(tmp_path, store, clock, root_username="Boss", root_password=PASSWORD)
-    browser, csrf = begin(Caller(create_app(context)), {"username": "boss", "password": PASSWORD})
+    browser, csrf = begin(Caller(SharedApp(context)), {"username": "boss", "password": PASSWORD})
     changed = {"X-CSRF-Token": csrf}
     assert browser("GET", "/api/v1/user").json()["items"] == []
     assert browser("GET", "/api/v1/user/fid_root").json()["roles"] == ["owner"]

@@ -5,12 +5,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.integration.web.conftest import Caller
+from tests.integration.web.conftest import Caller, SharedApp
 from tests.unit.services.wiring import MovableClock
 
 from habeas.domain.message import Event
 from habeas.execution.context import Context
-from habeas.web.app import create_app
 from letterbox import read_code, read_outbox, set_up_letterbox, wrong
 
 ANN = {"policy_key": "give_and_forget", "identity": {"email": "ann@example.com"}}
@@ -32,7 +31,7 @@ def strict(configured: Caller, context: Context) -> Context:
 
 @pytest.fixture
 def person(strict: Context) -> Caller:
-    return Caller(create_app(strict))
+    return Caller(SharedApp(strict))
 
 
 def submit(person: Caller) -> str:
@@ -78,7 +77,7 @@ def test_a10_a_code_is_over_after_ten_minutes_and_another_one_helps(
 
 
 def test_a11_a_denial_and_its_reason_are_told(strict: Context, root: Caller) -> None:
-    person = Caller(create_app(adjust(strict, require_manual_request_approval=True)))
+    person = Caller(SharedApp(adjust(strict, require_manual_request_approval=True)))
     request_id = submit(person)
     early = root("PATCH", f"{REQUESTS}/administrate/approve", json=[request_id]).json()
     assert "identity_unverified" in early["failed"][0]["message"]
