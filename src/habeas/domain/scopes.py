@@ -57,7 +57,7 @@ def _is_viewed(scope: str) -> bool:
 
 _APPROVED = frozenset(
     f"privacy-request:{act}" for act in ("create", "read", "review", "resume", "upload_data", "view_data", "delete")
-) | {"privacy-request-access-results:read", "user:read"}
+) | {"user:read"}
 _VIEWED = frozenset(filter(_is_viewed, SCOPES))
 
 SCOPES_OF = {
