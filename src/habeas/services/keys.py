@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, InputError
 from habeas.execution.context import Context
-from habeas.store import data_keys, journal, workers
+from habeas.services import audit
+from habeas.store import data_keys, workers
 from habeas.store.ledger import take_turn
 from habeas.store.sealing import KeyRing
 
@@ -44,7 +45,6 @@ def rotate(context: Context, to: str | None = None) -> Rotation:
             )
         rewrapped = data_keys.rewrap(connection, ring, key)
         if rewrapped:
-            now, told = context.clock.now(), f"it opens the ledger, alone; keys re-wrapped: {rewrapped}"
-            deed = AuditAction.KEYS_ROTATED
-            journal.audit(connection, [key], context.actor, deed, now, told, ObjectKind.ENCRYPTION_KEY)
+            said = f"it opens the ledger, alone; keys re-wrapped: {rewrapped}"
+            audit.record(context, connection, AuditAction.KEYS_ROTATED, ObjectKind.ENCRYPTION_KEY, key, message=said)
     return Rotation(key, rewrapped, tuple(name for name in ring.keys if name != key))
