@@ -40,6 +40,7 @@ PACKAGE_KEY = "package-key-7f3a"
 AUTHORIZATION = "Authorization-7f3a"
 STORAGE_SECRET = "storage-secret-7f3a"
 MAIL_PASSWORD = "mail-password-7f3a"
+USER_PASSWORD, WEAK_PASSWORD = "User-password-7f3a", "weak-password-7f3a"
 CODE = 718_293
 SHOWN = ("/notes", "/identities")
 """Ends of routes that answer with what was told to them: that is what they are for."""
@@ -137,7 +138,28 @@ def settle_in(life: Life) -> Flaky:
     bearer = sign_in(life.stranger, client["client_id"], client["client_secret"]).headers["Authorization"]
     life.hidden.add(bearer.removeprefix("Bearer "))
     life.call(life.stranger, "GET", f"{API}/connection", headers={"Authorization": bearer})
+    let_in(life)
     return connector
+
+
+def let_in(life: Life) -> None:
+    """A user who logs in, with wrong passwords first, and a subscriber with a secret."""
+    user = {"username": "clerk", "password": USER_PASSWORD}
+    life.ask("POST", f"{API}/user", json=user)
+    for wrong_one in (f"{USER_PASSWORD}!", USER_PASSWORD.lower(), "x"):
+        body = {**user, "password": wrong_one}
+        assert life.call(life.stranger, "POST", f"{API}/login", json=body).status_code == 403
+        life.hidden |= {wrong_one} - {"x"}
+    assert life.call(life.root, "POST", f"{API}/user", json={**user, "password": WEAK_PASSWORD}).status_code == 422
+    login = life.stranger("POST", f"{API}/login", json=user).json()["token_data"]["access_token"]
+    session = life.stranger("POST", f"{API}/session", json=user)
+    cookie = session.headers["Set-Cookie"].partition(";")[0]
+    life.call(life.stranger, "GET", f"{API}/policy", headers={"Cookie": cookie})
+    life.call(life.stranger, "PATCH", f"{API}/policy", json=[], headers={"Cookie": cookie})
+    subscription = {"url": life.receiver.url("/told")}
+    secret = life.root("POST", f"{API}/status-webhook", json=subscription).json()["secret"]
+    csrf = session.json()["csrf_token"]
+    life.hidden |= {USER_PASSWORD, WEAK_PASSWORD, login, cookie.partition("=")[2], csrf, secret, secret[6:]}
 
 
 def submit(life: Life) -> str:
