@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from habeas.domain.errors import InputError
@@ -316,7 +315,7 @@ def _check_variables(environment: Mapping[str, str]) -> None:
         raise _refuse([f"{variable}: no such setting{suggest(name, known)}" for variable, name in unknown.items()])
 
 
-def _name_problem(item: ErrorDetails) -> str:
+def _name_problem(item: Mapping[str, Any]) -> str:
     """What is wrong with one setting, without its value."""
     name = ".".join(map(str, item["loc"]))
     if item["type"] != "extra_forbidden":

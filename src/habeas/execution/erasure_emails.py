@@ -181,8 +181,8 @@ class _Mailing:
         with run.commit(progress=True) as connection:
             outbox.conclude(run.context, connection, [message_id])
             runs.write_outcomes(connection, outcomes)
-            now = run.context.clock.now()
-            journal.audit(connection, [request_id], SYSTEM, AuditAction.EMAIL_SENT, now, self._dataset.key)
+            now, sealer = run.context.clock.now(), run.context.ledger.sealer
+            journal.audit(connection, sealer, [request_id], SYSTEM, AuditAction.EMAIL_SENT, now, self._dataset.key)
             run.log(connection, [ordinal], *self._entries(LogStatus.COMPLETE, "asked by e-mail"))
 
     def _fail(self, ordinals: Iterable[int], problem: Exception) -> None:

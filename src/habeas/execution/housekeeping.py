@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from habeas.delivery.naming import request_of
-from habeas.domain.errors import HabeasError
+from habeas.domain.errors import Fault, HabeasError
 from habeas.execution.context import Context
 from habeas.execution.destinations import connect_storage
 from habeas.execution.expiry import expire_packages
@@ -105,7 +105,11 @@ def drop_unfinished_packages(context: Context) -> int:
 def link_audits(context: Context) -> int:
     """Link what was done lately into the chain of the audit log, and say its new head; how many entries."""
     sealer = context.ledger.sealer
-    linked = repeat(context, lambda connection: audit_log.link(connection, sealer, _LINKS))
+    try:
+        linked = repeat(context, lambda connection: audit_log.link(connection, sealer, _LINKS))
+    except Fault as altered:
+        _log.error("%s", altered)
+        return 0
     if linked:
         with context.ledger.read() as connection:
             _log.info("head of the audit log: %s", audit_log.read_head(connection))

@@ -63,7 +63,7 @@ def let_go(context: Context, connection: sa.Connection, key: str) -> None:
         ready = [request_id for request_id in portion if request_id not in lacking]
         freed = requests.send_on(connection, ready, RequestStatus.REQUIRES_INPUT, now)
         reason = f"{key} asks for nothing any more"
-        journal.audit(connection, freed, SYSTEM, AuditAction.RESUMED, now, reason)
+        journal.audit(connection, context.ledger.sealer, freed, SYSTEM, AuditAction.RESUMED, now, reason)
 
 
 def _ask(run: Run, connection: sa.Connection, request_ids: Sequence[str]) -> Mapping[str, list[Form]]:

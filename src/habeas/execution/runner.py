@@ -207,7 +207,7 @@ def _close(run: Run, result: Done | Failed) -> None:
                 sealed_encryption_key=None,
             )
             requests.forget_secrets(connection, complete)
-            journal.audit(connection, complete, SYSTEM, AuditAction.FINISHED, now)
+            journal.audit(connection, run.context.ledger.sealer, complete, SYSTEM, AuditAction.FINISHED, now)
             tell_completed(run.context, connection, run.plan, complete)
             runs.leave(connection, run.id, left)
         runs.finish(connection, run.id, now)

@@ -160,7 +160,16 @@ def _record(context: Context, connection: sa.Connection, webhook: Record, delive
         status_webhooks.change(connection, webhook.id, now, disabled=True, failure=reply.failure)
         status_webhooks.mark_tried(connection, delivery, now, {**told, "state": DeliveryState.FAILED})
         kind = ObjectKind.STATUS_WEBHOOK
-        journal.audit(connection, [webhook.id], SYSTEM, AuditAction.SAVED, now, "disabled: receiver is gone", kind)
+        journal.audit(
+            connection,
+            context.ledger.sealer,
+            [webhook.id],
+            SYSTEM,
+            AuditAction.SAVED,
+            now,
+            "disabled: receiver is gone",
+            kind,
+        )
         return
     asked = reply.retry_after or 0.0
     rests_until = epoch + max(asked, pause_after(webhook.failures + 1))

@@ -49,6 +49,6 @@ def announce(
 ) -> None:
     """Write down which of the stored requests the system has approved; tell people that theirs has come in."""
     approved = [request_id for request_id, columns in admitted.items() if columns["reviewed_at"] is not None]
-    journal.audit(connection, approved, SYSTEM, AuditAction.APPROVED, now)
+    journal.audit(connection, context.ledger.sealer, approved, SYSTEM, AuditAction.APPROVED, now)
     if tell_people and admitted:
         outbox.enqueue(context, connection, Event.RECEIPT, list(admitted))

@@ -73,7 +73,7 @@ def record(
     message: str = "",
 ) -> None:
     """Write down what is being done to these objects, with it."""
-    journal.audit(connection, ids, context.actor, action, context.clock.now(), message, kind)
+    journal.audit(connection, context.ledger.sealer, ids, context.actor, action, context.clock.now(), message, kind)
 
 
 def list_entries(context: Context, wanted: AuditFilter, page: int, size: int) -> Listing[AuditView]:
@@ -117,11 +117,13 @@ def parse_head(text: str) -> Head:
 
 
 def verify(context: Context, published: Sequence[Head] = ()) -> Verification:
-    """Walk the chain from its first entry; with heads that were written down before, also whether its end is there."""
+    """Walk the chain from its first entry; with heads that were written down before, whether it is that one."""
     sealer, heads = context.ledger.sealer, {head.position: head for head in published}
     problems: list[str] = []
     position, before = 0, b""
     with context.ledger.read() as connection:
+        end = audit_log.read_end(connection)
+        ends = end == audit_log.seal_end(sealer, position, before)
         for row in audit_log.linked_entries(connection):
             if row.position != position + 1:
                 problems.append(f"{_span(position + 1, row.position - 1)} missing")
@@ -129,16 +131,23 @@ def verify(context: Context, published: Sequence[Head] = ()) -> Verification:
             if row.link is None or audit_log.make_link(sealer, before, position, row) != row.link:
                 problems.append(f"entry {position} is not what was written, or not what came after the entry before")
             before = row.link or b""
+            ends |= end == audit_log.seal_end(sealer, position, before)
             head = heads.pop(position, None)
             if head is not None and head != audit_log.head_of(position, before):
                 problems.append(f"entry {position} has another digest than the head that was written down")
-        unlinked = audit_log.count_unlinked(connection)
+        unlinked = audit_log.unlinked_entries(connection)
     if heads:
         problems.append(f"{_span(position + 1, max(heads))} missing at the end")
+    if not ends:
+        problems.append("the log does not end where it was left")
+    forged = sum(not audit_log.is_sealed(sealer, row) for row in unlinked)
+    if forged:
+        problems.append(f"unlinked entries that are not what was written: {forged}")
     shown = problems[:_MOST_FINDINGS]
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more")
-    return Verification(position, unlinked, audit_log.head_of(position, before) if position else None, tuple(shown))
+    head = audit_log.head_of(position, before) if position else None
+    return Verification(position, len(unlinked), head, tuple(shown))
 
 
 def _span(first: int, last: int) -> str:

@@ -123,7 +123,7 @@ def _drop(context: Context, connection: sa.Connection, names: list[Override]) ->
 
 def _audit(context: Context, connection: sa.Connection, names: list[Override], action: AuditAction) -> None:
     ids, now = [".".join(name) for name in names], context.clock.now()
-    journal.audit(connection, ids, context.actor, action, now, kind=ObjectKind.CONFIGURATION)
+    journal.audit(connection, context.ledger.sealer, ids, context.actor, action, now, kind=ObjectKind.CONFIGURATION)
 
 
 def _check_storage(connection: sa.Connection, values: Mapping[Override, object]) -> None:

@@ -115,7 +115,7 @@ def _change(
 ) -> RequestView:
     now = context.clock.now()
     store.change_request(connection, request_id, values, now)
-    journal.audit(connection, [request_id], context.actor, action, now, message)
+    journal.audit(connection, context.ledger.sealer, [request_id], context.actor, action, now, message)
     return show_requests(context, connection, [request_id])[request_id]
 
 

@@ -54,7 +54,9 @@ def save_form(
         now = context.clock.now()
         store.save_answers(connection, context.ledger.sealer, request_id, action, key, full, now)
         said = f"{action} form of {key}"
-        journal.audit(connection, [request_id], context.actor, AuditAction.INPUT_UPLOADED, now, said)
+        journal.audit(
+            connection, context.ledger.sealer, [request_id], context.actor, AuditAction.INPUT_UPLOADED, now, said
+        )
 
 
 def read_form(context: Context, request_id: str, action: ActionType, key: str) -> FilledForm:
@@ -63,7 +65,15 @@ def read_form(context: Context, request_id: str, action: ActionType, key: str) -
         form, labels = _open_form(connection, request_id, action, key)
         saved = store.open_answers(context.ledger.sealer, form)
         said = f"{action} form of {key}"
-        journal.audit(connection, [request_id], context.actor, AuditAction.DATA_VIEWED, context.clock.now(), said)
+        journal.audit(
+            connection,
+            context.ledger.sealer,
+            [request_id],
+            context.actor,
+            AuditAction.DATA_VIEWED,
+            context.clock.now(),
+            said,
+        )
     return FilledForm(saved.keys() == set(labels), {label: saved.get(label) for label in labels})
 
 
@@ -76,7 +86,7 @@ def resume(context: Context, request_id: str) -> RequestView:
             raise InputError(f"the request still waits for {names}", hint="save each, {} if nothing is held")
         now = context.clock.now()
         requests_store.send_on(connection, [request_id], RequestStatus.REQUIRES_INPUT, now)
-        journal.audit(connection, [request_id], context.actor, AuditAction.RESUMED, now)
+        journal.audit(connection, context.ledger.sealer, [request_id], context.actor, AuditAction.RESUMED, now)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view

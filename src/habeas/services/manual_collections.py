@@ -69,7 +69,9 @@ def _settle(
     now, own = context.clock.now(), (asked.request_id, asked.action, asked.collection)
     manual_collections.keep_answer(connection, context.ledger.sealer, *own, rows, now)
     message = f"{asked.action} of {asked.collection}"
-    journal.audit(connection, [asked.request_id], context.actor, AuditAction.INPUT_UPLOADED, now, message)
+    journal.audit(
+        connection, context.ledger.sealer, [asked.request_id], context.actor, AuditAction.INPUT_UPLOADED, now, message
+    )
     if asked.last:
         store.send_on(connection, [asked.request_id], RequestStatus.PAUSED, now)
     return show_requests(context, connection, [asked.request_id])[asked.request_id]

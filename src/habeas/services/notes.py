@@ -33,7 +33,7 @@ def add_note(context: Context, request_id: str, text: str) -> NoteView:
     with context.ledger.write() as connection:
         get_record(connection, request_id)
         number = store.add_note(connection, context.ledger.sealer, request_id, context.actor.id, text, now)
-        journal.audit(connection, [request_id], context.actor, AuditAction.NOTED, now)
+        journal.audit(connection, context.ledger.sealer, [request_id], context.actor, AuditAction.NOTED, now)
     return NoteView(number, context.actor.id, text, now)
 
 

@@ -59,7 +59,13 @@ def open_package(context: Context, request_id: str, rule_key: str) -> OpenPackag
     try:
         with context.ledger.write() as connection:
             journal.audit(
-                connection, [request_id], context.actor, AuditAction.DOWNLOADED, context.clock.now(), rule_key
+                connection,
+                context.ledger.sealer,
+                [request_id],
+                context.actor,
+                AuditAction.DOWNLOADED,
+                context.clock.now(),
+                rule_key,
             )
     except BaseException:
         with stream:

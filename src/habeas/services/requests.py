@@ -187,7 +187,7 @@ def _store(
     store.add_identities(connection, sealer, [(request_id, item.identities) for request_id, item, _ in fresh])
     store.add_secrets(connection, sealer, {request_id: needs.secrets for request_id, _, needs in fresh})
     ids = [request_id for request_id, _, _ in fresh]
-    journal.audit(connection, ids, context.actor, AuditAction.CREATED, now)
+    journal.audit(connection, context.ledger.sealer, ids, context.actor, AuditAction.CREATED, now)
 
 
 def _admit(
@@ -216,7 +216,7 @@ def retry(context: Context, request_id: str) -> RequestView:
     with context.ledger.write() as connection:
         record = get_record(connection, request_id)
         again = _retry_messages(connection, record, now) or _retry_steps(connection, record, now)
-        journal.audit(connection, [request_id], context.actor, AuditAction.RETRIED, now, again)
+        journal.audit(connection, context.ledger.sealer, [request_id], context.actor, AuditAction.RETRIED, now, again)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view

@@ -51,7 +51,7 @@ def _approve(context: Context, request_ids: Sequence[str]) -> Decisions:
     with context.ledger.write() as connection:
         values = {"reviewed_at": now, "reviewed_by": context.actor.id}
         approved = _move(context, connection, request_ids, RequestStatus.APPROVED, values)
-        journal.audit(connection, approved, context.actor, AuditAction.APPROVED, now)
+        journal.audit(connection, context.ledger.sealer, approved, context.actor, AuditAction.APPROVED, now)
         outbox.enqueue(context, connection, Event.APPROVED, approved)
         return _show(context, connection, request_ids, approved, RequestStatus.APPROVED)
 
@@ -61,7 +61,7 @@ def _deny(context: Context, reason: str, request_ids: Sequence[str]) -> Decision
     with context.ledger.write() as connection:
         values = {"reviewed_at": now, "reviewed_by": context.actor.id}
         denied = _end(context, connection, request_ids, RequestStatus.DENIED, values)
-        journal.audit(connection, denied, context.actor, AuditAction.DENIED, now, reason)
+        journal.audit(connection, context.ledger.sealer, denied, context.actor, AuditAction.DENIED, now, reason)
         variables = {request_id: {"reason": reason} for request_id in denied}
         outbox.enqueue(context, connection, Event.DENIED, denied, variables)
         return _show(context, connection, request_ids, denied, RequestStatus.DENIED)
@@ -73,7 +73,7 @@ def _cancel(context: Context, reason: str, request_ids: Sequence[str]) -> Decisi
         values = {"cancel_reason": reason or None}
         canceled = _end(context, connection, request_ids, RequestStatus.CANCELED, values)
         runs.leave_all(connection, canceled)
-        journal.audit(connection, canceled, context.actor, AuditAction.CANCELED, now, reason)
+        journal.audit(connection, context.ledger.sealer, canceled, context.actor, AuditAction.CANCELED, now, reason)
         return _show(context, connection, request_ids, canceled, RequestStatus.CANCELED)
 
 

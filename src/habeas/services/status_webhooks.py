@@ -258,7 +258,9 @@ def _set_filters(
 def _audit(
     context: Context, connection: sa.Connection, webhook_id: str, action: AuditAction, now: datetime, message: str = ""
 ) -> None:
-    journal.audit(connection, [webhook_id], context.actor, action, now, message, ObjectKind.STATUS_WEBHOOK)
+    journal.audit(
+        connection, context.ledger.sealer, [webhook_id], context.actor, action, now, message, ObjectKind.STATUS_WEBHOOK
+    )
 
 
 def _show(context: Context, connection: sa.Connection, records: Sequence[Record]) -> list[StatusWebhookView]:

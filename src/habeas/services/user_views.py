@@ -100,4 +100,6 @@ def audit(
 ) -> None:
     """Write down what was done to a user, by the caller unless said otherwise."""
     actor = by or context.actor
-    journal.audit(connection, [user_id], actor, action, context.clock.now(), kind=ObjectKind.USER)
+    journal.audit(
+        connection, context.ledger.sealer, [user_id], actor, action, context.clock.now(), kind=ObjectKind.USER
+    )

@@ -153,7 +153,7 @@ def _accept(context: Context, connection: sa.Connection, record: Record, now: da
     columns = {"identity_verified_at": now, "submitted_together": 1, **admitted[record.id]}
     store.transition(connection, [record.id], RequestStatus.PENDING, now, **columns)
     verifications.forget_codes(connection, [record.id])
-    journal.audit(connection, [record.id], context.actor, AuditAction.VERIFIED, now)
+    journal.audit(connection, context.ledger.sealer, [record.id], context.actor, AuditAction.VERIFIED, now)
     announce(context, connection, admitted, now, tell_people=True)
 
 

@@ -199,7 +199,7 @@ def resume(context: Context, request_id: str, token: str, derived: Mapping[str, 
         if not requests.send_on(connection, [request_id], RequestStatus.PAUSED, now):
             raise InputError("the request cannot be resumed: it has moved on meanwhile")
         message = f"by webhook {call.webhook_key}"
-        journal.audit(connection, [request_id], context.actor, AuditAction.RESUMED, now, message)
+        journal.audit(connection, context.ledger.sealer, [request_id], context.actor, AuditAction.RESUMED, now, message)
         view = show_requests(context, connection, [request_id])[request_id]
     context.wake()
     return view

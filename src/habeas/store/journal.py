@@ -9,7 +9,9 @@ import sqlalchemy as sa
 from habeas.domain.actor import Actor
 from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.request import ActionType, LogStatus
+from habeas.store import audit_log
 from habeas.store.configurations import Record
+from habeas.store.sealing import Sealer
 from habeas.store.tables import audits, logs, members
 
 
@@ -76,6 +78,7 @@ def spans(ordinals: Iterable[int]) -> list[tuple[int, int]]:
 
 def audit(
     connection: sa.Connection,
+    sealer: Sealer,
     ids: Sequence[str],
     actor: Actor,
     action: AuditAction,
@@ -83,9 +86,14 @@ def audit(
     message: str = "",
     kind: ObjectKind = ObjectKind.PRIVACY_REQUEST,
 ) -> None:
-    """One audit row per object. `message` holds ids, names and counts, or the reason that staff gave."""
+    """One audit row per object, sealed: nobody without the ledger's keys can write one that counts.
+
+    `message` holds ids, names and counts, or the reason that staff gave.
+    """
     deed = {"actor": actor.id, "actor_kind": actor.kind, "origin": actor.origin, "action": action, "message": message}
     rows = [{"object_kind": kind, "object_id": one, "created_at": now, **deed} for one in ids]
+    for row in rows:
+        row["seal"] = audit_log.make_seal(sealer, row)
     if rows:
         connection.execute(audits.insert(), rows)
 

@@ -14,10 +14,14 @@ from sqlalchemy.exc import ProgrammingError
 
 from habeas.domain.clock import Clock
 from habeas.domain.errors import InputError
+from habeas.store import audit_log
 from habeas.store.data_keys import make_data_keys, read_data_keys
 from habeas.store.ledger import Ledger, check_answers, make_engine, take_turn
 from habeas.store.sealing import DataKeys, KeyRing, Sealer
 from habeas.store.tables import configuration
+
+_FIRST_WITH_CHAIN = "0008"
+"""Revision of the schema from which on the audit log is a chain."""
 
 
 def open_ledger(url: str, ring: KeyRing, clock: Clock, *, create: bool) -> Ledger:
@@ -75,13 +79,16 @@ def _bring_up_to_date(engine: sa.Engine, ring: KeyRing, clock: Clock) -> None:
     """
     with engine.connect().execution_options(habeas_write=True) as connection, connection.begin():
         take_turn(connection)
-        is_new = MigrationContext.configure(connection).get_current_revision() is None
+        revision = MigrationContext.configure(connection).get_current_revision()
         config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        if is_new:
+        if revision is None:
             make_data_keys(connection, ring, clock.now())
             connection.execute(configuration.insert().values(id=1, version=1))
+        if revision is None or revision < _FIRST_WITH_CHAIN:
+            keys = read_data_keys(connection, ring)
+            audit_log.begin(connection, Sealer(lambda: keys))
 
 
 def read_revision(engine: sa.Engine) -> str | None:

@@ -360,6 +360,14 @@ audits = sa.Table(
     sa.Column("origin", sa.String(16)),
     sa.Column("position", sa.BigInteger, unique=True),  # in the chain; null: not linked yet
     sa.Column("link", sa.LargeBinary),  # of the entry and of the link before
+    sa.Column("seal", sa.LargeBinary, unique=True),  # of the entry alone, made when it was written
+)
+
+audit_heads = sa.Table(
+    "audit_head",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("seal", sa.LargeBinary, nullable=False),  # of the last position and link
 )
 
 onetrust_subtasks = sa.Table(

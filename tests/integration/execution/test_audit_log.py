@@ -16,7 +16,7 @@ from habeas.planning.plan_input import AccessLevel
 from habeas.services import audit, connections, policies
 from habeas.services.audit import AuditFilter, Verification
 from habeas.store import audit_log
-from habeas.store.tables import audits
+from habeas.store.tables import audit_heads, audits
 
 Start = Callable[..., Engine]
 ENTRIES = 12
@@ -28,6 +28,8 @@ def engine(start: Start) -> Engine:
     engine = start()
     with engine.context.ledger.write() as connection:
         connection.execute(audits.delete())
+        connection.execute(audit_heads.delete())
+        audit_log.begin(connection, engine.context.ledger.sealer)
         for number in range(ENTRIES):
             audit.record(engine.context, connection, AuditAction.SAVED, ObjectKind.POLICY, f"policy-{number}")
     assert link_audits(engine.context) == ENTRIES
@@ -99,32 +101,68 @@ def test_swapped_entries_are_named(engine: Engine) -> None:
     assert {problem.split()[1] for problem in problems} >= {"3", "8"}
 
 
-def test_entries_with_another_ones_content_are_named(engine: Engine) -> None:
+def test_an_entry_with_another_ones_content_is_named(engine: Engine) -> None:
     with engine.context.ledger.read() as connection:
-        third, eighth = connection.execute(sa.select(audits).where(audits.c.position.in_((3, 8)))).mappings()
-    for position, other in ((3, eighth), (8, third)):
-        content = {name: value for name, value in other.items() if name not in ("id", "position")}
-        change(engine, audits.update().where(at(position)).values(**content))
-    assert audit.verify(engine.context).problems
+        eighth = connection.execute(sa.select(audits).where(at(8))).mappings().one()
+    change(engine, audits.delete().where(at(8)))
+    content = {name: value for name, value in eighth.items() if name not in ("id", "position")}
+    change(engine, audits.update().where(at(3)).values(**content))
+    assert audit.verify(engine.context).problems[0].startswith("entry 3 is not what was written")
 
 
-def test_only_a_head_that_was_written_down_shows_that_the_end_is_gone(engine: Engine) -> None:
+CUT_OFF = "the log does not end where it was left"
+
+
+def test_a_cut_off_end_is_noticed_and_nothing_is_linked_to_what_is_left(engine: Engine) -> None:
     head = audit.read_head(engine.context)
     change(engine, audits.delete().where(audits.c.position > ENTRIES - 2))
-    assert not audit.verify(engine.context).problems
-    assert audit.verify(engine.context, [head]).problems == (f"entries 11 to {ENTRIES} are missing at the end",)
+    assert audit.verify(engine.context).problems == (CUT_OFF,)
+    assert audit.verify(engine.context, [head]).problems == (f"entries 11 to {ENTRIES} are missing at the end", CUT_OFF)
     policies.save_policies(engine.context, [policies.PolicyDraft(name=name) for name in ("one", "two")])
+    assert link_audits(engine.context) == 0
+    found = audit.verify(engine.context)
+    assert (found.entries, found.unlinked, found.problems) == (ENTRIES - 2, 2, (CUT_OFF,))
+
+
+def test_a_log_that_is_to_be_linked_anew_is_not(engine: Engine) -> None:
+    """Whoever takes the whole chain apart, and an entry away, cannot have it put together again."""
+    change(engine, audits.delete().where(at(5)))
+    change(engine, audits.update().values(position=None, link=None))
+    assert link_audits(engine.context) == 0
+    found = audit.verify(engine.context)
+    assert (found.entries, found.unlinked, found.problems) == (0, ENTRIES - 1, (CUT_OFF,))
+
+
+def test_only_a_head_that_was_written_down_shows_that_an_earlier_state_was_put_back(engine: Engine) -> None:
+    with engine.context.ledger.read() as connection:
+        end = audit_log.read_end(connection)
+    policies.save_policies(engine.context, [policies.PolicyDraft(name="later")])
     link_audits(engine.context)
-    [problem] = audit.verify(engine.context, [head]).problems
-    assert problem == f"entry {ENTRIES} has another digest than the head that was written down"
-
-
-def test_an_entry_that_is_slipped_in_is_linked_but_shows_against_its_time(engine: Engine) -> None:
-    """Who can write may write entries; they stand at the end, where what was written down does not have them."""
     head = audit.read_head(engine.context)
-    change(engine, audits.update().where(at(5)).values(position=None, link=None))
-    link_audits(engine.context)
-    assert "entry 5 is missing" in audit.verify(engine.context, [head]).problems
+    change(engine, audits.delete().where(audits.c.position > ENTRIES))
+    change(engine, audit_heads.update().values(seal=end))
+    assert not audit.verify(engine.context).problems
+    assert audit.verify(engine.context, [head]).problems == (f"entry {ENTRIES + 1} is missing at the end",)
+
+
+def test_an_entry_without_the_seal_of_who_writes_it_is_never_linked(engine: Engine) -> None:
+    with engine.context.ledger.write() as connection:
+        audit.record(engine.context, connection, AuditAction.SAVED, ObjectKind.POLICY, "true")
+        [true] = connection.execute(sa.select(audits).where(audits.c.object_id == "true")).mappings()
+        forged = {name: value for name, value in true.items() if name != "id"}
+        connection.execute(audits.insert().values({**forged, "object_id": "forged", "seal": None}))
+        connection.execute(audits.insert().values({**forged, "actor": "somebody", "seal": true.seal[::-1]}))
+    assert link_audits(engine.context) == 1
+    found = audit.verify(engine.context)
+    assert (found.entries, found.unlinked) == (ENTRIES + 1, 2)
+    assert found.problems == ("unlinked entries that are not what was written: 2",)
+
+
+def test_an_entry_changed_before_it_is_linked_is_found(engine: Engine) -> None:
+    policies.save_policies(engine.context, [policies.PolicyDraft(name="later")])
+    change(engine, audits.update().where(audits.c.object_id == "later").values(actor="innocent"))
+    assert link_audits(engine.context) == 0
+    assert audit.verify(engine.context).problems == ("unlinked entries that are not what was written: 1",)
 
 
 @pytest.mark.parametrize("text", ["", "12", "12:xyz", "x:" + "0" * 24, "1:" + "0" * 25])

@@ -58,9 +58,8 @@ def ids(engine: Engine) -> dict[str, str]:
                 request_id=found["c"], action="erasure", collection="x:y", complete=True, refused=1
             )
         )
-        journal.audit(
-            connection, [found["d"]], Actor("eve", ActorKind.CLIENT), AuditAction.DENIED, RECEIVED, "-no, =sorry"
-        )
+        eve, sealer = Actor("eve", ActorKind.CLIENT), engine.context.ledger.sealer
+        journal.audit(connection, sealer, [found["d"]], eve, AuditAction.DENIED, RECEIVED, "-no, =sorry")
     return found
 
 

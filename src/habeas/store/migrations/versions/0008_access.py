@@ -123,12 +123,20 @@ def _widen_audit_log() -> None:
         batch.add_column(sa.Column("origin", sa.String(length=16)))
         batch.add_column(sa.Column("position", sa.BigInteger()))
         batch.add_column(sa.Column("link", sa.LargeBinary()))
+        batch.add_column(sa.Column("seal", sa.LargeBinary()))
     with op.batch_alter_table("audit_log") as batch:
         batch.alter_column(
             "object_kind", existing_type=sa.String(length=32), server_default=None, existing_nullable=False
         )
         batch.create_unique_constraint(op.f("uq_audit_log_position"), ["position"])
+        batch.create_unique_constraint(op.f("uq_audit_log_seal"), ["seal"])
     op.create_index(op.f("ix_audit_log_object_id"), "audit_log", ["object_id"])
+    op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("seal", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
+    )
 
 
 def _make_status_webhooks() -> None:
