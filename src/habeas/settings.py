@@ -117,10 +117,12 @@ class ExecutionSettings(Section):
     task_retry_backoff: float = Field(2.0, ge=1, description="Factor of the delay from try to try.")
     temporary_ttl_seconds: int = Field(604800, ge=1, description="Life of rows kept for an unfinished request.")
     answer_ttl_seconds: int = Field(
-        604800, ge=1, description="How long a request waits for a form, for rows or for a webhook's receiver."
+        604800, ge=1, description="How long a request waits for a form or for rows that people look up."
     )
     privacy_request_delay_timeout: int = Field(
-        3600, ge=1, description="How long the token of a webhook resumes the request that it halted."
+        3600,
+        ge=1,
+        description="How long a request that a webhook has halted waits, and its token resumes it.",
     )
     grace_seconds: int = Field(3600, ge=0, description="How long rows stay after a request is complete.")
     subject_identity_verification_required: bool = Field(

@@ -50,7 +50,7 @@ def _find_mend(failure: ApiFailure, missing: str) -> str:
     match failure.status:
         case 401:
             return f"give the --data-dir of this server, or the client's {' and '.join(CLIENT)}"
-        case 403:
+        case 403 if "scope" in failure.message:
             return "give the client this scope, or ask as the root client"
         case 404:
             return missing

@@ -161,14 +161,21 @@ class Run:
         runs.leave(connection, self.id, failed)
 
     def park(
-        self, connection: sa.Connection, ordinals: Iterable[int], status: RequestStatus, collection: str | None = None
+        self,
+        connection: sa.Connection,
+        ordinals: Iterable[int],
+        status: RequestStatus,
+        collection: str | None = None,
+        *,
+        seconds: int | None = None,
     ) -> None:
-        """Let members wait at this step for somebody's answer (about `collection`); they leave the run, and go on
-        from here.
+        """Let members wait at this step for somebody's answer (about `collection`), at most `seconds` (default: the
+        setting `execution.answer_ttl_seconds`); they leave the run, and go on from here.
         """
         now = self.context.clock.now()
+        patience = self.context.settings.execution.answer_ttl_seconds if seconds is None else seconds
         values: dict[str, Any] = {"next_step": self.next_step, "failed_collection": collection}
-        values["waits_until"] = now + timedelta(seconds=self.context.settings.execution.answer_ttl_seconds)
+        values["waits_until"] = now + timedelta(seconds=patience)
         if status is RequestStatus.PAUSED:
             values["paused_at"] = now
         parked = requests.transition(connection, self.request_ids(ordinals), status, now, **values)

@@ -137,7 +137,8 @@ def _tell(run: Run, hook: Record, ordinal: int, identities: dict[str, Identity])
         shown = (LogStatus.PAUSED, "halted by its receiver") if halts else (LogStatus.COMPLETE, "success")
         run.log(connection, [ordinal], _entry(hook, *shown))
         if halts:
-            run.park(connection, [ordinal], RequestStatus.PAUSED)
+            life = run.context.settings.execution.privacy_request_delay_timeout  # of the token that ends the wait
+            run.park(connection, [ordinal], RequestStatus.PAUSED, seconds=life)
     return not halts
 
 

@@ -24,7 +24,7 @@ from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_
 from habeas.services.fields import InvalidFields, Problem, check_fields
 from habeas.store import configurations
 from habeas.store.configurations import Record
-from habeas.store.tables import connections
+from habeas.store.tables import connections, webhooks
 
 _log = logging.getLogger(__name__)
 
@@ -167,8 +167,17 @@ def find_connection(context: Context, key: str) -> ConnectionView:
 
 
 def delete_connection(context: Context, key: str) -> None:
-    """Delete a connection and its datasets. Raises NotFound. Requests that waited for its form alone go on."""
+    """Delete a connection and its datasets. Requests that waited for its form alone go on.
+
+    Raises NotFound, and Conflict while policies call it: no gate goes without a word.
+    """
     with context.ledger.write() as connection:
+        callers = configurations.list_all(connection, webhooks, webhooks.c.connection_key == key)
+        if callers:
+            raise Conflict(
+                f"connection {key!r} is called by webhook {callers[0].key!r} of policy {callers[0].policy_key!r}",
+                hint="delete the policies' webhooks first, or disable the connection",
+            )
         if not configurations.delete(connection, connections, key):
             raise unknown_connection(key)
         audit.record(context, connection, AuditAction.DELETED, ObjectKind.CONNECTION, key)

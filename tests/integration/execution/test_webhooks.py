@@ -1,6 +1,7 @@
 """Policy webhooks: what receivers are told, what their answers do, and what is called again."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from engine import Engine
 from habeas.domain.errors import InputError, NotAuthenticated
 from habeas.domain.request import RequestStatus
 from habeas.execution.housekeeping import sweep
+from habeas.execution.waiting import end_waits
 from habeas.services import requests, webhooks
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
 from habeas.store import tables
@@ -26,6 +28,16 @@ def receiver() -> Iterator[Receiver]:
     served = Receiver()
     yield served
     served.close()
+
+
+@dataclass
+class Later:
+    """A clock that is ahead."""
+
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
 
 
 def prepare(
@@ -72,6 +84,23 @@ def test_a_halted_request_goes_on_with_the_next_webhook(start: Start, receiver: 
     assert engine.counts(request_id)["shop:people"]["found"] == 1
     with pytest.raises(InputError):
         webhooks.resume(engine.context, request_id, token, None)
+
+
+def test_a_request_that_nobody_resumes_in_time_can_be_retried(start: Start, receiver: Receiver) -> None:
+    """As long as it waits, the token of its call lets it go on; after that a retry asks anew."""
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+    receiver.answers["/first"] = Answer(body={"halt": True})
+    [request_id] = engine.submit("give", shop.add_person(0))
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.PAUSED
+    life = timedelta(seconds=engine.context.settings.execution.privacy_request_delay_timeout)
+    assert end_waits(replace(engine.context, clock=Later(life - timedelta(minutes=1)))) == 0
+    assert end_waits(replace(engine.context, clock=Later(life + timedelta(seconds=1)))) == 1
+    receiver.answers["/first"] = go_on()
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert len({call.headers["idempotency-key"] for call in receiver.calls}) == 2
 
 
 @pytest.mark.parametrize("phase", Phase)

@@ -34,6 +34,7 @@ def test_filters_choose_by_anything_a_search_knows(root: Caller, two: list[str])
     [
         ({}, "either request_ids or filters"),
         ({"filters": {}}, "no condition"),
+        ({"filters": {"status": ["pending"]}, "exclude_id": ["pri_x"]}, "exclude_id.*Extra inputs"),
         ({"filters": {"external_id": "", "status": []}}, "no condition"),
         ({"filters": {"size": 10, "policy_key": "give_and_forget"}}, "size.*Extra inputs"),
         ({"filters": {"identities": {"email": "nobody"}}}, "not an e-mail address"),

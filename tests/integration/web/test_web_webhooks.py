@@ -68,3 +68,13 @@ def test_a_place_out_of_range(hooked: Caller, place: int) -> None:
 def test_no_dataset_is_saved_on_a_receiver(hooked: Caller) -> None:
     answer = hooked("PATCH", "/api/v1/connection/receiver/dataset", json=[{"fides_key": "x", "name": "x"}])
     assert (answer.status_code, "holds no data" in answer.text) == (400, True)
+
+
+def test_a_connection_that_policies_call_cannot_be_deleted(hooked: Caller) -> None:
+    refused = hooked("DELETE", "/api/v1/connection/receiver")
+    assert refused.status_code == 409
+    assert "webhook 'a' of policy 'give_and_forget'" in refused.json()["detail"]
+    assert order(hooked, PRE) == [("a", 0), ("b", 1), ("c", 2)]
+    for path in (f"{PRE}/a", f"{PRE}/b", f"{PRE}/c", f"{POST}/z"):
+        hooked("DELETE", path)
+    assert hooked("DELETE", "/api/v1/connection/receiver").status_code == 204

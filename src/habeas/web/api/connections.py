@@ -96,7 +96,8 @@ def find_connection(context: _ConnectionReader, key: str) -> ConnectionView:
 @router.delete(
     "/connection/{key}",
     status_code=204,
-    summary="Delete a connection and its datasets",
+    summary="Delete a connection and its datasets, unless webhooks call it",
+    responses={409: {}},
 )
 def delete_connection(context: _Deleter, key: str) -> None:
     connections.delete_connection(context, key)

@@ -261,6 +261,8 @@ _NOTHING: tuple[object, ...] = (None, "", [], {})
 class Choice(BaseModel):
     """Requests that something is decided about: these, or all that match the filters and can be decided so."""
 
+    model_config = ConfigDict(extra="forbid")
+
     request_ids: RequestIds | None = None
     filters: BodyConditions | None = Field(
         None, description=f"At least one condition; at most {MOST} requests may match."
