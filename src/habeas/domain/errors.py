@@ -109,8 +109,10 @@ class TryAgain(HabeasError):
 
     code = "try_again"
 
-    def __init__(self, message: str, *, hint: str = "", seconds: float = 0.0) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, hint: str = "", context: Mapping[str, str] | None = None, seconds: float = 0.0
+    ) -> None:
+        super().__init__(message, hint=hint, context=context)
         self.seconds = seconds
 
 
