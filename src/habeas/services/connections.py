@@ -196,8 +196,8 @@ def save_secrets(
 ) -> SystemTest:
     """Replace a connection's secrets, then test it unless told otherwise; they are stored even if the test fails.
 
-    If `partial`, what is not named stays. A null counts as absent. Raises NotFound, or InvalidFields with the fields
-    that are missing or unknown.
+    If `partial`, what is not named stays. A null counts as absent. Raises NotFound, InvalidFields with the fields
+    that are missing or unknown, or InputError for a place that no connection may lead to.
     """
     sealer, place = context.ledger.sealer, configurations.connection_place(key)
     with context.ledger.write() as connection:
@@ -206,6 +206,7 @@ def save_secrets(
         stored = configurations.open_json(sealer, record.sealed_secrets, place) if partial else {}
         given = {name: str(value) for name, value in {**stored, **secrets}.items() if value is not None}
         check_fields(given, kind.secrets, kind.alternatives)
+        kind.check_secrets(given)
         values = {
             "sealed_secrets": configurations.seal_json(sealer, given, place),
             "last_test_at": None,
