@@ -58,6 +58,7 @@ def connection_types(check_path: CheckPath = _take_any) -> tuple[ConnectionType,
     """The connection types this package serves; `check_path` is asked before a file is opened or its path stored."""
     parts = ("url", "host", "port", "dbname", "username", "password")
     plain = frozenset({"host", "port", "dbname", "username", "db_schema"})
+    places = frozenset({"url", "host", "port", "dbname"})
     either = (frozenset({"url"}), frozenset({"host", "dbname", "username", "password"}))
     return (
         *(
@@ -78,7 +79,18 @@ def connection_types(check_path: CheckPath = _take_any) -> tuple[ConnectionType,
             alternatives=either,
             title="PostgreSQL",
             plain=plain,
+            places=places,
         ),
-        ConnectionType("mariadb", dict.fromkeys(parts, False), connect_mariadb, either, title="MariaDB", plain=plain),
-        ConnectionType("mysql", dict.fromkeys(parts, False), connect_mariadb, either, title="MySQL", plain=plain),
+        *(
+            ConnectionType(
+                name,
+                dict.fromkeys(parts, False),
+                connect_mariadb,
+                alternatives=either,
+                title=title,
+                plain=plain,
+                places=places,
+            )
+            for name, title in (("mariadb", "MariaDB"), ("mysql", "MySQL"))
+        ),
     )
