@@ -35,6 +35,7 @@ from habeas.first_secrets import DEVELOPMENT_KEY, ROOT_CLIENT, keep_secret, read
 from habeas.masking.registry import strategies
 from habeas.messaging.providers import provider_types
 from habeas.outgoing import OutgoingClient
+from habeas.own_files import own_files
 from habeas.services.onetrust import poll_due
 from habeas.services.tokens import find_holder
 from habeas.settings import Settings
@@ -162,7 +163,8 @@ def build(
     clock = clock or SystemClock()
     ledger = open_ledger(ledger_url(settings), _ring(settings), clock, create=create)
     outgoing = OutgoingClient(settings.security.outgoing_allow_list)
-    shipped = (*connection_types(), https_type(outgoing.check))
+    own = own_files(ledger_url(settings), settings.data_dir.absolute())
+    shipped = (*connection_types(own.check), https_type(outgoing.check))
     types = {kind.name: kind for kind in shipped} | dict(extra_types or {})
     awake = threading.Event()
     context = Context(

@@ -63,5 +63,6 @@ def https_type(check_url: Callable[[str], None]) -> ConnectionType:
         title="HTTPS",
         system=SystemType.WEBHOOK,
         holds_data=False,
+        places=frozenset({"url"}),
         gives=False,
     )

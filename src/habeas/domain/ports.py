@@ -311,6 +311,10 @@ class SystemType(StrEnum):
     WEBHOOK = "webhook"  # a receiver of calls
 
 
+def _take_any(secrets: Mapping[str, str]) -> None:
+    """Refuse nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionType:
     """A kind of connection: its name, the secrets it takes, and how to make its connector."""
@@ -332,6 +336,11 @@ class ConnectionType:
     """Secret fields that a page may show while somebody types them, e.g. a host; the others are shown as dots."""
     gives: bool = True
     """Whether an access request gets something from such systems, or from the people behind them."""
+    places: frozenset[str] | None = None
+    """Secret fields that say where the system is; None: any may. Hidden ones are never sent to a place that they were
+    not stored with: who changes one of these gives all that are not `plain` again."""
+    check_secrets: Callable[[Mapping[str, str]], None] = field(default=_take_any, repr=False)
+    """Asked before secrets are stored, without connecting: raises InputError for a place that is not to be reached."""
 
 
 Secrets: TypeAlias = Mapping[str, str]

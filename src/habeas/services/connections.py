@@ -4,7 +4,7 @@ Secrets go in and never come out. No connector is talked to inside a ledger tran
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -205,8 +205,9 @@ def save_secrets(
 ) -> SystemTest:
     """Replace a connection's secrets, then test it unless told otherwise; they are stored even if the test fails.
 
-    If `partial`, what is not named stays. A null counts as absent. Raises NotFound, or InvalidFields with the fields
-    that are missing or unknown.
+    If `partial`, what is not named stays; but who changes where the system is names every hidden field too: no password
+    goes to a place that it was not stored with. A null counts as absent. Raises NotFound, InvalidFields with the fields
+    that are missing or unknown, or InputError for a place that no connection may lead to.
     """
     sealer, place = context.ledger.sealer, configurations.connection_place(key)
     with context.ledger.write() as connection:
@@ -214,7 +215,9 @@ def save_secrets(
         kind = find_type(context, record.type)
         stored = configurations.open_json(sealer, record.sealed_secrets, place) if partial else {}
         given = {name: str(value) for name, value in {**stored, **secrets}.items() if value is not None}
+        _refuse_to_move(kind, stored, given, named=secrets.keys())
         check_fields(given, kind.secrets, kind.alternatives)
+        kind.check_secrets(given)
         values = {
             "sealed_secrets": configurations.seal_json(sealer, given, place),
             "last_test_at": None,
@@ -225,6 +228,16 @@ def save_secrets(
     if not verify:
         return SystemTest(f"the secrets of {key} are saved, not tested", Verdict.SKIPPED)
     return try_connection(context, key)
+
+
+def _refuse_to_move(
+    kind: ConnectionType, stored: Mapping[str, str], given: Mapping[str, str], named: Collection[str]
+) -> None:
+    """Raise InvalidFields when the place becomes another while hidden fields stay that are not named."""
+    places = frozenset(kind.secrets) if kind.places is None else kind.places
+    hidden = sorted(stored.keys() - kind.plain - set(named))
+    if hidden and any(stored.get(name) != given.get(name) for name in places):
+        raise InvalidFields([Problem((name,), "required again, for another place") for name in hidden])
 
 
 def try_connection(context: Context, key: str) -> SystemTest:

@@ -54,6 +54,8 @@ class StorageView:
 def save_storages(context: Context, drafts: Sequence[StorageDraft]) -> BulkResult[StorageView]:
     """Create or update by key. Raises InvalidFields for an unknown type, format or detail; a changed type or a
     detail with a wrong value is a failed entry.
+
+    Other details make it forget its secrets: no key goes to a place that it was not stored with.
     """
     problems = [problem for number, draft in enumerate(drafts) for problem in _find_problems(context, number, draft)]
     if problems:
@@ -65,7 +67,9 @@ def save_storages(context: Context, drafts: Sequence[StorageDraft]) -> BulkResul
         if existing is not None and existing.type != draft.type:
             raise Conflict(f"storage {key!r} has another type", hint="a storage keeps its type; give another key")
         context.storage_types[draft.type].connect(draft.details, {})  # refuses wrong values now, not at the first use
-        values = {"name": draft.name, "format": draft.format, "details": dict(draft.details)}
+        values: dict[str, object] = {"name": draft.name, "format": draft.format, "details": dict(draft.details)}
+        if existing is not None and values["details"] != existing.details:
+            values["sealed_secrets"] = None
         created = {"id": make_id("sto"), "type": draft.type}
         saved = configurations.save(connection, storages, key, values, context.clock.now(), on_create=created)
         audit.record(context, connection, AuditAction.SAVED, ObjectKind.STORAGE, key)

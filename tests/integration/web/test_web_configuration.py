@@ -56,12 +56,27 @@ def test_some_secrets_are_changed_and_the_others_stay(root: Caller, store: FakeS
     assert root("PATCH", path, json=whole).json()["test_status"] == "succeeded"
     assert root("PATCH", path, json={"password": "q", "port": None}).json()["test_status"] == "succeeded"
     assert store.seen[-1] == {"host": "h", "dbname": "d", "password": "q"}
-    assert root("PATCH", f"{path}?verify=false", json={"host": "i"}).json()["test_status"] == "skipped"
+    assert root("PATCH", f"{path}?verify=false", json={"dbname": "e"}).json()["test_status"] == "skipped"
     for wrong in ({"password": None}, {"url": "x"}, {"colour": "red"}, {"password": ["q"]}):
         assert root("PATCH", path, json=wrong).status_code == 422
     assert root("GET", "/api/v1/connection/hall/test").json()["test_status"] == "succeeded"
-    assert store.seen[-1] == {"host": "i", "dbname": "d", "password": "q"}
+    assert store.seen[-1] == {"host": "h", "dbname": "e", "password": "q"}
     assert root("PATCH", "/api/v1/connection/nope/secret", json={"host": "h"}).status_code == 404
+
+
+@pytest.mark.parametrize("moved", [{"host": "evil"}, {"port": 2}, {"port": None}, {"host": "evil", "dbname": "e"}])
+def test_a_password_never_goes_to_another_place(root: Caller, store: FakeStore, moved: dict[str, object]) -> None:
+    root("PATCH", "/api/v1/connection", json=[{"name": "Hall", "connection_type": "server", "access": "read"}])
+    path, whole = "/api/v1/connection/hall/secret", {"host": "h", "port": 1, "dbname": "d", "password": "p"}
+    root("PUT", path, json=whole)
+    refused = root("PATCH", path, json=moved)
+    assert refused.status_code == 422
+    assert [problem["loc"] for problem in refused.json()["detail"]] == [["body", "password"]]
+    root("GET", "/api/v1/connection/hall/test")
+    assert store.seen[-1] == {name: str(value) for name, value in whole.items()}
+    assert root("PATCH", path, json={"host": "h", "port": 1}).status_code == 200
+    assert root("PATCH", path, json=moved | {"password": "q"}).status_code == 200
+    assert store.seen[-1]["password"] == "q"
 
 
 def test_connections_are_listed_by_the_sort_of_system(shop: Caller) -> None:

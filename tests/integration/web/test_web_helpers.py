@@ -110,6 +110,20 @@ def test_what_is_wrong_is_said_by_the_strategys_name_and_without_values(root: Ca
     assert (invalid.status_code, CANARY in invalid.text) == (422, False)
 
 
+def test_a_trial_is_small(root: Caller) -> None:
+    assert mask(root, ["x" * 10_000] * 100, *["aes_encrypt"] * 10).status_code == 200
+    many = {"strategy": "string_rewrite", "configuration": {"rewrite_value": "x" * 10_000}}
+    ending = {"strategy": "hash", "configuration": {"format_preservation": {"suffix": "x" * 10_000}}}
+    for values, strategies in (
+        (["x"] * 101, ["hash"]),
+        (["x" * 10_001], ["hash"]),
+        (["x"], ["hash"] * 11),
+        (["x"], [many]),
+        (["x"], ["hash", ending]),
+    ):
+        assert mask(root, values, *strategies).status_code == 422
+
+
 def test_strategies_say_what_they_take(root: Caller) -> None:
     shown = {item["name"]: item for item in root("GET", "/api/v1/masking/strategy").json()}
     assert {"null_rewrite", "string_rewrite", "random_string_rewrite", "hash", "hmac", "aes_encrypt"} <= shown.keys()

@@ -67,6 +67,16 @@ def test_secrets_that_are_unknown_or_not_supported_change_nothing(context: Conte
     assert configurations.open_json(context.ledger.sealer, record.sealed_secrets, place) == KEYS
 
 
+def test_a_storage_in_another_place_forgets_its_secrets(context: Context, bucket: str) -> None:
+    storages.save_storage_secrets(context, bucket, KEYS, verify=False)
+    elsewhere = {**S3, "bucket": "elsewhere"}
+    storages.save_storages(context, [StorageDraft(name="Bucket", key=bucket, type="s3", details=elsewhere)])
+    with context.ledger.read() as connection:
+        record = configurations.find(connection, tables.storages, bucket)
+    assert record is not None
+    assert (record.details, record.sealed_secrets) == (elsewhere, None)
+
+
 def test_a_changed_storage_keeps_its_secrets(context: Context, bucket: str) -> None:
     storages.save_storage_secrets(context, bucket, KEYS, verify=False)
     storages.save_storages(context, [StorageDraft(name="Bucket", key=bucket, type="s3", details=S3)])

@@ -107,6 +107,7 @@ def make_context(folder: Path, store: FakeStore, clock: MovableClock, **security
             (frozenset({"url"}), frozenset({"host", "dbname", "password"})),
             erases=False,
             plain=frozenset({"host", "port", "dbname"}),
+            places=frozenset({"url", "host", "port"}),
         ),
     }
     return Context(

@@ -58,15 +58,24 @@ class _Search:
 
 
 class SqlConnector:
-    """A database through SQLAlchemy Core. Connects on first use; safe for several threads."""
+    """A database through SQLAlchemy Core. Connects on first use; safe for several threads.
+
+    `permit` is asked before each session and raises InputError where none may be opened.
+    """
 
     def __init__(
-        self, dialect: Dialect, secrets: Mapping[str, str], limits: Limits, sketch: Sketch | None = None
+        self,
+        dialect: Dialect,
+        secrets: Mapping[str, str],
+        limits: Limits,
+        sketch: Sketch | None = None,
+        permit: Callable[[], None] = lambda: None,
     ) -> None:
         self.capabilities = Capabilities(fenced=dialect.fenced, max_parallel=limits.pool_size)
         self._dialect = dialect
         self._engines = dialect.engines(secrets, limits)
         self._limits = limits
+        self._permit = permit
         self._stored = sketch or Sketch()
         self._tables: dict[tuple[str | None, str], TableSketch] = {}
 
@@ -278,6 +287,7 @@ class SqlConnector:
     @contextmanager
     def _connect(self, engine: Engine, where: str) -> Iterator[Connection]:
         """A session. That it cannot be opened, or was ended by the store while nothing was asked, is a failure too."""
+        self._permit()
         with self._scrubbed(where):
             connection = engine.connect()
         try:

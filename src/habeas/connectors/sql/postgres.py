@@ -35,6 +35,11 @@ _ROW_ID = (
 _JIT_SINCE = 110_000
 """Compiling a walk through documents costs a second, for tables in which it runs for a hundredth of one."""
 
+_LEDGER = """
+SELECT 1 FROM pg_catalog.pg_class WHERE relkind = 'r' AND relname IN ('alembic_version', 'data_key', 'audit_log')
+GROUP BY relnamespace HAVING count(*) = 3"""
+"""Finds tables that only a ledger has together, whatever schema they are in and whoever may read them."""
+
 _STATES = {
     "3D000": Condition.NO_DATABASE,
     "42501": Condition.NOT_ALLOWED,
@@ -231,7 +236,14 @@ def _engine(secrets: Mapping[str, str], limits: Limits, *, reads: bool) -> Engin
             settings["jit"] = "off"
         for name, value in settings.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        ledgers = connection.execute(_LEDGER).fetchall()
         connection.commit()
+        if ledgers:
+            connection.close()
+            raise InputError(
+                "the database holds a ledger of Habeas, which is no target",
+                hint="give the database of a system of yours",
+            )
         postgres_values.keep_spellings(connection)
         set_json_loads(read_json, connection)
 

@@ -6,13 +6,14 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from habeas.domain.actor import ActorKind
 from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.execution.context import Context
 from habeas.services import audit
 from habeas.services.audit import AuditFilter, AuditView
+from habeas.web.api.moments import ExactMoment
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, show_page
 from habeas.web.bodies import StrictRoute
 from habeas.web.security import needs
@@ -33,8 +34,8 @@ class AuditQuery(BaseModel):
     actor: str | None = None
     actor_kind: ActorKind | None = None
     action: AuditAction | None = None
-    begin: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    begin: ExactMoment | None = None
+    end: ExactMoment | None = None
     page: PageNumber = 1
     size: PageSize = 50
     download_csv: bool = False

@@ -62,7 +62,10 @@ _SECRETS = {
         value={"host": "db.example.com", "port": 5432, "dbname": "shop", "username": "habeas", "password": "…"}
     )
 }
-_SOME_SECRETS = {"new password": Example(value={"password": "…"}), "default port": Example(value={"port": None})}
+_SOME_SECRETS = {
+    "new password": Example(value={"password": "…"}),
+    "default port, which is another place": Example(value={"port": None, "password": "…"}),
+}
 
 
 @router.patch("/connection", summary="Make or change connections, by key")

@@ -4,12 +4,13 @@ from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Body
 from fastapi.openapi.models import Example
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from habeas.execution.context import Context
 from habeas.services import strategies
 from habeas.services.policies import MaskingDraft
-from habeas.services.strategies import Masked, Scalar, StrategyView
+from habeas.services.strategies import Masked, StrategyView
 from habeas.web.bodies import StrictRoute
 from habeas.web.security import needs
 
@@ -19,11 +20,14 @@ _Reader: TypeAlias = Annotated[Context, needs("masking:read")]
 _Executor: TypeAlias = Annotated[Context, needs("masking:exec")]
 
 
+_Value: TypeAlias = Annotated[str, Field(max_length=10_000)] | int | float | bool | None
+
+
 class Trial(TypedDict):
     """Values, and one strategy or several, which mask one after the other."""
 
-    values: list[Scalar]
-    masking_strategy: MaskingDraft | list[MaskingDraft]
+    values: Annotated[list[_Value], Field(max_length=100)]
+    masking_strategy: MaskingDraft | Annotated[list[MaskingDraft], Field(max_length=10)]
 
 
 _REWRITE = {"strategy": "string_rewrite", "configuration": {"rewrite_value": "MASKED"}}

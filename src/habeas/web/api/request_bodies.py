@@ -1,12 +1,12 @@
 """What callers say of privacy requests: the items of a submission, what a plan is asked for, what a listing wants."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from fastapi import Body
 from fastapi.openapi.models import Example
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from habeas.domain.errors import InputError
 from habeas.domain.identity import parse_identities
@@ -16,17 +16,10 @@ from habeas.services.request_search import Order, RequestFilter, SortField, Span
 from habeas.services.request_views import IdentityShape
 from habeas.services.requests import NewRequest
 from habeas.services.selection import MOST, Chosen, Selection
+from habeas.web.api.moments import Moment, in_utc
 from habeas.web.api.paging import BULK_LIMIT, PageNumber, PageSize
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=256)]
-
-
-def in_utc(moment: datetime) -> datetime:
-    """Times without offset are UTC. Raises ValueError for one that no calendar of UTC has."""
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("out of range") from None
 
 
 class RequestItem(BaseModel):
@@ -130,8 +123,6 @@ PREVIEW = Body(
         "look-ups of all datasets": Example(value=[]),
     },
 )
-
-Moment = Annotated[datetime, AfterValidator(in_utc)]
 
 
 def _moment(says: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, TypeAlias
 
 from fastapi import APIRouter, Body
 from fastapi.openapi.models import Example
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from habeas.execution.context import Context
 from habeas.services import status_webhooks
@@ -18,6 +18,7 @@ from habeas.services.status_webhooks import (
     SubscribedView,
     TestResult,
 )
+from habeas.web.api.moments import ExactMoment
 from habeas.web.api.paging import PageBody, PageNumber, PageSize, show_page
 from habeas.web.bodies import StrictRoute
 from habeas.web.security import needs
@@ -38,7 +39,7 @@ _REPLAY_EXAMPLES = {"since": Example(value={"since": "2026-01-31T00:00:00Z"})}
 class Replay:
     """What is told again: what happened since then, or these deliveries."""
 
-    since: AwareDatetime | None = None
+    since: ExactMoment | None = None
     delivery_ids: Annotated[list[str], Field(min_length=1, max_length=100)] | None = None
 
 
