@@ -23,6 +23,11 @@ LIMITS = {
     "login_rate_limit": "2/hour",
 }
 ANN = {"policy_key": "no_such_policy", "identity": {"email": "ann@example.com"}}
+OPEN = (
+    *("privacy-request", "privacy-request/pri_0/verify", "privacy-request/pri_0/resend-code"),
+    *("oauth/token", "oauth/revoke", "login", "session"),
+    *("user/accept-invite", "user/forgot-password", "user/reset-password-with-token"),
+)
 PROOF = "/api/v1/privacy-request/pri_0/verify"
 
 Call = Callable[..., httpx.Response]
@@ -59,6 +64,21 @@ def test_each_kind_of_call_has_its_own_limit(call: Call) -> None:
     assert count_passed(call, host, "POST", "/api/v1/user/forgot-password", json={}) == 2
     assert call(host, "POST", "/api/v1/login", json={}).status_code == 429
     assert count_passed(call, host, "GET", "/api/v1/policy") == 4
+
+
+@pytest.mark.parametrize("path", OPEN)
+def test_no_other_spelling_of_an_open_route_gets_round_its_limit(context: Context, path: str) -> None:
+    tight = dict.fromkeys(LIMITS, "1/hour") | {"request_rate_limit": ""}
+    call, host = make_call(context, tight), "203.0.113.5"
+    assert count_passed(call, host, "POST", f"/api/v1/{path}", json={}) == 1
+    controls = [f"%{code:02X}" for code in (*range(32), 127)]
+    ends = [*controls, "%C2%85", "%E2%80%A8", "%20", "%2F", "/", "//", ";x", "/.", "%0A/", "%0D%0A", "?x", "?", "."]
+    spellings = [*(path + end for end in ends), path.upper(), "/" + path, "./" + path, "%0A" + path]
+    spellings += [path.replace("pri_0", "pri%0A0"), path.replace("/", "%2F"), f"%{ord(path[0]):02x}{path[1:]}"]
+    for spelling in spellings:
+        answer = call(host, "POST", f"/api/v1/{spelling}", json={})
+        unknown = answer.status_code in (400, 405) or answer.json() == {"detail": "Not Found"}
+        assert unknown or answer.status_code == 429, (spelling, answer.status_code, answer.text)
 
 
 def test_one_address_does_not_slow_another_down(call: Call) -> None:
