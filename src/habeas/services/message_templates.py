@@ -16,8 +16,8 @@ from habeas.store import messages
 from habeas.store.configurations import Record
 from habeas.store.ledger import take_turn
 
-USER_EVENTS = frozenset({Event.USER_INVITE, Event.PASSWORD_RESET})
-"""Their messages bring codes that open accounts, owners' too: only who may make owners changes what these say."""
+USER_EVENTS = frozenset({Event.USER_INVITE, Event.PASSWORD_RESET, Event.ADDRESS_CHANGED})
+"""What is told about accounts, owners' too, and the codes that open them: changed only by who may make owners."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
