@@ -34,9 +34,10 @@ def parse_url(url: str) -> httpx.URL:
     """Raises InputError for what is no URL of http or https, or holds a login."""
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL:
+        host = parsed.host
+    except (httpx.InvalidURL, UnicodeError):
         raise InputError("the URL is malformed") from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"} or not host:
         raise InputError("the URL is not one of https", hint="it looks like https://host/path")
     if parsed.port is not None and not 0 < parsed.port < 65536:
         raise InputError("the URL is malformed")

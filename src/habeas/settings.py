@@ -148,7 +148,7 @@ class DuplicateSettings(Section):
     enabled: bool = Field(False, description="Say of a new request which earlier one of the same person it repeats.")
     window_days: int = Field(365, ge=1, le=3650, description="How far back earlier requests count.")
     identity_kinds: tuple[str, ...] = Field(
-        ("email",), min_length=1, description="What makes two people the same: a value of every kind is."
+        ("email",), min_length=1, max_length=10, description="What makes two people the same: a value of every kind is."
     )
     hold: bool = Field(False, description="The later request waits for a reviewer.")
 

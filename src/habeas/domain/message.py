@@ -23,6 +23,7 @@ class Event(StrEnum):
     ERASURE_INSTRUCTIONS = "message_erasure_fulfillment"
     USER_INVITE = "user_invite"
     PASSWORD_RESET = "password_reset"  # noqa: S105  # a word, no secret
+    ADDRESS_CHANGED = "user_address_changed"
     TEST = "test_message"
 
 

@@ -18,6 +18,7 @@ VARIABLES: Mapping[Event, tuple[str, ...]] = {
     Event.ERASURE_INSTRUCTIONS: ("dataset", "collections"),
     Event.USER_INVITE: ("username", "code", "hours"),
     Event.PASSWORD_RESET: ("username", "code", "minutes"),
+    Event.ADDRESS_CHANGED: ("username",),
     Event.TEST: (),
 }
 
@@ -118,6 +119,13 @@ DEFAULTS: Mapping[Event, Template] = {
         "<p>Choose one with this code: <code>{{ code }}</code></p>"
         "<p>It can be used once, within {{ minutes }} minutes. If you asked for nothing, ignore this message: "
         "your password stays as it is.</p>",
+    ),
+    Event.ADDRESS_CHANGED: Template(
+        "Other address of a user",
+        "Your e-mail address was changed",
+        "<p>The e-mail address of {{ username }} at Habeas{% if organization %} ({{ organization }}){% endif %} is "
+        "another one now, and this one is not written to any more.</p>"
+        "<p>If that was not you, tell whoever runs Habeas at once: the account may be in other hands.</p>",
     ),
     Event.TEST: Template(
         "Test",

@@ -3,19 +3,24 @@
 Templates are Jinja2, of which they may use what shows values: variables of the event and their parts, `if`, `for` and a
 few filters. Everything else is refused before anything is rendered, and the sandbox stands behind that. Old spellings
 such as `__CODE__` are read as variables.
+
+A code stands in plain sight or not at all (`codes`). That is seen to each time, with a mark in its place, since other
+values decide what a template shows; the code itself decides nothing.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html.parser import HTMLParser
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import escape
 
 from habeas.domain.errors import InputError
 from habeas.domain.message import Channel, Event
+from habeas.messaging.codes import CODE, MARK, check_in_html, check_in_text
 from habeas.messaging.defaults import COMMON, EXAMPLES, VARIABLES, Template
+from habeas.messaging.plain_text import to_text
 
 LONGEST = 100_000
 """Characters of a template, and of what it renders to."""
@@ -75,14 +80,25 @@ def _render(event: Event, part: str, text: str, values: Mapping[str, object]) ->
     try:
         source = _modernise(event, part, text)
         _check_nodes(part, environment.parse(source), frozenset(known))
-        rendered = environment.from_string(source).render({name: values[name] for name in known})
+        shown = {name: values[name] for name in known} | ({CODE: MARK} if CODE in known else {})
+        rendered = environment.from_string(source).render(shown)
     except TemplateSyntaxError as error:
         raise InputError(f"{part}, line {error.lineno}: {error.message}", hint="see its preview") from None
     except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
         raise InputError(f"{part}: it cannot be rendered ({type(error).__name__})", hint="see its preview") from None
     if len(rendered) > LONGEST:
         raise InputError(f"{part}: it renders to more than {LONGEST} characters")
-    return rendered
+    return _put_code(part, rendered, str(values[CODE])) if CODE in known else rendered
+
+
+def _put_code(part: str, rendered: str, code: str) -> str:
+    """The text with the code in the places of the mark. Raises InputError when it must not stand there."""
+    if part != "body":
+        check_in_text(part, rendered)
+        return rendered.replace(MARK, code)
+    check_in_html(part, rendered)
+    check_in_text(part, to_text(rendered))
+    return rendered.replace(MARK, str(escape(code)))
 
 
 def _modernise(event: Event, part: str, text: str) -> str:
@@ -105,12 +121,15 @@ def _modernise(event: Event, part: str, text: str) -> str:
 
 def _check_nodes(part: str, tree: nodes.Template, known: frozenset[str]) -> None:
     own = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"} | {"loop"}
+    shown = [child for output in tree.find_all(nodes.Output) for child in output.nodes]
     for node in tree.find_all(nodes.Node):
         if not isinstance(node, _NODES):
             raise InputError(f"{part}, line {node.lineno}: {type(node).__name__} is not allowed in templates")
         if isinstance(node, nodes.Name) and node.name not in known | own:
             hint = f"known here are {', '.join(sorted(known))}"
             raise InputError(f"{part}, line {node.lineno}: unknown variable {node.name}", hint=hint)
+        if isinstance(node, nodes.Name) and node.name == CODE and not any(node is child for child in shown):
+            raise InputError(f"{part}, line {node.lineno}: {CODE} can only be shown, as {{{{ {CODE} }}}}")
         if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
             raise InputError(f"{part}, line {node.lineno}: {node.attr} is not allowed in templates")
         if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
@@ -120,38 +139,3 @@ def _check_nodes(part: str, tree: nodes.Template, known: frozenset[str]) -> None
 
 def _name_variables(event: Event) -> str:
     return f"known here are {', '.join(sorted((*COMMON, *VARIABLES[event])))}"
-
-
-class _TextOf(HTMLParser):
-    """Gathers the text of HTML; links are followed by their address."""
-
-    _BREAKS = frozenset({"p", "br", "li", "div", "h1", "h2", "h3", "tr"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self._addresses: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self._BREAKS:
-            self.parts.append("\n- " if tag == "li" else "\n")
-        if tag == "a":
-            self._addresses.append(dict(attrs).get("href") or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self._addresses and (address := self._addresses.pop()):
-            self.parts.append(f" ({address})")
-        elif tag in ("p", "ul", "ol", "h3"):
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-
-def to_text(html: str) -> str:
-    """The plain text of an HTML body."""
-    reader = _TextOf()
-    reader.feed(html)
-    reader.close()
-    lines = [line.strip() for line in "".join(reader.parts).split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

@@ -4,6 +4,7 @@ What is changed is kept in the ledger, wins over file and environment in every p
 (`execution.overrides`).
 """
 
+import re
 from collections.abc import Mapping
 
 import sqlalchemy as sa
@@ -59,6 +60,8 @@ SHOWN: Mapping[str, tuple[str, ...]] = {
     "logging": ("level", "format"),
 }
 """Section → names of the settings that are shown."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Sections = dict[str, dict[str, object]]
 """Values as JSON has them, by section and name."""
@@ -140,7 +143,7 @@ def _read(context: Context, given: Mapping[str, Mapping[str, object]]) -> dict[O
     ]
     if unknown:
         raise InvalidFields([Problem(name, _refuse(context.settings, name)) for name in unknown])
-    problems = [Problem(name, "holds a NUL character") for name, value in values.items() if _holds_nul(value)]
+    problems = [Problem(name, "holds a control character") for name, value in values.items() if _holds_control(value)]
     changed = context.settings
     try:
         changed = override(context.settings, values)
@@ -152,8 +155,8 @@ def _read(context: Context, given: Mapping[str, Mapping[str, object]]) -> dict[O
     return {(section, name): kept[section][name] for section, name in values}
 
 
-def _holds_nul(value: object) -> bool:
-    return any("\x00" in str(one) for one in (value if isinstance(value, list) else [value]))
+def _holds_control(value: object) -> bool:
+    return any(_CONTROL.search(str(one)) for one in (value if isinstance(value, list) else [value]))
 
 
 def _try(settings: Settings, name: Override, value: object) -> list[Problem]:

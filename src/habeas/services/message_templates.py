@@ -9,11 +9,15 @@ from habeas.domain.message import Channel, Event
 from habeas.execution.context import Context
 from habeas.execution.sending import effective_template
 from habeas.messaging.defaults import DEFAULTS, EXAMPLES, Template
-from habeas.services import audit
+from habeas.services import audit, tokens
 from habeas.services.bulk import BulkResult, Failure, make_id, refuse_nul
+from habeas.services.users import MAKES_OWNERS
 from habeas.store import messages
 from habeas.store.configurations import Record
 from habeas.store.ledger import take_turn
+
+USER_EVENTS = frozenset({Event.USER_INVITE, Event.PASSWORD_RESET, Event.ADDRESS_CHANGED})
+"""What is told about accounts, owners' too, and the codes that open them: changed only by who may make owners."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ def list_templates(context: Context) -> list[TemplateView]:
 
 
 def save_templates(context: Context, drafts: Sequence[TemplateDraft]) -> BulkResult[TemplateView]:
-    """Put templates in the place of those there were; one that cannot be rendered is a failed entry."""
+    """Put templates in the place of others; what cannot be rendered or needs more scopes is a failed entry."""
     from habeas.messaging.templates import check_template
 
     failed: list[Failure] = []
@@ -72,6 +76,7 @@ def save_templates(context: Context, drafts: Sequence[TemplateDraft]) -> BulkRes
         for draft in drafts:
             content = draft.content
             try:
+                _check_may_change(context, draft.type)
                 refuse_nul(content)
                 shipped = DEFAULTS[draft.type]
                 check_template(
@@ -103,10 +108,13 @@ def default_template(event: Event) -> TemplateView:
 
 
 def delete_template(context: Context, template_id: str) -> None:
-    """Let the shipped template stand again. Raises NotFound."""
+    """Let the shipped template stand again. Raises NotFound, NotAllowed."""
     with context.ledger.write() as connection:
-        if not messages.delete_template(connection, template_id):
+        own = {record.id: record for record in messages.list_templates(connection)}
+        if template_id not in own:
             raise _unknown(template_id)
+        _check_may_change(context, Event(own[template_id].event))
+        messages.delete_template(connection, template_id)
         audit.record(context, connection, AuditAction.DELETED, ObjectKind.MESSAGE_TEMPLATE, template_id)
 
 
@@ -118,6 +126,12 @@ def preview(draft: TemplateDraft, channel: Channel = Channel.EMAIL) -> RenderedM
     template = Template(shipped.label, content.subject, content.body, content.sms or shipped.sms)
     made = render(draft.type, channel, template, EXAMPLES)
     return RenderedMessage(made.subject, made.text, made.html)
+
+
+def _check_may_change(context: Context, event: Event) -> None:
+    """Raises NotAllowed."""
+    if event in USER_EVENTS:
+        tokens.check_holds(context.actor, MAKES_OWNERS)
 
 
 def _show(event: Event, own: Record | None) -> TemplateView:

@@ -5,16 +5,18 @@ changes somebody who may do more. There need not be an owner: the root client ca
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from habeas.domain.audit import AuditAction
 from habeas.domain.errors import InputError, NotAllowed, NotAuthenticated
-from habeas.domain.message import is_mailable
+from habeas.domain.message import Channel, Event, is_mailable
 from habeas.domain.scopes import SCOPES_OF, Role
 from habeas.domain.user import normalise_username, read_password
+from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.services import login_tries, tokens, user_codes
 from habeas.services.bulk import Listing, make_id
@@ -41,12 +43,16 @@ class UserDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserChange:
-    """What shall change of a user: nothing where null, taken away where empty."""
+    """What shall change of a user: nothing where null, taken away where empty.
+
+    `password` is the one that the user has: for those who change their own address.
+    """
 
     email_address: str | None = None
     first_name: str | None = None
     last_name: str | None = None
     disabled: bool | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +111,11 @@ def list_users(context: Context, page: int, size: int, username: str | None = No
 def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
     """Change who a user is; disabling ends its tokens and sessions at once, and no code opens it.
 
-    Raises NotFound, NotAllowed, Conflict for the root user, InvalidFields, InputError when the address is somebody's.
+    A new address is told to the old one. Raises NotFound, NotAllowed, Conflict for the root user, InvalidFields,
+    InputError when the address is somebody's, and what `reset_own_password` does to users who change their own address.
     """
     _check_address(change.email_address)
+    proved = context.actor.id == user_id and _prove_for_address(context, change)
     if change.disabled is not None:
         tokens.check_holds(context.actor, "user:update")
     try:
@@ -123,6 +131,10 @@ def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
                 users.drop_codes(connection, user_id)
             if change.disabled:
                 grants.revoke_all(connection, user_id)
+            if proved:
+                users.forget_tries(connection, login_tries.name_key(context, user.username))
+            if kept["email_address"] and profile["email_address"] != kept["email_address"]:
+                _tell_old_address(context, connection, user, kept["email_address"])
             users.change_user(connection, user_id, context.clock.now(), **values)
             audit(context, connection, user_id, AuditAction.SAVED)
             return show_user(context, get_stored(connection, user_id))
@@ -174,11 +186,7 @@ def reset_own_password(context: Context, old_password: str, new_password: str, k
     password_hash = hash_password(new_password, "new_password")
     with context.ledger.read() as connection:
         user = get_stored(connection, user_id)
-    login_tries.take_try(context, user.username)
-    if not matches(user.password_hash, read_password(old_password)):
-        with context.ledger.write() as connection:
-            audit(context, connection, user_id, AuditAction.LOGIN_FAILED)
-        raise NotAuthenticated("the old password is wrong")
+    _prove(context, user, old_password)
     return _set_password(context, user, password_hash, keep)
 
 
@@ -191,6 +199,34 @@ def force_reset_password(context: Context, user_id: str, new_password: str) -> U
     with context.ledger.read() as connection:
         user = get_handled(context, connection, user_id)
     return _set_password(context, user, password_hash)
+
+
+def _prove_for_address(context: Context, change: UserChange) -> bool:
+    """Whether the caller has shown its password, as it must to have its codes mailed elsewhere."""
+    if change.email_address is None:
+        return False
+    with context.ledger.read() as connection:
+        user = get_stored(connection, context.actor.id)
+    if (change.email_address or None) == show_user(context, user).email_address:
+        return False
+    if change.password is None:
+        raise InvalidFields([Problem(("password",), "is needed to change your own e-mail address")])
+    _prove(context, user, change.password)
+    return True
+
+
+def _prove(context: Context, user: Record, password: str) -> None:
+    """Raises NotAuthenticated when this is not the calling user's password, TooSoon after too many of these."""
+    login_tries.take_try(context, user.username)
+    if not matches(user.password_hash, read_password(password)):
+        with context.ledger.write() as connection:
+            audit(context, connection, user.id, AuditAction.LOGIN_FAILED)
+        raise NotAuthenticated("the password is wrong")
+
+
+def _tell_old_address(context: Context, connection: sa.Connection, user: Record, address: str) -> None:
+    if Channel.EMAIL in outbox.open_channels(context, connection, Event.ADDRESS_CHANGED):
+        outbox.enqueue_staff(context, connection, Event.ADDRESS_CHANGED, [address], {"username": user.username})
 
 
 def _set_password(context: Context, user: Record, password_hash: str, keep: str | None = None) -> UserView:

@@ -6,7 +6,7 @@ put that address in place of the proxy's before a call gets here.
 
 import math
 from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,6 +14,7 @@ from habeas.domain.clock import Clock
 from habeas.domain.errors import TooSoon
 from habeas.domain.rate import Limiter, Rate
 from habeas.settings import SecuritySettings
+from habeas.web.addresses import read_address
 from habeas.web.open_routes import KINDS, find_kind
 
 
@@ -46,14 +47,11 @@ class RateLimits:
 def name_caller(host: str) -> str:
     """What stands for an address: itself, or its network of /64, which one caller has to itself in IPv6.
 
-    Empty for this machine: a loopback address, or none (a socket file).
+    Empty for this machine: a loopback address, or none (a socket file). All who have no address are one caller.
     """
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
+    address = read_address(host)
+    if address is None:
+        return "unknown"
     if address.is_loopback:
         return ""
     return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)

@@ -5,7 +5,6 @@ what is no mere reading needs the session's CSRF token too.
 """
 
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Request, Security
@@ -17,6 +16,7 @@ from habeas.domain.errors import NotAllowed, NotAuthenticated
 from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
 from habeas.services import logins, tokens
+from habeas.web.addresses import read_address
 
 SESSION_COOKIE = "habeas_session"
 CSRF_HEADER = "X-CSRF-Token"
@@ -129,11 +129,10 @@ def needs_unless_self(scope: str) -> Any:
 
 
 def _read_origin(request: Request) -> Origin:
-    """A proxy in front says whose address it is; without an address (a socket file) it is this machine."""
-    try:
-        address = ip_address(request.client.host if request.client else "")
-    except ValueError:
-        return Origin.LOOPBACK
+    """A proxy in front says whose address it is; whoever has none that can be read may be anybody."""
+    address = read_address(request.client.host if request.client else "")
+    if address is None:
+        return Origin.PUBLIC
     if address.is_loopback:
         return Origin.LOOPBACK
     return Origin.PUBLIC if address.is_global else Origin.PRIVATE

@@ -190,7 +190,21 @@ def test_a_code_that_was_mailed_before_ends_with_disabling_a_new_address_and_a_n
         deed()
         with pytest.raises(InputError):
             user_codes.reset_with_code(context, code, THIRD)
-    assert len(letters) == 3
+    assert [letter.subject for letter in letters].count("Choose a new password") == 3
+
+
+def test_a_new_address_is_told_to_the_old_one(context: Context, letters: list[Message]) -> None:
+    user = make(context, email_address=ADDRESS)
+    for change in (
+        UserChange(first_name="Ann"),
+        UserChange(email_address=ADDRESS),
+        UserChange(email_address="lee@b.c"),
+    ):
+        users.change_user(context, user.id, change)
+    post_due(context)
+    [letter] = letters
+    assert (letter.recipient, letter.subject) == (ADDRESS, "Your e-mail address was changed")
+    assert "ann" in letter.text and "lee@b.c" not in letter.text
 
 
 def try_often(context: Context, username: str, password: str, times: int = 12) -> list[str]:

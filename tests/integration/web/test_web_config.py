@@ -52,7 +52,13 @@ WRONG: list[tuple[Any, list[Any], str]] = [
     ({"duplicates": {"window_days": 0}}, ["duplicates", "window_days"], "greater than or equal to 1"),
     ({"duplicates": {"window_days": "canary"}}, ["duplicates", "window_days"], "valid integer"),
     ({"duplicates": {"identity_kinds": []}}, ["duplicates", "identity_kinds"], "at least 1"),
-    ({"duplicates": {"identity_kinds": ["a\x00"]}}, ["duplicates", "identity_kinds"], "NUL"),
+    ({"duplicates": {"identity_kinds": ["a\x00"]}}, ["duplicates", "identity_kinds"], "control character"),
+    ({"duplicates": {"identity_kinds": ["a"] * 11}}, ["duplicates", "identity_kinds"], "at most 10"),
+    (
+        {"notifications": {"organization_name": "Shop\r\nBcc: canary"}},
+        ["notifications", "organization_name"],
+        "control character",
+    ),
     ({"duplicates": {"identity_kinds": [{"a": "canary"}]}}, ["duplicates", "identity_kinds", 0], "valid string"),
     (
         {"execution": {"require_manual_request_approval": None}},

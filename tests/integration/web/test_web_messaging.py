@@ -132,6 +132,19 @@ def test_a_template_that_cannot_be_is_a_failed_entry(staff: Caller, body: str) -
     assert staff("POST", f"{API}/templates/preview", json=bad).status_code == 400
 
 
+def test_messages_with_codes_of_users_are_changed_by_who_may_make_owners(staff: Caller) -> None:
+    made = staff("POST", "/api/v1/oauth/client", json=["messaging-template:update"]).json()
+    editor = sign_in(Caller(staff.app), made["client_id"], made["client_secret"])
+    content = {"subject": "Code", "body": "<b>{{ code }}</b>"}
+    own = [{"type": event, "content": content} for event in ("user_invite", "password_reset")]
+    refused = editor("PUT", f"{API}/templates", json=own).json()
+    assert refused["succeeded"] == [] and len(refused["failed"]) == 2
+    assert all("assign_owners" in one["message"] for one in refused["failed"])
+    saved = staff("PUT", f"{API}/templates", json=own).json()["succeeded"]
+    assert [editor("DELETE", f"{API}/templates/{one['id']}").status_code for one in saved] == [403, 403]
+    assert staff("DELETE", f"{API}/templates/{saved[0]['id']}").status_code == 204
+
+
 def test_staff_are_named_and_forgotten(staff: Caller) -> None:
     path = "/api/v1/privacy-request/notification"
     assert staff("GET", path).status_code == 404

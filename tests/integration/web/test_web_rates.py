@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
 from tests.unit.services.wiring import MovableClock
 
 from habeas.execution.context import Context
 from habeas.settings import SecuritySettings
 from habeas.web.app import create_app
 from habeas.web.rates import name_caller
+from habeas.web.security import read_context
 
 LIMITS = {
     "request_rate_limit": "4/hour",
@@ -23,6 +26,11 @@ LIMITS = {
     "login_rate_limit": "2/hour",
 }
 ANN = {"policy_key": "no_such_policy", "identity": {"email": "ann@example.com"}}
+OPEN = (
+    *("privacy-request", "privacy-request/pri_0/verify", "privacy-request/pri_0/resend-code"),
+    *("oauth/token", "oauth/revoke", "login", "session"),
+    *("user/accept-invite", "user/forgot-password", "user/reset-password-with-token"),
+)
 PROOF = "/api/v1/privacy-request/pri_0/verify"
 
 Call = Callable[..., httpx.Response]
@@ -61,6 +69,21 @@ def test_each_kind_of_call_has_its_own_limit(call: Call) -> None:
     assert count_passed(call, host, "GET", "/api/v1/policy") == 4
 
 
+@pytest.mark.parametrize("path", OPEN)
+def test_no_other_spelling_of_an_open_route_gets_round_its_limit(context: Context, path: str) -> None:
+    tight = dict.fromkeys(LIMITS, "1/hour") | {"request_rate_limit": ""}
+    call, host = make_call(context, tight), "203.0.113.5"
+    assert count_passed(call, host, "POST", f"/api/v1/{path}", json={}) == 1
+    controls = [f"%{code:02X}" for code in (*range(32), 127)]
+    ends = [*controls, "%C2%85", "%E2%80%A8", "%20", "%2F", "/", "//", ";x", "/.", "%0A/", "%0D%0A", "?x", "?", "."]
+    spellings = [*(path + end for end in ends), path.upper(), "/" + path, "./" + path, "%0A" + path]
+    spellings += [path.replace("pri_0", "pri%0A0"), path.replace("/", "%2F"), f"%{ord(path[0]):02x}{path[1:]}"]
+    for spelling in spellings:
+        answer = call(host, "POST", f"/api/v1/{spelling}", json={})
+        unknown = answer.status_code in (400, 405) or answer.json() == {"detail": "Not Found"}
+        assert unknown or answer.status_code == 429, (spelling, answer.status_code, answer.text)
+
+
 def test_one_address_does_not_slow_another_down(call: Call) -> None:
     count_passed(call, "203.0.113.5", "GET", "/health")
     assert call("203.0.113.6", "GET", "/health").status_code == 200
@@ -91,7 +114,34 @@ def test_addresses_of_one_network_of_ipv6_are_one_caller() -> None:
     assert one == same != other
     assert name_caller("203.0.113.5") == name_caller("::ffff:203.0.113.5") != name_caller("203.0.113.6")
     assert name_caller("") == name_caller("::ffff:127.0.0.1") == ""
-    assert name_caller("fe80::1%eth0") and name_caller("unknown") == "unknown"
+    assert name_caller("fe80::1%eth0") == name_caller("fe80::1%eth1") != ""
+
+
+def test_all_whose_address_cannot_be_read_are_one_caller() -> None:
+    junk = ("unknown", "junk1", "203.0.113.5 ", "203.0.113.256", "_hidden", "example.com", "%", "1.2.3", "\u0661.2.3.4")
+    assert {name_caller(host) for host in junk} == {"unknown"}
+    assert {name_caller(host) for host in ("203.0.113.5", "203.0.113.005", "203.00.113.05")} == {"203.0.113.5"}
+
+
+@pytest.mark.parametrize(
+    ("client", "origin"),
+    [
+        (None, "loopback"),
+        (("127.0.0.1", 1), "loopback"),
+        (("::ffff:127.0.0.1", 1), "loopback"),
+        (("10.0.0.1", 1), "private"),
+        (("::ffff:10.0.0.1", 1), "private"),
+        (("93.184.215.14", 1), "public"),
+        (("093.184.215.14", 1), "public"),
+        (("junk", 0), "public"),
+    ],
+)
+def test_only_who_has_no_address_at_all_is_this_machine(
+    context: Context, client: tuple[str, int] | None, origin: str
+) -> None:
+    app = SimpleNamespace(state=SimpleNamespace(context=context))
+    request = Request({"type": "http", "app": app, "client": client, "headers": []})
+    assert read_context(request).actor.origin == origin
 
 
 @pytest.mark.parametrize("rate", ["60", "0/minute", "60/day"])

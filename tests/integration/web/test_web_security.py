@@ -182,8 +182,9 @@ def test_every_route_that_takes_json_refuses_text_that_is_no_unicode(root: Calle
     assert tried > 10
 
 
-def test_nul_characters_in_addresses_are_refused(root: Caller) -> None:
-    assert root("GET", "/api/v1/policy/a%00b").status_code == 400
+def test_control_characters_in_addresses_are_refused(root: Caller) -> None:
+    for code in ("00", "09", "0A", "0D", "1F", "7F", "C2%85"):
+        assert root("GET", f"/api/v1/policy/a%{code}b").status_code == 400
     assert root("GET", "/api/v1/privacy-request?external_id=a%00b").status_code == 400
 
 

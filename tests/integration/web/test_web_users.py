@@ -157,7 +157,7 @@ def test_a_new_password_ends_all_other_tokens(root: Caller) -> None:
     here, elsewhere = log_in(root, "ann"), log_in(root, "ann")
     path = f"/api/v1/user/{user_id}/reset-password"
     wrong = here("POST", path, json={"old_password": OTHER, "new_password": OTHER})
-    assert (wrong.status_code, wrong.json()["detail"]) == (401, "the old password is wrong")
+    assert (wrong.status_code, wrong.json()["detail"]) == (401, "the password is wrong")
     assert elsewhere("GET", "/api/v1/policy").status_code == 200
     changed = here("POST", path, json={"old_password": PASSWORD, "new_password": OTHER})
     assert changed.status_code == 200
@@ -167,6 +167,24 @@ def test_a_new_password_ends_all_other_tokens(root: Caller) -> None:
     assert root("POST", f"/api/v1/user/{user_id}/force-reset-password", json={"new_password": PASSWORD}).is_success
     assert here("GET", "/api/v1/policy").status_code == 401
     assert log_in(root, "ann", PASSWORD)
+
+
+def test_a_token_is_not_enough_to_have_ones_codes_mailed_elsewhere(root: Caller) -> None:
+    user_id = make_user(root, "ann", "owner")
+    path, ann = f"/api/v1/user/{user_id}", log_in(root, "ann")
+    assert root("PUT", path, json={"email_address": "ann@example.com"}).status_code == 200
+    for address in ("thief@example.com", ""):
+        refused = ann("PUT", path, json={"email_address": address})
+        assert (refused.status_code, refused.json()["detail"][0]["loc"]) == (422, ["body", "password"])
+    assert ann("PUT", path, json={"email_address": "ann@example.com", "first_name": "Ann"}).status_code == 200
+    for _ in range(6):
+        changed = ann("PUT", path, json={"email_address": "lee@example.com", "password": PASSWORD})
+        assert changed.json()["email_address"] == "lee@example.com"
+        changed = ann("PUT", path, json={"email_address": "ann@example.com", "password": PASSWORD})
+        assert changed.json()["email_address"] == "ann@example.com"
+    guess = {"email_address": "thief@example.com", "password": OTHER}
+    assert [ann("PUT", path, json=guess).status_code for _ in range(6)] == [401] * 5 + [429]
+    assert root("GET", path).json()["email_address"] == "ann@example.com"
 
 
 def test_an_old_password_cannot_be_guessed_either(root: Caller) -> None:

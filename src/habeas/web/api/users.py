@@ -51,12 +51,16 @@ class NewUser(BaseModel):
 
 
 class ChangedUser(BaseModel):
-    """What shall change of a user: what is absent or null stays, an empty text takes away."""
+    """What shall change of a user: what is absent or null stays, an empty text takes away.
+
+    Users who change their own e-mail address send the password that they have, too.
+    """
 
     email_address: _Address | None = None
     first_name: _Name | None = None
     last_name: _Name | None = None
     disabled: bool | None = None
+    password: Password | None = None
 
 
 class OwnPassword(BaseModel):
@@ -163,7 +167,7 @@ def show_user(context: _SelfOrReader, user_id: str) -> UserView:
     return find_user(context, user_id)
 
 
-@router.put("/user/{user_id}", summary="Change a user; every user may change itself", responses={409: {}})
+@router.put("/user/{user_id}", summary="Change a user; every user may change itself", responses={409: {}, 429: {}})
 def change_user(
     context: _SelfOrChanger,
     user_id: str,
