@@ -18,7 +18,7 @@ from habeas.execution.context import Context
 from habeas.services import audit, tokens
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.passwords import hash_secret, matches, same
-from habeas.services.tokens import IssuedToken
+from habeas.services.tokens import IssuedToken, TokenView
 from habeas.store import grants, status_webhooks
 from habeas.store.configurations import Record
 
@@ -84,10 +84,7 @@ def list_clients(context: Context) -> list[ClientView]:
 def find_client(context: Context, client_id: str) -> ClientView:
     """Raises NotFound."""
     with context.ledger.read() as connection:
-        record = grants.find_client(connection, client_id)
-    if record is None:
-        raise _unknown(client_id)
-    return _show(record)
+        return _show(_get(connection, client_id))
 
 
 def change_client(context: Context, client_id: str, draft: ClientDraft) -> ClientView:
@@ -99,20 +96,20 @@ def change_client(context: Context, client_id: str, draft: ClientDraft) -> Clien
 def change_scopes(context: Context, client_id: str, scopes: Iterable[str]) -> ClientView:
     """Replace a client's scopes; what its tokens may do shrinks at once and grows with its next token.
 
-    Raises NotFound, InvalidFields for unknown scopes, NotAllowed for added scopes that the caller lacks.
+    Raises NotFound, InvalidFields for unknown scopes, NotAllowed when the caller lacks a scope that the client holds
+    or shall hold.
     """
     return _change(context, client_id, scopes, {})
 
 
 def _change(context: Context, client_id: str, scopes: Iterable[str], told: dict[str, str | None]) -> ClientView:
     wanted = check_scopes(scopes)
-    present = find_client(context, client_id)
-    tokens.check_grantable(context.actor, wanted - frozenset(present.scopes))
     with context.ledger.write() as connection:
-        if not grants.change_client(connection, client_id, context.clock.now(), scopes=sorted(wanted), **told):
-            raise _unknown(client_id)
+        _get_handled(context, connection, client_id)
+        tokens.check_grantable(context.actor, wanted)
+        grants.change_client(connection, client_id, context.clock.now(), scopes=sorted(wanted), **told)
         _audit(context, connection, client_id, AuditAction.SAVED)
-    return find_client(context, client_id)
+        return _show(_get(connection, client_id))
 
 
 def rotate_secret(context: Context, client_id: str) -> Credentials:
@@ -121,12 +118,11 @@ def rotate_secret(context: Context, client_id: str) -> Credentials:
     Raises NotFound, and NotAllowed when the client holds scopes that the caller lacks: whoever knows its
     secret holds them too.
     """
-    tokens.check_grantable(context.actor, find_client(context, client_id).scopes)
     made = Credentials(client_id, secrets.token_urlsafe(32))
     secret_hash = hash_secret(made.client_secret)
     with context.ledger.write() as connection:
-        if not grants.change_client(connection, client_id, context.clock.now(), secret_hash=secret_hash):
-            raise _unknown(client_id)
+        _get_handled(context, connection, client_id)
+        grants.change_client(connection, client_id, context.clock.now(), secret_hash=secret_hash)
         _audit(context, connection, client_id, AuditAction.SECRET_CHANGED)
     return made
 
@@ -134,14 +130,36 @@ def rotate_secret(context: Context, client_id: str) -> Credentials:
 def delete_client(context: Context, client_id: str) -> None:
     """Delete a client, its tokens and its status webhooks; nothing happens when there is none.
 
-    Raises Conflict for the root client.
+    Raises Conflict for the root client, NotAllowed when the client holds scopes that the caller lacks.
     """
-    if client_id == context.settings.security.oauth_root_client_id:
+    if _is_root(context, client_id):
         raise Conflict("the root client is defined by the settings", hint="revoke its tokens one by one")
     with context.ledger.write() as connection:
-        if grants.delete_client(connection, client_id):
-            status_webhooks.delete_of(connection, client_id)
-            _audit(context, connection, client_id, AuditAction.DELETED)
+        present = grants.lock_client(connection, client_id)
+        if present is None:
+            return
+        tokens.check_handles(context.actor, present.scopes, "client")
+        grants.delete_client(connection, client_id)
+        status_webhooks.delete_of(connection, client_id)
+        _audit(context, connection, client_id, AuditAction.DELETED)
+
+
+def list_tokens(context: Context, client_id: str) -> list[TokenView]:
+    """A client's living tokens, oldest first. Raises NotFound, for users too."""
+    with context.ledger.read() as connection:
+        if not _is_root(context, client_id):
+            _get(connection, client_id)
+        return tokens.list_living(context, connection, client_id)
+
+
+def revoke_token(context: Context, client_id: str, jti: str) -> None:
+    """End one of a client's tokens. Raises NotFound, NotAllowed when the client holds scopes that the caller lacks."""
+    with context.ledger.write() as connection:
+        if _is_root(context, client_id):
+            tokens.check_handles(context.actor, SCOPES, "client")
+        else:
+            _get_handled(context, connection, client_id)
+        tokens.revoke_named(context, connection, client_id, jti)
 
 
 def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
@@ -170,8 +188,22 @@ def _audit(context: Context, connection: sa.Connection, client_id: str, action: 
     audit.record(context, connection, action, ObjectKind.CLIENT, client_id)
 
 
-def _unknown(client_id: str) -> NotFound:
-    return NotFound(f"there is no client {client_id!r}")
+def _is_root(context: Context, client_id: str) -> bool:
+    return client_id == context.settings.security.oauth_root_client_id
+
+
+def _get(connection: sa.Connection, client_id: str, *, lock: bool = False) -> Record:
+    record = grants.lock_client(connection, client_id) if lock else grants.find_client(connection, client_id)
+    if record is None:
+        raise NotFound(f"there is no client {client_id!r}")
+    return record
+
+
+def _get_handled(context: Context, connection: sa.Connection, client_id: str) -> Record:
+    """A client that holds no scope that the caller lacks; it stays so until the transaction ends."""
+    record = _get(connection, client_id, lock=True)
+    tokens.check_handles(context.actor, record.scopes, "client")
+    return record
 
 
 def _show(record: Record) -> ClientView:

@@ -8,19 +8,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from habeas.domain.audit import AuditAction
 from habeas.domain.errors import InputError, NotAllowed, NotAuthenticated
 from habeas.domain.message import is_mailable
-from habeas.domain.scopes import SCOPES_OF, Role
-from habeas.domain.user import normalise_username, read_password
+from habeas.domain.scopes import SCOPES, SCOPES_OF, Role
+from habeas.domain.user import ROOT_USER, normalise_username, read_password
 from habeas.execution.context import Context
 from habeas.services import login_tries, tokens, user_codes
 from habeas.services.bulk import Listing, make_id
 from habeas.services.clients import check_scopes
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.passwords import hash_password, matches
+from habeas.services.tokens import TokenView
 from habeas.services.user_views import UserView, audit, find_user, get_handled, get_stored, show_user
 from habeas.store import grants, status_webhooks, users
 from habeas.store.configurations import Record
@@ -179,7 +181,8 @@ def reset_own_password(context: Context, old_password: str, new_password: str, k
         with context.ledger.write() as connection:
             audit(context, connection, user_id, AuditAction.LOGIN_FAILED)
         raise NotAuthenticated("the old password is wrong")
-    return _set_password(context, user, password_hash, keep)
+    with context.ledger.write() as connection:
+        return _set_password(context, connection, user, password_hash, keep)
 
 
 def force_reset_password(context: Context, user_id: str, new_password: str) -> UserView:
@@ -188,19 +191,37 @@ def force_reset_password(context: Context, user_id: str, new_password: str) -> U
     Raises InvalidFields, NotFound, NotAllowed, Conflict for the root user.
     """
     password_hash = hash_password(new_password, "new_password")
-    with context.ledger.read() as connection:
-        user = get_handled(context, connection, user_id)
-    return _set_password(context, user, password_hash)
-
-
-def _set_password(context: Context, user: Record, password_hash: str, keep: str | None = None) -> UserView:
     with context.ledger.write() as connection:
-        users.change_user(connection, user.id, context.clock.now(), password_hash=password_hash)
-        grants.revoke_all(connection, user.id, keep)
-        users.drop_codes(connection, user.id)
-        users.forget_tries(connection, login_tries.name_key(context, user.username))
-        audit(context, connection, user.id, AuditAction.SECRET_CHANGED)
-        return show_user(context, get_stored(connection, user.id))
+        user = get_handled(context, connection, user_id)
+        return _set_password(context, connection, user, password_hash)
+
+
+def list_tokens(context: Context, user_id: str) -> list[TokenView]:
+    """A user's living tokens and sessions, oldest first. Raises NotFound."""
+    find_user(context, user_id)
+    with context.ledger.read() as connection:
+        return tokens.list_living(context, connection, user_id)
+
+
+def revoke_token(context: Context, user_id: str, jti: str) -> None:
+    """End one of a user's tokens or sessions. Raises NotFound, NotAllowed when the user may do more than the caller."""
+    with context.ledger.write() as connection:
+        if user_id != ROOT_USER:
+            get_handled(context, connection, user_id)
+        elif context.actor.id != ROOT_USER:
+            tokens.check_handles(context.actor, SCOPES, "user")
+        tokens.revoke_named(context, connection, user_id, jti)
+
+
+def _set_password(
+    context: Context, connection: sa.Connection, user: Record, password_hash: str, keep: str | None = None
+) -> UserView:
+    users.change_user(connection, user.id, context.clock.now(), password_hash=password_hash)
+    grants.revoke_all(connection, user.id, keep)
+    users.drop_codes(connection, user.id)
+    users.forget_tries(connection, login_tries.name_key(context, user.username))
+    audit(context, connection, user.id, AuditAction.SECRET_CHANGED)
+    return show_user(context, get_stored(connection, user.id))
 
 
 def _check_draft(context: Context, draft: UserDraft) -> str:

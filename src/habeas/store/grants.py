@@ -33,6 +33,11 @@ def find_client(connection: sa.Connection, client_id: str) -> Record | None:
     return connection.execute(sa.select(clients).where(clients.c.id == client_id)).mappings().first()
 
 
+def lock_client(connection: sa.Connection, client_id: str) -> Record | None:
+    """The client as it stays until the transaction ends, or is changed by it."""
+    return connection.execute(sa.select(clients).where(clients.c.id == client_id).with_for_update()).mappings().first()
+
+
 def list_clients(connection: sa.Connection) -> list[Record]:
     return list(connection.execute(sa.select(clients).order_by(clients.c.created_at)).mappings())
 

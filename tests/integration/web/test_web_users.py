@@ -252,3 +252,28 @@ def test_who_a_user_is_and_its_password_are_not_in_the_clear(root: Caller, conte
     with context.ledger.read() as connection:
         stored = repr(list(connection.execute(tables.users.select())))
     assert not [value for value in (PASSWORD, "ann@example.com", "Annabel") if value in stored]
+
+
+def test_tokens_of_users_are_listed_and_ended_by_those_who_may_handle_them(root: Caller) -> None:
+    ann_id, bob_id = make_user(root, "ann", "owner"), make_user(root, "bob", "contributor")
+    ann, bob = log_in(root, "ann"), log_in(root, "bob")
+    again = log_in(root, "ann")
+    path = f"/api/v1/user/{ann_id}/token"
+    first, second = (token["jti"] for token in bob("GET", path).json())
+    assert bob("DELETE", f"{path}/{first}").status_code == 403
+    assert ann("DELETE", f"{path}/{second}").status_code == 204
+    assert ann("DELETE", f"{path}/{second}").status_code == 404
+    assert [caller("GET", path).status_code for caller in (ann, again)] == [200, 401]
+    (of_bob,) = ann("GET", f"/api/v1/user/{bob_id}/token").json()
+    assert ann("DELETE", f"/api/v1/user/{bob_id}/token/{of_bob['jti']}").status_code == 204
+    assert bob("GET", path).status_code == 401
+    assert root("GET", "/api/v1/user/fid_x/token").status_code == 404
+
+
+def test_users_are_no_clients(root: Caller) -> None:
+    user_id = make_user(root, "ann", "owner")
+    ann = log_in(root, "ann")
+    (token,) = ann("GET", f"/api/v1/user/{user_id}/token").json()
+    assert root("GET", f"/api/v1/oauth/client/{user_id}/token").status_code == 404
+    assert root("DELETE", f"/api/v1/oauth/client/{user_id}/token/{token['jti']}").status_code == 404
+    assert ann("GET", "/api/v1/policy").status_code == 200

@@ -1,5 +1,6 @@
 """Tokens and clients: what is revoked, deleted or narrowed has its effect at the next call."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -72,8 +73,9 @@ def test_tokens_end_with_time_revocation_and_their_client(context: Context, cloc
     with pytest.raises(NotAuthenticated):
         tokens.authenticate(context, expired)
     clock.ahead = timedelta()
-    clients.delete_client(context, made.client_id)
-    clients.delete_client(context, made.client_id)
+    root = acting(context, *SCOPES)
+    clients.delete_client(root, made.client_id)
+    clients.delete_client(root, made.client_id)
     with pytest.raises(NotAuthenticated):
         tokens.authenticate(context, deleted)
 
@@ -95,7 +97,41 @@ def test_nobody_grants_what_they_lack(context: Context) -> None:
         clients.change_scopes(weak, strong.client_id, ["policy:read", "rule:read"])
     with pytest.raises(NotAllowed):
         clients.rotate_secret(weak, strong.client_id)
-    assert clients.change_scopes(weak, strong.client_id, ["policy:read"]).scopes == ["policy:read"]
+    own = make(context, "policy:read")
+    assert clients.change_scopes(weak, own.client_id, ["policy:read", "client:create"]).scopes == [
+        "client:create",
+        "policy:read",
+    ]
+
+
+def test_nobody_handles_a_client_that_may_do_more(context: Context) -> None:
+    weak = acting(context, "client:create", "client:update", "client:delete", "policy:read")
+    strong = make(context, "policy:read", "policy:delete")
+    token = token_of(context, strong)
+    jti = clients.list_tokens(weak, strong.client_id)[0].jti
+    tried: list[Callable[[], object]] = [
+        lambda: clients.change_scopes(weak, strong.client_id, []),
+        lambda: clients.change_client(weak, strong.client_id, ClientDraft(["policy:read"], "mine")),
+        lambda: clients.rotate_secret(weak, strong.client_id),
+        lambda: clients.delete_client(weak, strong.client_id),
+        lambda: clients.revoke_token(weak, strong.client_id, jti),
+    ]
+    for attempt in tried:
+        with pytest.raises(NotAllowed, match="may do what you may not"):
+            attempt()
+    assert tokens.authenticate(context, token).scopes == {"policy:read", "policy:delete"}
+    assert clients.find_client(context, strong.client_id).name is None
+
+
+def test_only_who_holds_every_scope_ends_tokens_of_the_root_client(context: Context) -> None:
+    token = clients.issue_token(context, ROOT_ID, ROOT_SECRET).access_token
+    (shown,) = clients.list_tokens(context, ROOT_ID)
+    with pytest.raises(NotAllowed):
+        clients.revoke_token(acting(context, *(set(SCOPES) - {"config:update"})), ROOT_ID, shown.jti)
+    assert tokens.authenticate(context, token)
+    clients.revoke_token(acting(context, *SCOPES), ROOT_ID, shown.jti)
+    with pytest.raises(NotAuthenticated):
+        tokens.authenticate(context, token)
 
 
 def test_unknown_scopes_and_clients_are_refused(context: Context) -> None:
