@@ -42,7 +42,11 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class ClientView:
-    """A client as shown: never its secret."""
+    """A client as shown: never its secret.
+
+    `secret_made_by`: the user who has made its secret, or whose client has; without this user it does not work. Null
+    when the root client has, or somebody unknown.
+    """
 
     client_id: str
     name: str | None
@@ -50,6 +54,7 @@ class ClientView:
     scopes: list[str]
     created_at: datetime
     updated_at: datetime
+    secret_made_by: str | None
 
 
 def issue_token(context: Context, client_id: str, client_secret: str) -> IssuedToken:
@@ -69,7 +74,7 @@ def create_client(context: Context, draft: ClientDraft) -> Credentials:
     made = Credentials(f"cli_{secrets.token_hex(16)}", secrets.token_urlsafe(32))
     secret_hash, now = hash_secret(made.client_secret), context.clock.now()
     with context.ledger.write() as connection:
-        told = (draft.name, draft.description)
+        told = (draft.name, draft.description, _find_user_behind(context, connection))
         grants.add_client(connection, made.client_id, secret_hash, sorted(wanted), now, *told)
         _audit(context, connection, made.client_id, AuditAction.CREATED)
     return made
@@ -115,14 +120,18 @@ def _change(context: Context, client_id: str, scopes: Iterable[str], told: dict[
 def rotate_secret(context: Context, client_id: str) -> Credentials:
     """A new secret; the old one ends at once, tokens live on until they expire or are revoked.
 
+    The caller answers for the client from now on. Tokens that another user may have got with the old secret end.
     Raises NotFound, and NotAllowed when the client holds scopes that the caller lacks: whoever knows its
     secret holds them too.
     """
     made = Credentials(client_id, secrets.token_urlsafe(32))
     secret_hash = hash_secret(made.client_secret)
     with context.ledger.write() as connection:
-        _get_handled(context, connection, client_id)
-        grants.change_client(connection, client_id, context.clock.now(), secret_hash=secret_hash)
+        former, maker = _get_handled(context, connection, client_id), _find_user_behind(context, connection)
+        if former.secret_made_by not in (None, maker):
+            grants.revoke_all(connection, client_id)
+        values = {"secret_hash": secret_hash, "secret_made_by": maker}
+        grants.change_client(connection, client_id, context.clock.now(), **values)
         _audit(context, connection, client_id, AuditAction.SECRET_CHANGED)
     return made
 
@@ -178,10 +187,19 @@ def _prove(context: Context, client_id: str, client_secret: str) -> Actor:
         return Actor(client_id, ActorKind.CLIENT, origin, frozenset(SCOPES))
     with context.ledger.read() as connection:
         record = None if "\x00" in client_id else grants.find_client(connection, client_id)
+        client = tokens.client_actor(context, connection, record) if record else None
     known = matches(record.secret_hash if record else None, client_secret)
-    if record is None or not known:
+    if client is None or not known:
         raise NotAuthenticated("client id or secret is wrong")
-    return Actor(client_id, ActorKind.CLIENT, origin, frozenset(record.scopes))
+    return client
+
+
+def _find_user_behind(context: Context, connection: sa.Connection) -> str | None:
+    """The user who calls, or who has made the secret of the client that calls."""
+    if context.actor.kind is ActorKind.USER:
+        return context.actor.id
+    calling = grants.find_client(connection, context.actor.id)
+    return calling.secret_made_by if calling else None
 
 
 def _audit(context: Context, connection: sa.Connection, client_id: str, action: AuditAction) -> None:
@@ -208,5 +226,11 @@ def _get_handled(context: Context, connection: sa.Connection, client_id: str) ->
 
 def _show(record: Record) -> ClientView:
     return ClientView(
-        record.id, record.name, record.description, list(record.scopes), record.created_at, record.updated_at
+        record.id,
+        record.name,
+        record.description,
+        list(record.scopes),
+        record.created_at,
+        record.updated_at,
+        record.secret_made_by,
     )

@@ -91,7 +91,15 @@ def find_holder(context: Context, connection: sa.Connection, holder_id: str) -> 
         user = users.find_user(connection, holder_id)
         return None if user is None or user.disabled else Actor(user.id, ActorKind.USER, scopes=scopes_of(user))
     client = grants.find_client(connection, holder_id)
-    return None if client is None else Actor(holder_id, ActorKind.CLIENT, scopes=frozenset(client.scopes))
+    return None if client is None else client_actor(context, connection, client)
+
+
+def client_actor(context: Context, connection: sa.Connection, client: Record) -> Actor | None:
+    """A stored client; None while the user who has made its secret, and so knows it, is gone or disabled."""
+    maker = client.secret_made_by
+    if maker is not None and find_holder(context, connection, maker) is None:
+        return None
+    return Actor(client.id, ActorKind.CLIENT, context.actor.origin, frozenset(client.scopes))
 
 
 def is_user(holder_id: str) -> bool:

@@ -105,7 +105,7 @@ def list_users(context: Context, page: int, size: int, username: str | None = No
 
 
 def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
-    """Change who a user is; disabling ends its tokens and sessions at once, and no code opens it.
+    """Change who a user is; disabling ends its tokens, sessions and clients at once, and no code opens it.
 
     Raises NotFound, NotAllowed, Conflict for the root user, InvalidFields, InputError when the address is somebody's.
     """
@@ -125,6 +125,7 @@ def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
                 users.drop_codes(connection, user_id)
             if change.disabled:
                 grants.revoke_all(connection, user_id)
+                grants.revoke_made_by(connection, user_id)
             users.change_user(connection, user_id, context.clock.now(), **values)
             audit(context, connection, user_id, AuditAction.SAVED)
             return show_user(context, get_stored(connection, user_id))
@@ -133,9 +134,13 @@ def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
 
 
 def delete_user(context: Context, user_id: str) -> None:
-    """Delete a user: its tokens and sessions end at once. Raises NotFound, NotAllowed, Conflict for the root user."""
+    """Delete a user: its tokens, sessions and clients end at once.
+
+    Raises NotFound, NotAllowed, Conflict for the root user.
+    """
     with context.ledger.write() as connection:
         get_handled(context, connection, user_id)
+        grants.revoke_made_by(connection, user_id)
         users.delete_user(connection, user_id)
         status_webhooks.delete_of(connection, user_id)
         audit(context, connection, user_id, AuditAction.DELETED)
