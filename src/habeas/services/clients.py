@@ -60,6 +60,8 @@ class ClientView:
 def issue_token(context: Context, client_id: str, client_secret: str) -> IssuedToken:
     """A token with the client's present scopes. Raises NotAuthenticated without saying which part was wrong."""
     client = _prove(context, client_id, client_secret)
+    if client is None:
+        raise NotAuthenticated("client id or secret is wrong")
     with context.ledger.write() as connection:
         issued = tokens.issue(context, connection, client)
         acting = replace(context, actor=client)
@@ -180,18 +182,25 @@ def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _prove(context: Context, client_id: str, client_secret: str) -> Actor:
-    """A client that knows its secret; takes as long for unknown clients as for known ones."""
+def _prove(context: Context, client_id: str, client_secret: str) -> Actor | None:
+    """A client that knows its secret; secrets of unknown clients are checked for as long as those of known ones.
+
+    That a known one was tried with a wrong secret is written down.
+    """
     security, origin = context.settings.security, context.actor.origin
-    if same(client_id, security.oauth_root_client_id) & same(client_secret, security.oauth_root_client_secret):
+    is_root = same(client_id, security.oauth_root_client_id)
+    if is_root & same(client_secret, security.oauth_root_client_secret):
         return Actor(client_id, ActorKind.CLIENT, origin, frozenset(SCOPES))
     with context.ledger.read() as connection:
         record = None if "\x00" in client_id else grants.find_client(connection, client_id)
         client = tokens.client_actor(context, connection, record) if record else None
     known = matches(record.secret_hash if record else None, client_secret)
-    if client is None or not known:
-        raise NotAuthenticated("client id or secret is wrong")
-    return client
+    if client is not None and known:
+        return client
+    if record is not None or is_root:
+        with context.ledger.write() as connection:
+            _audit(context, connection, client_id, AuditAction.LOGIN_FAILED)
+    return None
 
 
 def _find_user_behind(context: Context, connection: sa.Connection) -> str | None:

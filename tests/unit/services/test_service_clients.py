@@ -8,6 +8,7 @@ import pytest
 from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, MovableClock
 
 from habeas.domain.actor import Actor, ActorKind
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import Conflict, NotAllowed, NotAuthenticated, NotFound
 from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
@@ -40,6 +41,17 @@ def test_the_root_client_holds_every_scope(context: Context) -> None:
 def test_wrong_credentials_say_nothing_more(context: Context, client_id: str, secret: str) -> None:
     with pytest.raises(NotAuthenticated, match=r"^client id or secret is wrong$"):
         clients.issue_token(context, client_id, secret)
+
+
+def test_wrong_secrets_of_known_clients_are_written_down(context: Context) -> None:
+    made = make(context, "policy:read")
+    for client_id in (ROOT_ID, made.client_id, "nobody", "a\x00b"):
+        with pytest.raises(NotAuthenticated):
+            clients.issue_token(context, client_id, "wrong")
+    failed = tables.audits.select().where(tables.audits.c.action == AuditAction.LOGIN_FAILED)
+    with context.ledger.read() as connection:
+        written = [(row.object_kind, row.object_id) for row in connection.execute(failed.order_by(tables.audits.c.id))]
+    assert written == [("client", ROOT_ID), ("client", made.client_id)]
 
 
 def test_an_unset_root_secret_opens_nothing(context: Context) -> None:
