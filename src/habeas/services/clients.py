@@ -59,10 +59,12 @@ class ClientView:
 
 def issue_token(context: Context, client_id: str, client_secret: str) -> IssuedToken:
     """A token with the client's present scopes. Raises NotAuthenticated without saying which part was wrong."""
-    client = _prove(context, client_id, client_secret)
-    if client is None:
-        raise NotAuthenticated("client id or secret is wrong")
+    client, secret_hash = _prove(context, client_id, client_secret)
     with context.ledger.write() as connection:
+        if secret_hash is not None:
+            present = grants.lock_client(connection, client_id)
+            if present is None or present.secret_hash != secret_hash:
+                raise _wrong()
         issued = tokens.issue(context, connection, client)
         acting = replace(context, actor=client)
         audit.record(acting, connection, AuditAction.TOKEN_ISSUED, ObjectKind.CLIENT, client.id)
@@ -182,25 +184,30 @@ def check_scopes(scopes: Iterable[str]) -> frozenset[str]:
     return frozenset(wanted)
 
 
-def _prove(context: Context, client_id: str, client_secret: str) -> Actor | None:
-    """A client that knows its secret; secrets of unknown clients are checked for as long as those of known ones.
+def _prove(context: Context, client_id: str, client_secret: str) -> tuple[Actor, str | None]:
+    """A client that knows its secret, and the hash that proves it: None for the root client.
 
-    That a known one was tried with a wrong secret is written down.
+    Secrets of unknown clients are checked for as long as those of known ones. Raises NotAuthenticated; that a known one
+    was tried in vain is written down.
     """
     security, origin = context.settings.security, context.actor.origin
     is_root = same(client_id, security.oauth_root_client_id)
     if is_root & same(client_secret, security.oauth_root_client_secret):
-        return Actor(client_id, ActorKind.CLIENT, origin, frozenset(SCOPES))
+        return Actor(client_id, ActorKind.CLIENT, origin, frozenset(SCOPES)), None
     with context.ledger.read() as connection:
         record = None if "\x00" in client_id else grants.find_client(connection, client_id)
         client = tokens.client_actor(context, connection, record) if record else None
     known = matches(record.secret_hash if record else None, client_secret)
-    if client is not None and known:
-        return client
+    if record is not None and client is not None and known:
+        return client, record.secret_hash
     if record is not None or is_root:
         with context.ledger.write() as connection:
             _audit(context, connection, client_id, AuditAction.LOGIN_FAILED)
-    return None
+    raise _wrong()
+
+
+def _wrong() -> NotAuthenticated:
+    return NotAuthenticated("client id or secret is wrong")
 
 
 def _find_user_behind(context: Context, connection: sa.Connection) -> str | None:

@@ -15,7 +15,8 @@ from habeas.execution.context import Context
 from habeas.services import clients, tokens
 from habeas.services.clients import ClientDraft, Credentials
 from habeas.services.fields import InvalidFields
-from habeas.store import tables
+from habeas.services.passwords import matches
+from habeas.store import grants, tables
 
 
 def acting(context: Context, *scopes: str) -> Context:
@@ -98,6 +99,23 @@ def test_a_new_secret_ends_the_old_one(context: Context) -> None:
     assert token_of(context, renewed)
     with pytest.raises(NotAuthenticated):
         token_of(context, made)
+
+
+@pytest.mark.parametrize("change", [clients.rotate_secret, clients.delete_client])
+def test_a_secret_that_ends_while_it_is_checked_opens_nothing(
+    context: Context, monkeypatch: pytest.MonkeyPatch, change: Callable[[Context, str], object]
+) -> None:
+    made = make(context, "policy:read")
+
+    def check(secret_hash: str | None, secret: str) -> bool:
+        change(acting(context, *SCOPES), made.client_id)
+        return matches(secret_hash, secret)
+
+    monkeypatch.setattr(clients, "matches", check)
+    with pytest.raises(NotAuthenticated):
+        token_of(context, made)
+    with context.ledger.read() as connection:
+        assert grants.list_tokens(connection, made.client_id, context.clock.now()) == []
 
 
 def test_nobody_grants_what_they_lack(context: Context) -> None:
