@@ -14,6 +14,7 @@ from habeas.domain.regulation import Regulation, shipped_regulations
 from habeas.execution.connector_pool import ConnectorPool
 from habeas.execution.planning_input import Planner
 from habeas.execution.tally import Tally
+from habeas.execution.waiting_room import WaitingRoom
 from habeas.outgoing import OutgoingClient
 from habeas.settings import Settings
 from habeas.store.ledger import Ledger
@@ -37,6 +38,7 @@ class Context:
     planner: Planner
     wake: Callable[[], None] = field(default=lambda: None)
     tally: Tally = field(default_factory=Tally)
+    waiting_room: WaitingRoom = field(default_factory=WaitingRoom)
     outgoing: OutgoingClient = field(default_factory=lambda: OutgoingClient(()))
     regulations: Mapping[str, Regulation] = field(default_factory=shipped_regulations)
     provider_types: Mapping[str, ProviderType] = field(default_factory=dict)

@@ -207,7 +207,8 @@ def save_secrets(
 
     If `partial`, what is not named stays; but who changes where the system is names every hidden field too: no password
     goes to a place that it was not stored with. A null counts as absent. Raises NotFound, InvalidFields with the fields
-    that are missing or unknown, or InputError for a place that no connection may lead to.
+    that are missing or unknown, InputError for a place that no connection may lead to; TryAgain when they are stored,
+    but too many tests go on.
     """
     sealer, place = context.ledger.sealer, configurations.connection_place(key)
     with context.ledger.write() as connection:
@@ -241,15 +242,23 @@ def _refuse_to_move(
 
 
 def try_connection(context: Context, key: str) -> SystemTest:
-    """Ask the system whether it answers, and keep its description. Raises NotFound for an unknown connection."""
+    """Ask the system whether it answers, and keep its description.
+
+    Raises NotFound for an unknown connection, TryAgain when too many such calls go on.
+    """
     with context.ledger.read() as connection:
         record = get_record(connection, key)
     if not find_type(context, record.type).secrets:
         return SystemTest(f"{key} stands for people: there is no system to test", Verdict.SKIPPED)
     if record.sealed_secrets is None:
         return SystemTest(f"{key} has no secrets yet", Verdict.SKIPPED)
-    if find_type(context, record.type).system is SystemType.EMAIL:
-        return _send_sample(context, record)
+    with context.waiting_room.seat():
+        if find_type(context, record.type).system is SystemType.EMAIL:
+            return _send_sample(context, record)
+        return _ask(context, key)
+
+
+def _ask(context: Context, key: str) -> SystemTest:
     reason: str | None = None
     sketch: Sketch | None = None
     try:
@@ -283,16 +292,24 @@ def _send_sample(context: Context, record: Record) -> SystemTest:
 
 
 def fetch_sketch(context: Context, record: Record) -> Sketch | None:
-    """The store's description, fresh when the store answers, else the one kept from before."""
+    """The store's description, fresh when the store answers, else the one kept from before.
+
+    Raises TryAgain when too many calls to the outside go on.
+    """
     if record.sealed_secrets is not None:
-        try:
-            fresh = context.connectors.get(record.key).describe()
-        except Exception as error:  # the store may be down: the description kept from before will do
-            _log.warning("connection %s could not be described: %s", record.key, type(error).__name__)
-        else:
-            if fresh is not None:
-                return fresh
+        with context.waiting_room.seat():
+            fresh = _describe(context, record)
+        if fresh is not None:
+            return fresh
     return configurations.decode_sketch(record.sketch)
+
+
+def _describe(context: Context, record: Record) -> Sketch | None:
+    try:
+        return context.connectors.get(record.key).describe()
+    except Exception as error:  # the store may be down: the description kept from before will do
+        _log.warning("connection %s could not be described: %s", record.key, type(error).__name__)
+        return None
 
 
 def keep_sketch(context: Context, connection: sa.Connection, record: Record, sketch: Sketch | None) -> None:
@@ -372,6 +389,7 @@ def _keep_test(context: Context, key: str, succeeded: bool, sketch: Sketch | Non
     with context.ledger.write() as connection:
         get_record(connection, key)
         configurations.save(connection, connections, key, values, now, on_create={})
+        audit.record(context, connection, AuditAction.TESTED, ObjectKind.CONNECTION, key)
 
 
 def _conditions(context: Context, wanted: ConnectionFilter) -> list[sa.ColumnElement[bool]]:

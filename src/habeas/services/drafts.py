@@ -58,7 +58,8 @@ def make_dataset_key(connection_key: str, schema: str | None) -> str:
 
 def _describe(context: Context, connection_key: str) -> Sketch:
     try:
-        sketch = context.connectors.get(connection_key).describe()
+        with context.waiting_room.seat():
+            sketch = context.connectors.get(connection_key).describe()
     except HabeasError:
         raise
     except Exception as error:  # a driver's own words may hold secrets: only the kind of error is shown

@@ -206,7 +206,8 @@ def sending_status(context: Context) -> SendingStatus:
 def send_test(context: Context, service_type: str | None, identities: Sequence[Identity]) -> str:
     """Send a test message now, by the provider of this type or by an active one; what was done.
 
-    Raises InputError when there is no such provider, it cannot send, or the identity is not of its channel.
+    Raises InputError when there is no such provider, it cannot send, or the identity is not of its channel; TryAgain
+    when too many calls to the outside go on.
     """
     with context.ledger.read() as connection:
         if service_type is None:
@@ -225,6 +226,11 @@ def send_test(context: Context, service_type: str | None, identities: Sequence[I
     record = by[recipient.channel]
     texts = render_message(Event.TEST, recipient.channel, own, {"organization": organization})
     message = Message(f"msg_{uuid4()}", recipient.channel, recipient.address, texts.subject, texts.text, texts.html)
+    with context.waiting_room.seat():
+        return _send(context, record, message)
+
+
+def _send(context: Context, record: Record, message: Message) -> str:
     try:
         outbox.connect_provider(context, record).send(message)
     except HabeasError as error:
@@ -277,6 +283,7 @@ def _keep_test(context: Context, record: Record, *, succeeded: bool) -> None:
     now = context.clock.now()
     with context.ledger.write() as connection:
         messages.change_providers(connection, [record.type], now, last_test_at=now, last_test_succeeded=succeeded)
+        audit.record(context, connection, AuditAction.TESTED, ObjectKind.MESSAGE_PROVIDER, record.key)
 
 
 def _find_type(context: Context, name: str) -> ProviderType:

@@ -73,8 +73,12 @@ class _Subtask:
 
 
 def poll(context: Context, storage_key: str | None = None) -> list[Poll]:
-    """Poll this storage, or all of type `onetrust`, now. Raises NotFound, and InputError for another type."""
-    return [_poll(context, storage) for storage in _list_storages(context, storage_key)]
+    """Poll this storage, or all of type `onetrust`, now.
+
+    Raises NotFound, InputError for another type, TryAgain when too many calls to the outside go on.
+    """
+    with context.waiting_room.seat():
+        return [_poll(context, storage) for storage in _list_storages(context, storage_key)]
 
 
 def poll_due(context: Context) -> int:

@@ -18,6 +18,7 @@ from habeas.domain.request import RequestStatus
 from habeas.domain.signature import spell_secret
 from habeas.execution.context import Context
 from habeas.execution.status_telling import SCOPE, Details, call, open_details, seal_details
+from habeas.services import tokens
 from habeas.services.bulk import Listing, make_id, refuse_nul
 from habeas.store import configurations, journal, tables
 from habeas.store import status_webhooks as store
@@ -178,20 +179,28 @@ def rotate_secret(context: Context, webhook_id: str) -> SubscribedView:
 
 
 def test_webhook(context: Context, webhook_id: str) -> TestResult:
-    """Call the receiver at once with an event of type `status_webhook.test`, signed as all are. Raises NotFound."""
+    """Call the receiver at once with an event of type `status_webhook.test`, signed as all are.
+
+    Raises NotFound, TryAgain when too many calls to the outside go on.
+    """
     now = context.clock.now()
-    with context.ledger.write() as connection:
-        record = _get(context, connection, webhook_id)
-        _audit(context, connection, webhook_id, AuditAction.TESTED, now)
     content = {"type": TEST, "timestamp": now, "data": {}}
-    reply = call(context, open_details(context.ledger.sealer, record), f"dlv_{uuid.uuid4().hex}", content)
+    with context.waiting_room.seat():
+        with context.ledger.write() as connection:
+            record = _get(context, connection, webhook_id)
+            _audit(context, connection, webhook_id, AuditAction.TESTED, now)
+        reply = call(context, open_details(context.ledger.sealer, record), f"dlv_{uuid.uuid4().hex}", content)
     return TestResult(reply.failure is None, reply.http_status, reply.failure)
 
 
 def list_deliveries(context: Context, webhook_id: str, page: int, size: int) -> Listing[DeliveryView]:
-    """One page of what a subscriber was or is to be told, latest first. Raises NotFound."""
+    """One page of what a subscriber was or is to be told, latest first.
+
+    Raises NotFound, NotAllowed for who may not read requests (any more).
+    """
     with context.ledger.read() as connection:
         _get(context, connection, webhook_id)
+        tokens.check_holds(context.actor, SCOPE)
         found, total = store.list_deliveries(connection, webhook_id, page, size)
     return Listing([_show_delivery(record) for record in found], total, page, size)
 

@@ -113,7 +113,8 @@ def save_storage_secrets(
     """Replace a storage's secrets, then try it unless told otherwise; they are stored even if that fails.
 
     A null counts as absent. A type without secrets takes an empty object alone, and is answered `skipped`. Raises
-    NotFound, InvalidFields for secrets that lack or are unknown, InputError for one that is not supported.
+    NotFound, InvalidFields for secrets that lack or are unknown, InputError for one that is not supported, TryAgain
+    when they are stored, but too many tests go on.
     """
     given = {name: value for name, value in secrets.items() if value is not None}
     with context.ledger.write() as connection:
@@ -128,7 +129,8 @@ def save_storage_secrets(
         audit.record(context, connection, AuditAction.SECRET_CHANGED, ObjectKind.STORAGE, key)
     if not verify:
         return SystemTest(f"the secrets of {key} are saved, not tested", Verdict.SKIPPED)
-    return _try_storage(context, key)
+    with context.waiting_room.seat():
+        return _try_storage(context, key)
 
 
 def _try_storage(context: Context, key: str) -> SystemTest:

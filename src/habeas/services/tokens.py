@@ -91,7 +91,15 @@ def find_holder(context: Context, connection: sa.Connection, holder_id: str) -> 
         user = users.find_user(connection, holder_id)
         return None if user is None or user.disabled else Actor(user.id, ActorKind.USER, scopes=scopes_of(user))
     client = grants.find_client(connection, holder_id)
-    return None if client is None else Actor(holder_id, ActorKind.CLIENT, scopes=frozenset(client.scopes))
+    return None if client is None else client_actor(context, connection, client)
+
+
+def client_actor(context: Context, connection: sa.Connection, client: Record) -> Actor | None:
+    """A stored client; None while the user who has made its secret, and so knows it, is gone or disabled."""
+    maker = client.secret_made_by
+    if maker is not None and find_holder(context, connection, maker) is None:
+        return None
+    return Actor(client.id, ActorKind.CLIENT, context.actor.origin, frozenset(client.scopes))
 
 
 def is_user(holder_id: str) -> bool:
@@ -104,11 +112,9 @@ def scopes_of(user: Record) -> frozenset[str]:
     return frozenset(user.scopes).union(*(SCOPES_OF[Role(role)] for role in user.roles))
 
 
-def list_living(context: Context, holder_id: str) -> list[TokenView]:
-    """The tokens of a client or user that are neither over nor revoked, oldest first. Raises NotFound."""
-    with context.ledger.read() as connection:
-        _check_known(context, connection, holder_id)
-        living = grants.list_tokens(connection, holder_id, context.clock.now())
+def list_living(context: Context, connection: sa.Connection, holder_id: str) -> list[TokenView]:
+    """The tokens of a client or user that are neither over nor revoked, oldest first."""
+    living = grants.list_tokens(connection, holder_id, context.clock.now())
     return [TokenView(one.id, list(one.scopes), one.created_at, one.expires_at) for one in living]
 
 
@@ -120,13 +126,11 @@ def revoke(context: Context, token: str) -> None:
             _audit_revoked(context, connection, holder_id)
 
 
-def revoke_named(context: Context, holder_id: str, jti: str) -> None:
+def revoke_named(context: Context, connection: sa.Connection, holder_id: str, jti: str) -> None:
     """End the life of the token of this name. Raises NotFound."""
-    with context.ledger.write() as connection:
-        _check_known(context, connection, holder_id)
-        if not grants.revoke_named(connection, holder_id, jti):
-            raise NotFound(f"{holder_id} has no living token {jti!r}")
-        _audit_revoked(context, connection, holder_id)
+    if not grants.revoke_named(connection, holder_id, jti):
+        raise NotFound(f"{holder_id} has no living token {jti!r}")
+    _audit_revoked(context, connection, holder_id)
 
 
 def _audit_revoked(context: Context, connection: sa.Connection, holder_id: str) -> None:
@@ -134,9 +138,15 @@ def _audit_revoked(context: Context, connection: sa.Connection, holder_id: str) 
     audit.record(context, connection, AuditAction.TOKEN_REVOKED, kind, holder_id)
 
 
-def _check_known(context: Context, connection: sa.Connection, holder_id: str) -> None:
-    if find_holder(context, connection, holder_id) is None:
-        raise NotFound(f"there is no client {holder_id!r}")
+def check_handles(caller: Actor, scopes: Iterable[str], what: str) -> None:
+    """Raises NotAllowed when a client or user with these scopes may do what the caller may not.
+
+    Else whoever may change clients or users could take over, or shut out, those who may do more.
+    """
+    if set(scopes) - caller.scopes:
+        raise NotAllowed(
+            f"this {what} may do what you may not, so you cannot change it", hint="ask somebody who holds these scopes"
+        )
 
 
 def check_grantable(granter: Actor, wanted: Iterable[str]) -> None:

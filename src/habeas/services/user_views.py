@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from habeas.domain.actor import Actor
 from habeas.domain.audit import AuditAction, ObjectKind
-from habeas.domain.errors import Conflict, NotAllowed, NotFound
+from habeas.domain.errors import Conflict, NotFound
 from habeas.domain.scopes import Role
 from habeas.domain.user import ROOT_USER, normalise_username
 from habeas.execution.context import Context
@@ -70,11 +70,11 @@ def find_user(context: Context, user_id: str) -> UserView:
         return show_user(context, get_stored(connection, user_id))
 
 
-def get_stored(connection: sa.Connection, user_id: str) -> Record:
+def get_stored(connection: sa.Connection, user_id: str, *, lock: bool = False) -> Record:
     """The record of a user. Raises NotFound, Conflict for the root user, who is not stored."""
     if user_id == ROOT_USER:
         raise Conflict("the root user is defined by the settings", hint="change security.root_username and _password")
-    found = users.find_user(connection, user_id)
+    found = users.lock_user(connection, user_id) if lock else users.find_user(connection, user_id)
     if found is None:
         raise NotFound(f"there is no user {user_id[:64]!r}", hint="GET /api/v1/user lists them")
     return found
@@ -83,15 +83,11 @@ def get_stored(connection: sa.Connection, user_id: str) -> Record:
 def get_handled(context: Context, connection: sa.Connection, user_id: str) -> Record:
     """The record of a user whom the caller may change: itself, or somebody who may do nothing that the caller may not.
 
-    Else whoever may change users could take over, or shut out, those who may do more. Raises as `get_stored` does, and
-    NotAllowed.
+    It stays so until the transaction ends. Raises as `get_stored` does, and NotAllowed.
     """
-    user = get_stored(connection, user_id)
-    more = tokens.scopes_of(user) - context.actor.scopes if context.actor.id != user_id else frozenset()
-    if more:
-        raise NotAllowed(
-            "this user may do what you may not, so you cannot change it", hint="ask somebody who holds these scopes"
-        )
+    user = get_stored(connection, user_id, lock=True)
+    if context.actor.id != user_id:
+        tokens.check_handles(context.actor, tokens.scopes_of(user), "user")
     return user
 
 

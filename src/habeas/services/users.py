@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 from habeas.domain.audit import AuditAction
 from habeas.domain.errors import InputError, NotAllowed, NotAuthenticated
 from habeas.domain.message import Channel, Event, is_mailable
-from habeas.domain.scopes import SCOPES_OF, Role
-from habeas.domain.user import normalise_username, read_password
+from habeas.domain.scopes import SCOPES, SCOPES_OF, Role
+from habeas.domain.user import ROOT_USER, normalise_username, read_password
 from habeas.execution import outbox
 from habeas.execution.context import Context
 from habeas.services import login_tries, tokens, user_codes
@@ -23,6 +23,7 @@ from habeas.services.bulk import Listing, make_id
 from habeas.services.clients import check_scopes
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.passwords import hash_password, matches
+from habeas.services.tokens import TokenView
 from habeas.services.user_views import UserView, audit, find_user, get_handled, get_stored, show_user
 from habeas.store import grants, status_webhooks, users
 from habeas.store.configurations import Record
@@ -109,7 +110,7 @@ def list_users(context: Context, page: int, size: int, username: str | None = No
 
 
 def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
-    """Change who a user is; disabling ends its tokens and sessions at once, and no code opens it.
+    """Change who a user is; disabling ends its tokens, sessions and clients at once, and no code opens it.
 
     A new address is told to the old one. Raises NotFound, NotAllowed, Conflict for the root user, InvalidFields,
     InputError when the address is somebody's, and what `reset_own_password` does to users who change their own address.
@@ -131,6 +132,7 @@ def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
                 users.drop_codes(connection, user_id)
             if change.disabled:
                 grants.revoke_all(connection, user_id)
+                grants.revoke_made_by(connection, user_id)
             if proved:
                 users.forget_tries(connection, login_tries.name_key(context, user.username))
             if kept["email_address"] and profile["email_address"] != kept["email_address"]:
@@ -143,9 +145,13 @@ def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
 
 
 def delete_user(context: Context, user_id: str) -> None:
-    """Delete a user: its tokens and sessions end at once. Raises NotFound, NotAllowed, Conflict for the root user."""
+    """Delete a user: its tokens, sessions and clients end at once.
+
+    Raises NotFound, NotAllowed, Conflict for the root user.
+    """
     with context.ledger.write() as connection:
         get_handled(context, connection, user_id)
+        grants.revoke_made_by(connection, user_id)
         users.delete_user(connection, user_id)
         status_webhooks.delete_of(connection, user_id)
         audit(context, connection, user_id, AuditAction.DELETED)
@@ -187,7 +193,8 @@ def reset_own_password(context: Context, old_password: str, new_password: str, k
     with context.ledger.read() as connection:
         user = get_stored(connection, user_id)
     _prove(context, user, old_password)
-    return _set_password(context, user, password_hash, keep)
+    with context.ledger.write() as connection:
+        return _set_password(context, connection, user, password_hash, keep)
 
 
 def force_reset_password(context: Context, user_id: str, new_password: str) -> UserView:
@@ -196,9 +203,26 @@ def force_reset_password(context: Context, user_id: str, new_password: str) -> U
     Raises InvalidFields, NotFound, NotAllowed, Conflict for the root user.
     """
     password_hash = hash_password(new_password, "new_password")
-    with context.ledger.read() as connection:
+    with context.ledger.write() as connection:
         user = get_handled(context, connection, user_id)
-    return _set_password(context, user, password_hash)
+        return _set_password(context, connection, user, password_hash)
+
+
+def list_tokens(context: Context, user_id: str) -> list[TokenView]:
+    """A user's living tokens and sessions, oldest first. Raises NotFound."""
+    find_user(context, user_id)
+    with context.ledger.read() as connection:
+        return tokens.list_living(context, connection, user_id)
+
+
+def revoke_token(context: Context, user_id: str, jti: str) -> None:
+    """End one of a user's tokens or sessions. Raises NotFound, NotAllowed when the user may do more than the caller."""
+    with context.ledger.write() as connection:
+        if user_id != ROOT_USER:
+            get_handled(context, connection, user_id)
+        elif context.actor.id != ROOT_USER:
+            tokens.check_handles(context.actor, SCOPES, "user")
+        tokens.revoke_named(context, connection, user_id, jti)
 
 
 def _prove_for_address(context: Context, change: UserChange) -> bool:
@@ -229,14 +253,15 @@ def _tell_old_address(context: Context, connection: sa.Connection, user: Record,
         outbox.enqueue_staff(context, connection, Event.ADDRESS_CHANGED, [address], {"username": user.username})
 
 
-def _set_password(context: Context, user: Record, password_hash: str, keep: str | None = None) -> UserView:
-    with context.ledger.write() as connection:
-        users.change_user(connection, user.id, context.clock.now(), password_hash=password_hash)
-        grants.revoke_all(connection, user.id, keep)
-        users.drop_codes(connection, user.id)
-        users.forget_tries(connection, login_tries.name_key(context, user.username))
-        audit(context, connection, user.id, AuditAction.SECRET_CHANGED)
-        return show_user(context, get_stored(connection, user.id))
+def _set_password(
+    context: Context, connection: sa.Connection, user: Record, password_hash: str, keep: str | None = None
+) -> UserView:
+    users.change_user(connection, user.id, context.clock.now(), password_hash=password_hash)
+    grants.revoke_all(connection, user.id, keep)
+    users.drop_codes(connection, user.id)
+    users.forget_tries(connection, login_tries.name_key(context, user.username))
+    audit(context, connection, user.id, AuditAction.SECRET_CHANGED)
+    return show_user(context, get_stored(connection, user.id))
 
 
 def _check_draft(context: Context, draft: UserDraft) -> str:

@@ -24,13 +24,20 @@ def add_client(
     now: datetime,
     name: str | None = None,
     description: str | None = None,
+    secret_made_by: str | None = None,
 ) -> None:
     told = {"name": name, "description": description, "created_at": now, "updated_at": now}
-    connection.execute(clients.insert().values(id=client_id, secret_hash=secret_hash, scopes=list(scopes), **told))
+    own = {"id": client_id, "secret_hash": secret_hash, "scopes": list(scopes), "secret_made_by": secret_made_by}
+    connection.execute(clients.insert().values(**own, **told))
 
 
 def find_client(connection: sa.Connection, client_id: str) -> Record | None:
     return connection.execute(sa.select(clients).where(clients.c.id == client_id)).mappings().first()
+
+
+def lock_client(connection: sa.Connection, client_id: str) -> Record | None:
+    """The client as it stays until the transaction ends, or is changed by it."""
+    return connection.execute(sa.select(clients).where(clients.c.id == client_id).with_for_update()).mappings().first()
 
 
 def list_clients(connection: sa.Connection) -> list[Record]:
@@ -92,6 +99,12 @@ def revoke_all(connection: sa.Connection, holder_id: str, keep: str | None = Non
     """Revoke every token of a client or user, but for this one."""
     own = tokens.delete().where(tokens.c.client_id == holder_id)
     connection.execute(own if keep is None else own.where(tokens.c.hash != hash_token(keep)))
+
+
+def revoke_made_by(connection: sa.Connection, user_id: str) -> None:
+    """Revoke every token of the clients whose secrets this user has made."""
+    made = sa.select(clients.c.id).where(clients.c.secret_made_by == user_id)
+    connection.execute(tokens.delete().where(tokens.c.client_id.in_(made)))
 
 
 def delete_expired_tokens(connection: sa.Connection, now: datetime) -> int:

@@ -44,6 +44,7 @@ clients = sa.Table(
     sa.Column("scopes", sa.JSON, nullable=False),
     *stamps(),
     sa.Column("description", sa.Text),
+    sa.Column("secret_made_by", sa.String(256), index=True),
 )
 
 users = sa.Table(

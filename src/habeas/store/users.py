@@ -26,6 +26,11 @@ def find_user(connection: sa.Connection, user_id: str) -> Record | None:
     return connection.execute(sa.select(users).where(users.c.id == user_id)).mappings().first()
 
 
+def lock_user(connection: sa.Connection, user_id: str) -> Record | None:
+    """The user as it stays until the transaction ends, or is changed by it."""
+    return connection.execute(sa.select(users).where(users.c.id == user_id).with_for_update()).mappings().first()
+
+
 def find_named(connection: sa.Connection, username: str) -> Record | None:
     return connection.execute(sa.select(users).where(users.c.username == username)).mappings().first()
 

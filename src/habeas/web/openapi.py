@@ -41,7 +41,7 @@ _MEANINGS = {
     "415": "The body is of another media type",
     "422": "Parts of it are malformed",
     "429": "Too soon: `Retry-After` says in how many seconds to ask again",
-    "503": "The ledger does not answer: try again later",
+    "503": "The ledger does not answer, or too many calls wait for systems outside: try again later",
 }
 
 

@@ -49,7 +49,8 @@ class Entry:
 
     def address(self, own_id: str) -> str:
         """Nobody deletes itself here."""
-        names = {"user_id": "x" if self.method == "DELETE" else own_id, "when": "pre_execution"}
+        itself = self.method == "DELETE" and self.path.endswith("/{user_id}")
+        names = {"user_id": "x" if itself else own_id, "when": "pre_execution"}
         return re.sub(r"{(\w+)}", lambda found: names.get(found[1], "x"), self.path)
 
     def lets_in(self, scopes: frozenset[str], *, itself: bool) -> bool:

@@ -102,6 +102,8 @@ def test_a_test_message_is_sent_now(staff: Caller, post: Post) -> None:
     assert [message.recipient for message in post.taken] == ["ann@example.com"] * 2
     assert staff("POST", f"{API}/test/smtp", json={"phone_number": "+15550100"}).status_code == 400
     post.away = True
+    tested = staff("GET", "/api/v1/audit", params={"action": "tested"}).json()["items"]
+    assert {(entry["object_kind"], entry["object_id"]) for entry in tested} == {("message_provider", "smtp")}
     failed = staff("POST", f"{API}/test/smtp", json=person)
     assert (failed.status_code, "does not answer" in failed.text, "ann@" in failed.text) == (400, True, False)
     assert staff("GET", f"{API}/config/smtp").json()["last_test_succeeded"] is False

@@ -26,7 +26,6 @@ Json = Any
 CHANGES_NOTHING = {
     *(f"patch /api/v1/privacy-request/administrate/{act}" for act in ("approve", "cancel", "deny")),
     "post /api/v1/privacy-request/bulk/retry",  # the filter of these examples finds nothing
-    "post /api/v1/messaging/config/test",
     "post /api/v1/messaging/templates/preview",
     "post /api/v1/oauth/revoke",  # the token of its example is nobody's
     "post /api/v1/privacy-request/search",

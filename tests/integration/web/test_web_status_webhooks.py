@@ -1,7 +1,7 @@
 """Status webhooks by the API: whose they are, and what is shown of them."""
 
 import pytest
-from tests.integration.web.conftest import Caller
+from tests.integration.web.conftest import Caller, sign_in
 from tests.integration.web.test_web_security import make_client
 
 PATH = "/api/v1/status-webhook"
@@ -31,6 +31,17 @@ def test_each_client_has_its_own_and_root_sees_all(root: Caller) -> None:
     assert root("PATCH", own, json={"statuses": []}).json()["statuses"] == []
     assert one("DELETE", own).status_code == 204
     assert root("GET", own).status_code == 404
+
+
+def test_who_may_not_read_requests_any_more_sees_no_deliveries(root: Caller) -> None:
+    made = root("POST", "/api/v1/oauth/client", json=list(ALL)).json()
+    one = sign_in(root, made["client_id"], made["client_secret"])
+    own = f"{PATH}/{one('POST', PATH, json=DRAFT).json()['webhook']['id']}"
+    assert one("GET", f"{own}/delivery").status_code == 200
+    root("PUT", f"/api/v1/oauth/client/{made['client_id']}/scope", json=list(ALL[:3]))
+    refused = one("GET", f"{own}/delivery")
+    assert (refused.status_code, "privacy-request:read is needed" in refused.text) == (403, True)
+    assert one("GET", own).status_code == 200
 
 
 def test_a_secret_is_shown_when_it_is_made(root: Caller) -> None:

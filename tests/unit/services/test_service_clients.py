@@ -1,5 +1,6 @@
 """Tokens and clients: what is revoked, deleted or narrowed has its effect at the next call."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,13 +8,15 @@ import pytest
 from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, MovableClock
 
 from habeas.domain.actor import Actor, ActorKind
+from habeas.domain.audit import AuditAction
 from habeas.domain.errors import Conflict, NotAllowed, NotAuthenticated, NotFound
 from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
 from habeas.services import clients, tokens
 from habeas.services.clients import ClientDraft, Credentials
 from habeas.services.fields import InvalidFields
-from habeas.store import tables
+from habeas.services.passwords import matches
+from habeas.store import grants, tables
 
 
 def acting(context: Context, *scopes: str) -> Context:
@@ -39,6 +42,17 @@ def test_the_root_client_holds_every_scope(context: Context) -> None:
 def test_wrong_credentials_say_nothing_more(context: Context, client_id: str, secret: str) -> None:
     with pytest.raises(NotAuthenticated, match=r"^client id or secret is wrong$"):
         clients.issue_token(context, client_id, secret)
+
+
+def test_wrong_secrets_of_known_clients_are_written_down(context: Context) -> None:
+    made = make(context, "policy:read")
+    for client_id in (ROOT_ID, made.client_id, "nobody", "a\x00b"):
+        with pytest.raises(NotAuthenticated):
+            clients.issue_token(context, client_id, "wrong")
+    failed = tables.audits.select().where(tables.audits.c.action == AuditAction.LOGIN_FAILED)
+    with context.ledger.read() as connection:
+        written = [(row.object_kind, row.object_id) for row in connection.execute(failed.order_by(tables.audits.c.id))]
+    assert written == [("client", ROOT_ID), ("client", made.client_id)]
 
 
 def test_an_unset_root_secret_opens_nothing(context: Context) -> None:
@@ -72,8 +86,9 @@ def test_tokens_end_with_time_revocation_and_their_client(context: Context, cloc
     with pytest.raises(NotAuthenticated):
         tokens.authenticate(context, expired)
     clock.ahead = timedelta()
-    clients.delete_client(context, made.client_id)
-    clients.delete_client(context, made.client_id)
+    root = acting(context, *SCOPES)
+    clients.delete_client(root, made.client_id)
+    clients.delete_client(root, made.client_id)
     with pytest.raises(NotAuthenticated):
         tokens.authenticate(context, deleted)
 
@@ -86,6 +101,23 @@ def test_a_new_secret_ends_the_old_one(context: Context) -> None:
         token_of(context, made)
 
 
+@pytest.mark.parametrize("change", [clients.rotate_secret, clients.delete_client])
+def test_a_secret_that_ends_while_it_is_checked_opens_nothing(
+    context: Context, monkeypatch: pytest.MonkeyPatch, change: Callable[[Context, str], object]
+) -> None:
+    made = make(context, "policy:read")
+
+    def check(secret_hash: str | None, secret: str) -> bool:
+        change(acting(context, *SCOPES), made.client_id)
+        return matches(secret_hash, secret)
+
+    monkeypatch.setattr(clients, "matches", check)
+    with pytest.raises(NotAuthenticated):
+        token_of(context, made)
+    with context.ledger.read() as connection:
+        assert grants.list_tokens(connection, made.client_id, context.clock.now()) == []
+
+
 def test_nobody_grants_what_they_lack(context: Context) -> None:
     weak = acting(context, "client:create", "client:update", "policy:read")
     strong = make(context, "policy:read", "policy:delete")
@@ -95,7 +127,41 @@ def test_nobody_grants_what_they_lack(context: Context) -> None:
         clients.change_scopes(weak, strong.client_id, ["policy:read", "rule:read"])
     with pytest.raises(NotAllowed):
         clients.rotate_secret(weak, strong.client_id)
-    assert clients.change_scopes(weak, strong.client_id, ["policy:read"]).scopes == ["policy:read"]
+    own = make(context, "policy:read")
+    assert clients.change_scopes(weak, own.client_id, ["policy:read", "client:create"]).scopes == [
+        "client:create",
+        "policy:read",
+    ]
+
+
+def test_nobody_handles_a_client_that_may_do_more(context: Context) -> None:
+    weak = acting(context, "client:create", "client:update", "client:delete", "policy:read")
+    strong = make(context, "policy:read", "policy:delete")
+    token = token_of(context, strong)
+    jti = clients.list_tokens(weak, strong.client_id)[0].jti
+    tried: list[Callable[[], object]] = [
+        lambda: clients.change_scopes(weak, strong.client_id, []),
+        lambda: clients.change_client(weak, strong.client_id, ClientDraft(["policy:read"], "mine")),
+        lambda: clients.rotate_secret(weak, strong.client_id),
+        lambda: clients.delete_client(weak, strong.client_id),
+        lambda: clients.revoke_token(weak, strong.client_id, jti),
+    ]
+    for attempt in tried:
+        with pytest.raises(NotAllowed, match="may do what you may not"):
+            attempt()
+    assert tokens.authenticate(context, token).scopes == {"policy:read", "policy:delete"}
+    assert clients.find_client(context, strong.client_id).name is None
+
+
+def test_only_who_holds_every_scope_ends_tokens_of_the_root_client(context: Context) -> None:
+    token = clients.issue_token(context, ROOT_ID, ROOT_SECRET).access_token
+    (shown,) = clients.list_tokens(context, ROOT_ID)
+    with pytest.raises(NotAllowed):
+        clients.revoke_token(acting(context, *(set(SCOPES) - {"config:update"})), ROOT_ID, shown.jti)
+    assert tokens.authenticate(context, token)
+    clients.revoke_token(acting(context, *SCOPES), ROOT_ID, shown.jti)
+    with pytest.raises(NotAuthenticated):
+        tokens.authenticate(context, token)
 
 
 def test_unknown_scopes_and_clients_are_refused(context: Context) -> None:

@@ -110,12 +110,12 @@ def change_client(
 
 @router.get("/client/{client_id}/token", summary="List a client's living tokens; never the tokens themselves")
 def list_tokens(context: _Reader, client_id: str) -> list[TokenView]:
-    return tokens.list_living(context, client_id)
+    return clients.list_tokens(context, client_id)
 
 
 @router.delete("/client/{client_id}/token/{jti}", status_code=204, summary="End the life of one of a client's tokens")
 def revoke_named(context: _Changer, client_id: str, jti: str) -> None:
-    tokens.revoke_named(context, client_id, jti)
+    clients.revoke_token(context, client_id, jti)
 
 
 @router.post("/client/{client_id}/secret", summary="Give a client a new secret; it is shown this once")

@@ -11,6 +11,7 @@ from habeas.domain.scopes import Role
 from habeas.execution.context import Context
 from habeas.services import user_codes, users
 from habeas.services.logins import LoggedIn
+from habeas.services.tokens import TokenView
 from habeas.services.user_views import UserView, find_user
 from habeas.services.users import Permission, UserChange, UserDraft
 from habeas.web.api.logins import Password
@@ -209,6 +210,20 @@ def force_reset_password(
     context: _Resetter, user_id: str, wanted: Annotated[NewPassword, _example({"new_password": _PASSWORD})]
 ) -> UserView:
     return users.force_reset_password(context, user_id, wanted.new_password)
+
+
+@router.get("/user/{user_id}/token", summary="List a user's living tokens and sessions; every user may list its own")
+def list_tokens(context: _SelfOrReader, user_id: str) -> list[TokenView]:
+    return users.list_tokens(context, user_id)
+
+
+@router.delete(
+    "/user/{user_id}/token/{jti}",
+    status_code=204,
+    summary="End one of a user's tokens or sessions; every user may end its own",
+)
+def revoke_token(context: _SelfOrChanger, user_id: str, jti: str) -> None:
+    users.revoke_token(context, user_id, jti)
 
 
 @router.post("/user/{user_id}/permission", status_code=201, summary="Say what a user may do", responses={409: {}})

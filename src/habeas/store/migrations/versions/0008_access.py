@@ -15,6 +15,8 @@ _MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     op.add_column("client", sa.Column("description", sa.Text()))
+    op.add_column("client", sa.Column("secret_made_by", sa.String(length=256)))
+    op.create_index(op.f("ix_client_secret_made_by"), "client", ["secret_made_by"])
     op.create_table(
         "user",
         sa.Column("id", sa.String(length=256), nullable=False),
