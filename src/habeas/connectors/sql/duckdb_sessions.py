@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from habeas.connectors.sql.dialect import Engines
 from habeas.connectors.sql.failures import Condition, Diagnosis
+from habeas.connectors.sql.files import is_file
 from habeas.domain.ports import Limits
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -42,12 +43,12 @@ _WORDS = (
     (duckdb.IOException, "Could not set lock on file", Condition.BUSY),
     (duckdb.IOException, "does not exist", Condition.NO_FILE),
     (duckdb.IOException, "Is a directory", Condition.NO_FILE),
-    (duckdb.IOException, "Permission denied", Condition.NOT_ALLOWED),
+    (duckdb.IOException, "Permission denied", Condition.NO_FILE),
     (duckdb.IOException, "Read-only file system", Condition.NOT_ALLOWED),
-    (duckdb.IOException, "not a valid DuckDB database file", Condition.NO_STORE),
-    (duckdb.IOException, "database file with version number", Condition.NO_STORE),
-    (duckdb.IOException, "Corrupt", Condition.NO_STORE),
-    (duckdb.PermissionException, "Loading external extensions", Condition.NO_STORE),
+    (duckdb.IOException, "not a valid DuckDB database file", Condition.NO_FILE),
+    (duckdb.IOException, "database file with version number", Condition.NO_FILE),
+    (duckdb.IOException, "Corrupt", Condition.NO_FILE),
+    (duckdb.PermissionException, "Loading external extensions", Condition.NO_FILE),
     (duckdb.TransactionException, "read-only", Condition.NOT_ALLOWED),
     (duckdb.InvalidInputException, "read-only mode", Condition.NOT_ALLOWED),
     (duckdb.BinderException, "Ambiguous reference to catalog or schema", Condition.AMBIGUOUS),
@@ -282,7 +283,7 @@ def _engine(file: _File, *, reads: bool) -> Engine:
 def _open(file: Path, until: float, *, reads: bool) -> duckdb.DuckDBPyConnection:
     """The file opened; while another process holds it, or other work in this one, tried again for a while."""
     while True:
-        if not file.is_file():
+        if not is_file(file):
             raise duckdb.IOException("the file does not exist")
         try:
             return duckdb.connect(str(file), read_only=reads, config=_SETTINGS)

@@ -22,8 +22,11 @@ class Condition(Enum):
     BUSY = (SystemUnavailable, "locked by another session, timed out or short of resources", "it is tried again")
     FULL = (SystemUnavailable, "the store cannot write", "check that its disk has space and is healthy")
     NO_DATABASE = (NeedsHuman, "the database does not exist", "check the name in the connection's secrets")
-    NO_FILE = (NeedsHuman, "the database file cannot be opened", "check that the path exists and may be read")
-    NO_STORE = (NeedsHuman, "the file is no intact database", "check the path of the connection")
+    NO_FILE = (
+        NeedsHuman,
+        "the file cannot be opened, or is no intact database",
+        "check that the path exists, that a database is there and that it may be opened",
+    )
     MISSING = (NeedsHuman, "a table or column does not exist", "compare the dataset with the store")
     AMBIGUOUS = (
         NeedsHuman,
@@ -54,9 +57,11 @@ class Diagnosis:
 
     def error(self, where: str) -> HabeasError:
         """The error to raise for work at `where` (a collection's address, or the connection)."""
-        named = " ".join([self.code, *self.objects])
+        # one answer to every path that is no database: whoever may give paths does not learn which files there are
+        code = "no database file" if self.condition is Condition.NO_FILE else self.code
+        named = " ".join([code, *self.objects])
         return self.condition.error(
-            f"{where}: {self.condition.words} [{named}]", hint=self.condition.mend, context={"condition": self.code}
+            f"{where}: {self.condition.words} [{named}]", hint=self.condition.mend, context={"condition": code}
         )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
 
 from habeas.connectors.sql.dialect import Dialect, Engines, Rows
 from habeas.connectors.sql.failures import Condition, Diagnosis
+from habeas.connectors.sql.files import is_file
 from habeas.connectors.sql.statements import Draft, Relation, Seek, Statement, qualified, quote
 from habeas.connectors.sql.values import PHONE_NOISE, matched_form, sqlite_form
 from habeas.domain.dataset import Match
@@ -31,8 +32,8 @@ _CONDITIONS = {
     "SQLITE_FULL": Condition.FULL,
     "SQLITE_IOERR": Condition.FULL,
     "SQLITE_CANTOPEN": Condition.NO_FILE,
-    "SQLITE_NOTADB": Condition.NO_STORE,
-    "SQLITE_CORRUPT": Condition.NO_STORE,
+    "SQLITE_NOTADB": Condition.NO_FILE,
+    "SQLITE_CORRUPT": Condition.NO_FILE,
     "SQLITE_READONLY": Condition.NOT_ALLOWED,
     "SQLITE_PERM": Condition.NOT_ALLOWED,
     "SQLITE_AUTH": Condition.NOT_ALLOWED,
@@ -62,8 +63,8 @@ class SqliteDialect(Dialect):
         path = secrets.get("path")
         if not path:
             raise InputError("the connection has no path", hint="set the secret `path` to the database file")
-        uri = Path(path).absolute().as_uri()
-        return Engines(_engine(f"{uri}?mode=ro", "BEGIN", limits), _engine(f"{uri}?mode=rw", "BEGIN IMMEDIATE", limits))
+        file = Path(path).absolute()
+        return Engines(_engine(file, "ro", "BEGIN", limits), _engine(file, "rw", "BEGIN IMMEDIATE", limits))
 
     def form(self, value: Value, column: ColumnSketch, match: Match = Match.EXACT) -> Value | None:
         return sqlite_form(value) if match is Match.EXACT else matched_form(value, match)
@@ -147,8 +148,14 @@ class SqliteDialect(Dialect):
         return Diagnosis(_CONDITIONS.get(family, Condition.OTHER), name)
 
 
-def _engine(uri: str, begin: str, limits: Limits) -> Engine:
+def _engine(file: Path, mode: str, begin: str, limits: Limits) -> Engine:
+    uri = f"{file.as_uri()}?mode={mode}"
+
     def connect() -> sqlite3.Connection:
+        if not is_file(file):
+            error = sqlite3.OperationalError("no file")
+            error.sqlite_errorname = "SQLITE_CANTOPEN"
+            raise error
         connection = sqlite3.connect(
             uri, uri=True, timeout=limits.lock_timeout, isolation_level=None, check_same_thread=False
         )
