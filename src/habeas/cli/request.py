@@ -278,7 +278,7 @@ def download(
     """Fetch a package of a request, as it is: `habeas decrypt` opens one that is encrypted."""
     with connect(context, url, data_dir, missing=_MISSING) as client:
         path = path_of("privacy-request", request_id)
-        chosen = rule or _choose_rule(client.call("GET", path)["policy"]["rules"])
+        chosen = rule or _choose_rule(client.call("GET", f"{path}/access-results")["packages"])
         blocks = client.stream(path + path_of("package", chosen))
         if output is None:
             _write_out(blocks)
@@ -310,12 +310,12 @@ def _read_identities(pairs: Sequence[str]) -> dict[str, list[str]]:
     return given
 
 
-def _choose_rule(rules: Sequence[Json]) -> str:
-    keys = [str(rule["key"]) for rule in rules if rule["action_type"] == ActionType.ACCESS]
+def _choose_rule(packages: Sequence[Json]) -> str:
+    keys = [str(package["rule_key"]) for package in packages]
     if len(keys) == 1:
         return keys[0]
     if not keys:
-        raise InputError("the policy of this request has no access rule, so there is no package")
+        raise InputError("there is no package of this request", hint="it has one when an access rule was carried out")
     raise InputError(f"there are packages of {', '.join(keys)}", hint="choose one with --rule")
 
 
@@ -348,6 +348,8 @@ def _follow(client: Client, request_id: str) -> ApiFailure | None:
     told: set[str] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
+        if awaited := _name_awaited(client.call("GET", path_of("privacy-request", request_id))):
+            progress.console.print(f"waits for {awaited}", highlight=False, soft_wrap=True, markup=False)
         bars = {action: progress.add_task(action, total=0, visible=False) for action in ActionType}
 
         def show_progress(entries: Json) -> None:
@@ -382,17 +384,27 @@ def _print_request(request: Json, packages: Sequence[str]) -> None:
         place = f"{details['collection'] or ''}: "
         stopped = f"stopped at {details['step']} {place}{request['failure'].removeprefix(place)}"
         console.print(stopped, highlight=False, soft_wrap=True, markup=False)
-    if request["status"] == RequestStatus.REQUIRES_INPUT:
-        console.print(f"waits for {_name_awaited(request)}", highlight=False, soft_wrap=True, markup=False)
+    if awaited := _name_awaited(request):
+        console.print(f"waits for {awaited}", highlight=False, soft_wrap=True, markup=False)
     for package in packages:
         console.print(f"package: {package}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _name_awaited(request: Json) -> str:
-    """What people have to save before a request goes on."""
-    forms = request["action_required_details"]["forms"]
-    names = [f"the {form['action_type']} form of {form['connection_key']}" for form in forms]
-    return ", ".join(names) or "being resumed: all forms are saved"
+    """What a request waits for; empty when it waits for nothing that is known of it."""
+    match request["status"]:
+        case RequestStatus.PENDING:
+            repeated = request["duplicate_of"]
+            return f"a reviewer; it repeats {repeated}" if repeated else "a reviewer"
+        case RequestStatus.IDENTITY_UNVERIFIED:
+            return "the code that the person was sent"
+        case RequestStatus.PAUSED:
+            return "an answer; its log says whose"
+        case RequestStatus.REQUIRES_INPUT:
+            forms = request["action_required_details"]["forms"]
+            names = [f"the {form['action_type']} form of {form['connection_key']}" for form in forms]
+            return ", ".join(names) or "being resumed: all forms are saved"
+    return ""
 
 
 def _print_report(report: Json) -> None:

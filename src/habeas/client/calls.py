@@ -19,13 +19,27 @@ BULK = 50
 
 
 class ApiFailure(HabeasError):
-    """The server refused (then `status` is its answer's), did not answer, or a request did not end well."""
+    """The server refused (then `status` is its answer's), did not answer, or a request did not end well.
+
+    Of several things that were to be done, `succeeded` are those that were, as they are now, and `failed` the others,
+    with a `message` and `data` each.
+    """
 
     code = "api_failure"
 
-    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        succeeded: Sequence[Json] = (),
+        failed: Sequence[Json] = (),
+    ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.succeeded = succeeded
+        self.failed = failed
 
 
 def path_of(*parts: str) -> str:

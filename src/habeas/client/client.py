@@ -58,7 +58,11 @@ class Client(Calls):
         return (_read(item, PrivacyRequest) for item in self.each("/privacy-request", **conditions))
 
     def approve(self, request_ids: Sequence[str]) -> list[PrivacyRequest]:
-        """Let requests that await review be carried out. ApiFailure says of which that was not possible."""
+        """Let requests that await review be carried out.
+
+        ApiFailure, once all have been tried, says of which that was not possible (`failed`) and of which it was
+        (`succeeded`).
+        """
         return self._decide("approve", request_ids)
 
     def deny(self, request_ids: Sequence[str], reason: str = "") -> list[PrivacyRequest]:
@@ -71,13 +75,16 @@ class Client(Calls):
 
     def _decide(self, act: str, request_ids: Sequence[str], **more: Json) -> list[PrivacyRequest]:
         decided: list[PrivacyRequest] = []
+        failed: list[Json] = []
         for start in range(0, len(request_ids), BULK):
             chosen = {"request_ids": list(request_ids[start : start + BULK]), **more}
             answer = self.call("PATCH", f"/privacy-request/administrate/{act}", json=chosen)
-            if answer["failed"]:
-                reasons = "; ".join(dict.fromkeys(item["message"] for item in answer["failed"]))
-                raise ApiFailure(f"{len(answer['failed'])} requests were not decided upon ({act}): {reasons}")
             decided += (_read(item, PrivacyRequest) for item in answer["succeeded"])
+            failed += answer["failed"]
+        if failed:
+            reasons = "; ".join(dict.fromkeys(item["message"] for item in failed))
+            said = f"{len(failed)} requests were not decided upon ({act}): {reasons}"
+            raise ApiFailure(said, succeeded=decided, failed=failed)
         return decided
 
     def retry(self, request_id: str) -> PrivacyRequest:
@@ -85,7 +92,9 @@ class Client(Calls):
         return _read(self.call("POST", path_of("privacy-request", request_id, "retry")), PrivacyRequest)
 
     def wait_for(self, request_id: str, patience: float = 60.0) -> PrivacyRequest:
-        """The request once it has ended, failed, or waits for somebody; ApiFailure after `patience` seconds.
+        """The request once it has ended, failed, or waits for somebody's answer; ApiFailure after `patience` seconds.
+
+        One that waits for a reviewer or a code is waited for.
 
         A status webhook tells the same without polling.
         """
@@ -112,10 +121,9 @@ class Client(Calls):
         return self.download(path_of("privacy-request", request_id, "package", rule_key))
 
     def download_packages(self, request_id: str) -> dict[str, bytes]:
-        """Every package of a complete request, by access rule."""
-        rules = self.find_request(request_id).policy.rules
-        access = [rule.key for rule in rules if rule.action_type is ActionType.ACCESS]
-        return {key: self.download_package(request_id, key) for key in access}
+        """Every package that there is of a request, by access rule."""
+        found = self.call("GET", path_of("privacy-request", request_id, "access-results"))["packages"]
+        return {item["rule_key"]: self.download_package(request_id, item["rule_key"]) for item in found}
 
     def save_connection(
         self, key: str, connection_type: str, access: Literal["read", "write"], *, name: str | None = None, **more: Json

@@ -18,17 +18,33 @@ from habeas.store.configurations import Record
 from habeas.store.tables import storages
 
 
-def access_results(context: Context, request_id: str) -> list[str]:
-    """Where the request's packages are, one entry per access rule; empty while there is none. Raises NotFound.
+@dataclass(frozen=True, slots=True)
+class PackageView:
+    """A package, by its access rule: a link that opens it where its storage gives such, else its location."""
 
-    A link that opens the package where its storage gives such, renewed when the old one is over; else its location.
+    rule_key: str
+    url: str
+
+
+def list_packages(context: Context, request_id: str) -> list[PackageView]:
+    """The request's packages, one per access rule; empty while there is none. Raises NotFound.
+
+    A link is renewed when the old one is over.
     """
     with context.ledger.read() as connection:
         get_record(connection, request_id)
         found = store.packages_of(connection, [request_id])
     kept = [package for package in found if package.deleted_at is None and not package.outdated]
     links = [find_link(context, package) for package in kept]
-    return [link[0] if link else package.location for package, link in zip(kept, links, strict=True)]
+    return [
+        PackageView(package.rule_key, link[0] if link else package.location)
+        for package, link in zip(kept, links, strict=True)
+    ]
+
+
+def access_results(context: Context, request_id: str) -> list[str]:
+    """Where they are. Raises NotFound."""
+    return [package.url for package in list_packages(context, request_id)]
 
 
 @dataclass(frozen=True, slots=True)

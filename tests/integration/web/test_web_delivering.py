@@ -108,3 +108,4 @@ def test_a22_one_mail_brings_a_link_to_the_package_of_each_rule(
     assert rows_of_zip(notes) == {"shop__orders.csv": [{"note": "note 100"}, {"note": "note 101"}]}
     results = root("GET", f"{API}/privacy-request/{made['id']}/access-results").json()
     assert sorted(results["access_result_urls"]) == sorted(links_in(ready))
+    assert [package["url"] for package in results["packages"]] == results["access_result_urls"]

@@ -153,7 +153,7 @@ def test_the_log_has_two_addresses(configured: Caller) -> None:
     log = configured("GET", f"{PATH}/{made['id']}/log").json()
     assert (log["items"], log["total"]) == ([], 0)
     assert configured("GET", f"{PATH}/{made['id']}/logs").json() == log
-    assert configured("GET", f"{PATH}/{made['id']}/access-results").json() == {"access_result_urls": []}
+    assert configured("GET", f"{PATH}/{made['id']}/access-results").json() == {"access_result_urls": [], "packages": []}
 
 
 @pytest.mark.parametrize(

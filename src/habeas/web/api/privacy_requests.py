@@ -26,6 +26,7 @@ from habeas.services import (
 )
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.fields import InvalidFields, Problem
+from habeas.services.packages import PackageView
 from habeas.services.request_statistics import Statistics
 from habeas.services.request_views import LogEntry, RequestView, VerboseRequestView
 from habeas.services.requests import LookUp, NewRequest
@@ -75,6 +76,7 @@ class AccessResults:
     """Where a request's packages are: links, or paths of files."""
 
     access_result_urls: list[str]
+    packages: list[PackageView]
 
 
 @router.post("", summary="Submit 1 to 50 privacy requests; what fails is listed and stops no other")
@@ -219,7 +221,8 @@ def report(context: _Reader, request_id: str) -> Report:
     summary="Where the packages of a request are",
 )
 def access_results(context: _ResultsReader, request_id: str) -> AccessResults:
-    return AccessResults(packages.access_results(context, request_id))
+    found = packages.list_packages(context, request_id)
+    return AccessResults([package.url for package in found], found)
 
 
 @router.get(
