@@ -25,7 +25,7 @@ demo: setup ## Watch a privacy request being carried out (ARGS=--once ends after
 test: setup-dev ## Install what the tests need and run them all (ARGS=tests/unit for some)
 	@scripts/install-test-needs.sh
 	@$(BIN)/python -m compileall -q src # the tests start hundreds of processes, which may not write it themselves
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup-dev ## Lint, formatting, types, and who may import whom
 	@$(BIN)/ruff check .

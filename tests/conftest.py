@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -11,6 +12,16 @@ from servers.postgres import PostgresServer
 from servers.s3 import S3Server
 
 Server = TypeVar("Server", bound=DatabaseServer)
+
+LONG = ("crash", "docs", "property", "packaging", "fuzz", "acceptance", "conformance")
+"""Folders whose files take long: they begin first, so that no process is left alone with one at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = Path(__file__).parent
+    order = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.relative_to(folder).parts[0], len(LONG)))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ _LEFT: Mapping[str, LiteralString] = {
     "an outcome holds rows": "SELECT request_id, action, collection FROM outcome WHERE task_id IS NOT NULL",
     "a masking secret is kept": "SELECT request_id, strategy FROM masking_secret",
     "a request has not finished once": """SELECT id FROM request WHERE 1 <>
-        (SELECT count(*) FROM audit_log WHERE request_id = request.id AND action = 'finished')""",
+        (SELECT count(*) FROM audit_log WHERE object_id = request.id AND action = 'finished')""",
 }
 
 
