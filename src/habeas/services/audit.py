@@ -11,7 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from habeas.delivery.csv_cells import write_line
-from habeas.domain.actor import ActorKind, Origin
+from habeas.domain.actor import Actor, ActorKind, Origin
 from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import InputError, NotFound
 from habeas.execution.context import Context
@@ -71,9 +71,11 @@ def record(
     kind: ObjectKind,
     *ids: str,
     message: str = "",
+    by: Actor | None = None,
 ) -> None:
-    """Write down what is being done to these objects, with it."""
-    journal.audit(connection, context.ledger.sealer, ids, context.actor, action, context.clock.now(), message, kind)
+    """Write down what is being done to these objects, with it, by the caller unless said otherwise."""
+    actor = by or context.actor
+    journal.audit(connection, context.ledger.sealer, ids, actor, action, context.clock.now(), message, kind)
 
 
 def list_entries(context: Context, wanted: AuditFilter, page: int, size: int) -> Listing[AuditView]:
@@ -135,19 +137,21 @@ def verify(context: Context, published: Sequence[Head] = ()) -> Verification:
             head = heads.pop(position, None)
             if head is not None and head != audit_log.head_of(position, before):
                 problems.append(f"entry {position} has another digest than the head that was written down")
-        unlinked = audit_log.unlinked_entries(connection)
+        unlinked = forged = 0
+        for row in audit_log.unlinked_entries(connection):
+            unlinked += 1
+            forged += not audit_log.is_sealed(sealer, row)
     if heads:
         problems.append(f"{_span(position + 1, max(heads))} missing at the end")
     if not ends:
         problems.append("the log does not end where it was left")
-    forged = sum(not audit_log.is_sealed(sealer, row) for row in unlinked)
     if forged:
         problems.append(f"unlinked entries that are not what was written: {forged}")
     shown = problems[:_MOST_FINDINGS]
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more")
     head = audit_log.head_of(position, before) if position else None
-    return Verification(position, len(unlinked), head, tuple(shown))
+    return Verification(position, unlinked, head, tuple(shown))
 
 
 def _span(first: int, last: int) -> str:

@@ -5,7 +5,7 @@ The root client comes from the settings, holds every scope and is never stored.
 
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from habeas.domain.errors import Conflict, NotAuthenticated, NotFound
 from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
 from habeas.services import audit, tokens
+from habeas.services.bulk import refuse_nul
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.passwords import hash_secret, matches, same
 from habeas.services.tokens import IssuedToken, TokenView
@@ -66,13 +67,13 @@ def issue_token(context: Context, client_id: str, client_secret: str) -> IssuedT
             if present is None or present.secret_hash != secret_hash:
                 raise _wrong()
         issued = tokens.issue(context, connection, client)
-        acting = replace(context, actor=client)
-        audit.record(acting, connection, AuditAction.TOKEN_ISSUED, ObjectKind.CLIENT, client.id)
+        audit.record(context, connection, AuditAction.TOKEN_ISSUED, ObjectKind.CLIENT, client.id, by=client)
     return issued
 
 
 def create_client(context: Context, draft: ClientDraft) -> Credentials:
     """A new client. Raises InvalidFields for unknown scopes, NotAllowed for scopes that the caller lacks."""
+    refuse_nul(draft)
     wanted = check_scopes(draft.scopes)
     tokens.check_grantable(context.actor, wanted)
     made = Credentials(f"cli_{secrets.token_hex(16)}", secrets.token_urlsafe(32))
@@ -98,6 +99,7 @@ def find_client(context: Context, client_id: str) -> ClientView:
 
 def change_client(context: Context, client_id: str, draft: ClientDraft) -> ClientView:
     """Replace a client's name, description and scopes; raises as `change_scopes` does."""
+    refuse_nul(draft)
     told = {"name": draft.name, "description": draft.description}
     return _change(context, client_id, draft.scopes, told)
 

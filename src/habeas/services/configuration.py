@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.execution.context import Context
 from habeas.execution.overrides import present_settings
+from habeas.services import audit
 from habeas.services.fields import InvalidFields, Problem
 from habeas.settings import OVERRIDABLE, Settings, override, suggest
-from habeas.store import configurations, journal, overrides
+from habeas.store import configurations, overrides
 from habeas.store.ledger import take_turn
 from habeas.store.overrides import Override
 from habeas.store.tables import storages
@@ -116,17 +117,12 @@ def reset(context: Context) -> Sections:
 def _put(context: Context, connection: sa.Connection, values: Mapping[Override, object]) -> None:
     _check_storage(connection, values)
     overrides.put_overrides(connection, values, context.clock.now())
-    _audit(context, connection, list(values), AuditAction.SAVED)
+    audit.record(context, connection, AuditAction.SAVED, ObjectKind.CONFIGURATION, *map(".".join, values))
 
 
 def _drop(context: Context, connection: sa.Connection, names: list[Override]) -> None:
     overrides.drop_overrides(connection, names)
-    _audit(context, connection, names, AuditAction.DELETED)
-
-
-def _audit(context: Context, connection: sa.Connection, names: list[Override], action: AuditAction) -> None:
-    ids, now = [".".join(name) for name in names], context.clock.now()
-    journal.audit(connection, context.ledger.sealer, ids, context.actor, action, now, kind=ObjectKind.CONFIGURATION)
+    audit.record(context, connection, AuditAction.DELETED, ObjectKind.CONFIGURATION, *map(".".join, names))
 
 
 def _check_storage(connection: sa.Connection, values: Mapping[Override, object]) -> None:

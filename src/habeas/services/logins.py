@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from habeas.domain.actor import Actor, ActorKind
-from habeas.domain.audit import AuditAction
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import NotAllowed
 from habeas.domain.scopes import SCOPES
 from habeas.domain.user import ROOT_USER, normalise_username, read_password
 from habeas.execution.context import Context
-from habeas.services import login_tries, tokens
+from habeas.services import audit, login_tries, tokens
 from habeas.services.passwords import matches, same
 from habeas.services.tokens import IssuedToken, Kind
-from habeas.services.user_views import UserView, audit, find_user, get_stored, show_root, show_user
+from habeas.services.user_views import UserView, find_user, get_stored, show_root, show_user
 from habeas.store import grants, users
 from habeas.store.configurations import Record
 
@@ -59,13 +59,15 @@ def log_in(context: Context, username: str, password: str, kind: Kind = "access"
             return LoggedIn(view, admit(context, connection, proved, kind))
         users.note_failure(connection, login_tries.name_key(context, name), context.clock.now())
         if user is not None or is_root:
-            audit(context, connection, ROOT_USER if user is None else user.id, AuditAction.LOGIN_FAILED)
+            audit.record(
+                context, connection, AuditAction.LOGIN_FAILED, ObjectKind.USER, ROOT_USER if user is None else user.id
+            )
     raise NotAllowed("name or password is wrong")
 
 
 def admit(context: Context, connection: sa.Connection, user: Actor, kind: Kind = "access") -> IssuedToken:
     """A token for a user who has proved who it is."""
-    audit(context, connection, user.id, AuditAction.LOGGED_IN, by=user)
+    audit.record(context, connection, AuditAction.LOGGED_IN, ObjectKind.USER, user.id, by=user)
     return tokens.issue(context, connection, user, kind)
 
 
@@ -80,14 +82,14 @@ def log_out(context: Context) -> None:
         raise NotAllowed("only users log out", hint="POST /api/v1/oauth/revoke ends a client's token")
     with context.ledger.write() as connection:
         grants.revoke_all(connection, context.actor.id)
-        audit(context, connection, context.actor.id, AuditAction.LOGGED_OUT)
+        audit.record(context, connection, AuditAction.LOGGED_OUT, ObjectKind.USER, context.actor.id)
 
 
 def end_session(context: Context, token: str) -> None:
     """End the calling user's session of this token, no other one."""
     with context.ledger.write() as connection:
         grants.revoke_token(connection, token)
-        audit(context, connection, context.actor.id, AuditAction.LOGGED_OUT)
+        audit.record(context, connection, AuditAction.LOGGED_OUT, ObjectKind.USER, context.actor.id)
 
 
 def show_session(context: Context, token: str) -> SessionView:

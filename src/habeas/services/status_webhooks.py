@@ -18,9 +18,9 @@ from habeas.domain.request import RequestStatus
 from habeas.domain.signature import spell_secret
 from habeas.execution.context import Context
 from habeas.execution.status_telling import SCOPE, Details, call, open_details, seal_details
-from habeas.services import tokens
+from habeas.services import audit, tokens
 from habeas.services.bulk import Listing, make_id, refuse_nul
-from habeas.store import configurations, journal, tables
+from habeas.store import configurations, tables
 from habeas.store import status_webhooks as store
 from habeas.store.configurations import Record
 from habeas.store.status_webhooks import DeliveryState
@@ -124,7 +124,7 @@ def create_webhook(context: Context, draft: StatusWebhookDraft) -> SubscribedVie
         sealed = seal_details(context.ledger.sealer, webhook_id, details)
         store.add(connection, webhook_id, context.actor.id, sealed, draft.disabled, now)
         _set_filters(connection, webhook_id, draft.statuses, draft.policy_keys)
-        _audit(context, connection, webhook_id, AuditAction.CREATED, now)
+        audit.record(context, connection, AuditAction.CREATED, ObjectKind.STATUS_WEBHOOK, webhook_id)
         return SubscribedView(_show(context, connection, [_get(context, connection, webhook_id)])[0], details.secret)
 
 
@@ -155,7 +155,7 @@ def change_webhook(context: Context, webhook_id: str, change: StatusWebhookChang
             values |= {"disabled": change.disabled, "failure": None}
         store.change(connection, webhook_id, now, **values)
         _set_filters(connection, webhook_id, change.statuses, change.policy_keys)
-        _audit(context, connection, webhook_id, AuditAction.SAVED, now)
+        audit.record(context, connection, AuditAction.SAVED, ObjectKind.STATUS_WEBHOOK, webhook_id)
         return _show(context, connection, [_get(context, connection, webhook_id)])[0]
 
 
@@ -164,7 +164,7 @@ def delete_webhook(context: Context, webhook_id: str) -> None:
     with context.ledger.write() as connection:
         _get(context, connection, webhook_id)
         store.delete(connection, webhook_id)
-        _audit(context, connection, webhook_id, AuditAction.DELETED, context.clock.now())
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.STATUS_WEBHOOK, webhook_id)
 
 
 def rotate_secret(context: Context, webhook_id: str) -> SubscribedView:
@@ -174,7 +174,7 @@ def rotate_secret(context: Context, webhook_id: str) -> SubscribedView:
         old = open_details(sealer, _get(context, connection, webhook_id))
         details = Details(old.url, _make_secret(), old.secret, now.timestamp() + _GRACE_SECONDS)
         store.change(connection, webhook_id, now, sealed_details=seal_details(sealer, webhook_id, details))
-        _audit(context, connection, webhook_id, AuditAction.SECRET_CHANGED, now)
+        audit.record(context, connection, AuditAction.SECRET_CHANGED, ObjectKind.STATUS_WEBHOOK, webhook_id)
         return SubscribedView(_show(context, connection, [_get(context, connection, webhook_id)])[0], details.secret)
 
 
@@ -188,7 +188,7 @@ def test_webhook(context: Context, webhook_id: str) -> TestResult:
     with context.waiting_room.seat():
         with context.ledger.write() as connection:
             record = _get(context, connection, webhook_id)
-            _audit(context, connection, webhook_id, AuditAction.TESTED, now)
+            audit.record(context, connection, AuditAction.TESTED, ObjectKind.STATUS_WEBHOOK, webhook_id)
         reply = call(context, open_details(context.ledger.sealer, record), f"dlv_{uuid.uuid4().hex}", content)
     return TestResult(reply.failure is None, reply.http_status, reply.failure)
 
@@ -219,7 +219,14 @@ def replay(context: Context, webhook_id: str, since: datetime | None, delivery_i
         _get(context, connection, webhook_id)
         store.change(connection, webhook_id, now, failures=0, rests_until=None)
         count = store.replay(connection, webhook_id, now.timestamp(), since=since, ids=delivery_ids)
-        _audit(context, connection, webhook_id, AuditAction.RETRIED, now, f"{count} deliveries")
+        audit.record(
+            context,
+            connection,
+            AuditAction.RETRIED,
+            ObjectKind.STATUS_WEBHOOK,
+            webhook_id,
+            message=f"{count} deliveries",
+        )
     return Replayed(count)
 
 
@@ -262,14 +269,6 @@ def _set_filters(
         if any("\x00" in key or configurations.find(connection, tables.policies, key) is None for key in policy_keys):
             raise InputError("policy_keys names a policy that there is not", hint="use keys of saved policies")
         store.set_filter(connection, webhook_id, "policy_key", policy_keys)
-
-
-def _audit(
-    context: Context, connection: sa.Connection, webhook_id: str, action: AuditAction, now: datetime, message: str = ""
-) -> None:
-    journal.audit(
-        connection, context.ledger.sealer, [webhook_id], context.actor, action, now, message, ObjectKind.STATUS_WEBHOOK
-    )
 
 
 def _show(context: Context, connection: sa.Connection, records: Sequence[Record]) -> list[StatusWebhookView]:

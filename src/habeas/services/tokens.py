@@ -56,11 +56,11 @@ def issue(context: Context, connection: sa.Connection, holder: Actor, kind: Kind
     return IssuedToken(token, name, int(life.total_seconds()), now + life)
 
 
-def authenticate(context: Context, token: str, scope: str | None = None, kind: Kind = "access") -> Actor:
-    """Who presents this token. The scope must be in both the token's grant and the holder's present one.
+def authenticate(context: Context, token: str, kind: Kind = "access") -> Actor:
+    """Who presents this token, with the scopes that are in both the token's grant and the holder's present one.
 
     Raises NotAuthenticated (unknown, expired or revoked token, one of the other kind, deleted client, deleted or
-    disabled user) and NotAllowed (scope).
+    disabled user).
     """
     with context.ledger.read() as connection:
         granted = grants.find_token(connection, token, context.clock.now())
@@ -68,10 +68,7 @@ def authenticate(context: Context, token: str, scope: str | None = None, kind: K
     if granted is None or present is None or granted.kind != kind:
         how = "get one from POST /api/v1/oauth/token, or log in" if kind == "access" else "log in"
         raise NotAuthenticated(f"the {kind} token is not valid", hint=how)
-    caller = Actor(present.id, present.kind, scopes=present.scopes & frozenset(granted.scopes))
-    if scope is not None:
-        check_holds(caller, scope)
-    return caller
+    return Actor(present.id, present.kind, scopes=present.scopes & frozenset(granted.scopes))
 
 
 def check_holds(caller: Actor, scope: str) -> None:

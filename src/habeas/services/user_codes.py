@@ -8,16 +8,16 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from habeas.domain.audit import AuditAction
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, InputError
 from habeas.domain.identity import EMAIL, normalise
 from habeas.domain.message import Channel, Event, is_mailable
 from habeas.execution import outbox
 from habeas.execution.context import Context
-from habeas.services import login_tries, logins
+from habeas.services import audit, login_tries, logins
 from habeas.services.logins import LoggedIn
 from habeas.services.passwords import hash_password
-from habeas.services.user_views import audit, get_handled, get_stored, show_user
+from habeas.services.user_views import get_handled, get_stored, show_user
 from habeas.store import grants, users
 from habeas.store.configurations import Record
 from habeas.store.users import Purpose
@@ -60,7 +60,7 @@ def reinvite(context: Context, user_id: str) -> None:
                 "this user has a password", hint="POST /api/v1/user/forgot-password mails a code for a new one"
             )
         invite(context, connection, user)
-        audit(context, connection, user_id, AuditAction.EMAIL_SENT)
+        audit.record(context, connection, AuditAction.EMAIL_SENT, ObjectKind.USER, user_id)
 
 
 def accept_invite(context: Context, code: str, new_password: str) -> LoggedIn:
@@ -81,7 +81,7 @@ def ask_for_reset(context: Context, email_address: str) -> None:
         told = {"username": user.username, "code": code, "minutes": minutes}
         address = str(show_user(context, user).email_address)
         outbox.enqueue_staff(context, connection, Event.PASSWORD_RESET, [address], told)
-        audit(context, connection, user.id, AuditAction.EMAIL_SENT)
+        audit.record(context, connection, AuditAction.EMAIL_SENT, ObjectKind.USER, user.id)
 
 
 def reset_with_code(context: Context, code: str, new_password: str) -> LoggedIn:
@@ -121,6 +121,6 @@ def _use_code(context: Context, purpose: Purpose, code: str, new_password: str) 
         users.drop_codes(connection, user.id)
         users.forget_tries(connection, login_tries.name_key(context, user.username))
         actor = logins.as_actor(context, user)
-        audit(context, connection, user.id, AuditAction.SECRET_CHANGED, by=actor)
+        audit.record(context, connection, AuditAction.SECRET_CHANGED, ObjectKind.USER, user.id, by=actor)
         issued = logins.admit(context, connection, actor)
         return LoggedIn(show_user(context, get_stored(connection, user.id)), issued)

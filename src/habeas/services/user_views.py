@@ -5,14 +5,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from habeas.domain.actor import Actor
-from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, NotFound
 from habeas.domain.scopes import Role
 from habeas.domain.user import ROOT_USER, normalise_username
 from habeas.execution.context import Context
 from habeas.services import tokens
-from habeas.store import journal, users
+from habeas.store import users
 from habeas.store.configurations import Record
 
 
@@ -89,13 +87,3 @@ def get_handled(context: Context, connection: sa.Connection, user_id: str) -> Re
     if context.actor.id != user_id:
         tokens.check_handles(context.actor, tokens.scopes_of(user), "user")
     return user
-
-
-def audit(
-    context: Context, connection: sa.Connection, user_id: str, action: AuditAction, *, by: Actor | None = None
-) -> None:
-    """Write down what was done to a user, by the caller unless said otherwise."""
-    actor = by or context.actor
-    journal.audit(
-        connection, context.ledger.sealer, [user_id], actor, action, context.clock.now(), kind=ObjectKind.USER
-    )

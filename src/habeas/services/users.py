@@ -11,20 +11,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from habeas.domain.audit import AuditAction
+from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import InputError, NotAllowed, NotAuthenticated
 from habeas.domain.message import Channel, Event, is_mailable
 from habeas.domain.scopes import SCOPES, SCOPES_OF, Role
 from habeas.domain.user import ROOT_USER, normalise_username, read_password
 from habeas.execution import outbox
 from habeas.execution.context import Context
-from habeas.services import login_tries, tokens, user_codes
+from habeas.services import audit, login_tries, tokens, user_codes
 from habeas.services.bulk import Listing, make_id
 from habeas.services.clients import check_scopes
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.passwords import hash_password, matches
 from habeas.services.tokens import TokenView
-from habeas.services.user_views import UserView, audit, find_user, get_handled, get_stored, show_user
+from habeas.services.user_views import UserView, find_user, get_handled, get_stored, show_user
 from habeas.store import grants, status_webhooks, users
 from habeas.store.configurations import Record
 
@@ -96,7 +96,7 @@ def create_user(context: Context, draft: UserDraft) -> UserView:
             user = get_stored(connection, user_id)
             if password_hash is None:
                 user_codes.invite(context, connection, user)
-            audit(context, connection, user_id, AuditAction.CREATED)
+            audit.record(context, connection, AuditAction.CREATED, ObjectKind.USER, user_id)
             return show_user(context, user)
     except IntegrityError:
         raise _taken() from None
@@ -138,7 +138,7 @@ def change_user(context: Context, user_id: str, change: UserChange) -> UserView:
             if kept["email_address"] and profile["email_address"] != kept["email_address"]:
                 _tell_old_address(context, connection, user, kept["email_address"])
             users.change_user(connection, user_id, context.clock.now(), **values)
-            audit(context, connection, user_id, AuditAction.SAVED)
+            audit.record(context, connection, AuditAction.SAVED, ObjectKind.USER, user_id)
             return show_user(context, get_stored(connection, user_id))
     except IntegrityError:
         raise _taken() from None
@@ -154,7 +154,7 @@ def delete_user(context: Context, user_id: str) -> None:
         grants.revoke_made_by(connection, user_id)
         users.delete_user(connection, user_id)
         status_webhooks.delete_of(connection, user_id)
-        audit(context, connection, user_id, AuditAction.DELETED)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.USER, user_id)
 
 
 def find_permission(context: Context, user_id: str) -> Permission:
@@ -177,7 +177,7 @@ def save_permission(
         own = list(user.scopes) if wanted is None else wanted
         _check_giving(context, user, chosen, own)
         users.change_user(connection, user_id, context.clock.now(), roles=chosen, scopes=own)
-        audit(context, connection, user_id, AuditAction.PERMITTED)
+        audit.record(context, connection, AuditAction.PERMITTED, ObjectKind.USER, user_id)
         changed = show_user(context, get_stored(connection, user_id))
     return _show_permission(changed)
 
@@ -244,7 +244,7 @@ def _prove(context: Context, user: Record, password: str) -> None:
     login_tries.take_try(context, user.username)
     if not matches(user.password_hash, read_password(password)):
         with context.ledger.write() as connection:
-            audit(context, connection, user.id, AuditAction.LOGIN_FAILED)
+            audit.record(context, connection, AuditAction.LOGIN_FAILED, ObjectKind.USER, user.id)
         raise NotAuthenticated("the password is wrong")
 
 
@@ -260,7 +260,7 @@ def _set_password(
     grants.revoke_all(connection, user.id, keep)
     users.drop_codes(connection, user.id)
     users.forget_tries(connection, login_tries.name_key(context, user.username))
-    audit(context, connection, user.id, AuditAction.SECRET_CHANGED)
+    audit.record(context, connection, AuditAction.SECRET_CHANGED, ObjectKind.USER, user.id)
     return show_user(context, get_stored(connection, user.id))
 
 

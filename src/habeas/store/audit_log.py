@@ -43,7 +43,7 @@ class Head:
 
 def begin(connection: sa.Connection, sealer: Sealer) -> None:
     """Seal the entries of a ledger that had no chain yet, and where the chain begins."""
-    for row in list(connection.execute(sa.select(audits).where(audits.c.seal.is_(None))).mappings()):
+    for row in _in_portions(connection, audits.c.id, audits.c.seal.is_(None)):
         connection.execute(audits.update().where(audits.c.id == row.id).values(seal=make_seal(sealer, row)))
     connection.execute(audit_heads.insert().values(id=1, seal=seal_end(sealer, *_START)))
 
@@ -53,16 +53,17 @@ def link(connection: sa.Connection, sealer: Sealer, limit: int) -> int:
 
     What was not written by `journal.audit` stays unlinked. Raises Fault when the chain does not end where it was left.
     """
-    waiting = sa.select(audits).where(audits.c.position.is_(None)).order_by(audits.c.id)
-    if connection.execute(waiting.limit(1)).first() is None:
+    if next(unlinked_entries(connection), None) is None:
         return 0
     take_turn(connection)
     position, before = _last(connection)
     if read_end(connection) != seal_end(sealer, position, before):
         raise Fault("the audit log does not end where it was left", hint="run `habeas audit verify`")
     links: list[dict[str, object]] = []
-    for row in connection.execute(waiting).mappings():
-        if len(links) < limit and is_sealed(sealer, row):
+    for row in unlinked_entries(connection):
+        if len(links) == limit:
+            break
+        if is_sealed(sealer, row):
             position += 1
             before = make_link(sealer, before, position, row)
             links.append({"entry": row.id, "new_position": position, "new_link": before})
@@ -100,10 +101,9 @@ def read_end(connection: sa.Connection) -> bytes | None:
     return connection.scalar(sa.select(audit_heads.c.seal))
 
 
-def unlinked_entries(connection: sa.Connection) -> list[Record]:
+def unlinked_entries(connection: sa.Connection) -> Iterator[Record]:
     """Entries that no chain holds, oldest first."""
-    query = sa.select(audits).where(audits.c.position.is_(None)).order_by(audits.c.id)
-    return list(connection.execute(query).mappings())
+    return _in_portions(connection, audits.c.id, audits.c.position.is_(None))
 
 
 def read_head(connection: sa.Connection) -> Head | None:
@@ -118,14 +118,7 @@ def head_of(position: int, linked: bytes) -> Head:
 
 def linked_entries(connection: sa.Connection) -> Iterator[Record]:
     """Every entry of the chain, in its order."""
-    after = 0
-    while True:
-        query = sa.select(audits).where(audits.c.position > after).order_by(audits.c.position).limit(_PORTION)
-        rows = list(connection.execute(query).mappings())
-        yield from rows
-        if len(rows) < _PORTION:
-            return
-        after = rows[-1].position
+    return _in_portions(connection, audits.c.position)
 
 
 def list_entries(
@@ -139,6 +132,20 @@ def list_entries(
 def count_entries(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> int:
     query = sa.select(sa.func.count()).select_from(audits).where(*conditions)
     return connection.execute(query).scalar_one()
+
+
+def _in_portions(
+    connection: sa.Connection, order: "sa.Column[int]", *conditions: sa.ColumnElement[bool]
+) -> Iterator[Record]:
+    """Entries in this order, read a portion at a time: the log grows without end."""
+    after = -1
+    while True:
+        query = sa.select(audits).where(order > after, *conditions).order_by(order).limit(_PORTION)
+        rows = list(connection.execute(query).mappings())
+        yield from rows
+        if len(rows) < _PORTION:
+            return
+        after = rows[-1][order.name]
 
 
 def _last(connection: sa.Connection) -> tuple[int, bytes]:

@@ -87,7 +87,9 @@ def test_an_invitation_is_accepted_once(context: Context, letters: list[Message]
         user_codes.reset_with_code(context, code, PASSWORD)
     made = user_codes.accept_invite(context, code, PASSWORD)
     assert made.user_data.has_password
-    assert tokens.authenticate(context, made.token_data.access_token, "policy:read").id == user.id
+    caller = tokens.authenticate(context, made.token_data.access_token)
+    tokens.check_holds(caller, "policy:read")
+    assert caller.id == user.id
     assert logins.log_in(context, "ann", PASSWORD)
     with pytest.raises(InputError, match="unknown, used or over"):
         user_codes.accept_invite(context, code, OTHER)

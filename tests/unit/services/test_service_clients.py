@@ -9,7 +9,7 @@ from tests.unit.services.wiring import ROOT_ID, ROOT_SECRET, MovableClock
 
 from habeas.domain.actor import Actor, ActorKind
 from habeas.domain.audit import AuditAction
-from habeas.domain.errors import Conflict, NotAllowed, NotAuthenticated, NotFound
+from habeas.domain.errors import Conflict, InputError, NotAllowed, NotAuthenticated, NotFound
 from habeas.domain.scopes import SCOPES
 from habeas.execution.context import Context
 from habeas.services import clients, tokens
@@ -33,7 +33,9 @@ def token_of(context: Context, made: Credentials) -> str:
 
 def test_the_root_client_holds_every_scope(context: Context) -> None:
     token = clients.issue_token(context, ROOT_ID, ROOT_SECRET).access_token
-    assert tokens.authenticate(context, token, "policy:delete").id == ROOT_ID
+    caller = tokens.authenticate(context, token)
+    tokens.check_holds(caller, "policy:delete")
+    assert caller.id == ROOT_ID
 
 
 @pytest.mark.parametrize(
@@ -68,10 +70,10 @@ def test_a_scope_must_be_in_token_and_client(context: Context) -> None:
     clients.change_scopes(acting(context, *SCOPES), made.client_id, ["policy:read", "policy:delete"])
     assert tokens.authenticate(context, token).scopes == {"policy:read"}
     with pytest.raises(NotAllowed):
-        tokens.authenticate(context, token, "rule:read")
+        tokens.check_holds(tokens.authenticate(context, token), "rule:read")
     with pytest.raises(NotAllowed):
-        tokens.authenticate(context, token, "policy:delete")
-    assert tokens.authenticate(context, token_of(context, made), "policy:delete")
+        tokens.check_holds(tokens.authenticate(context, token), "policy:delete")
+    tokens.check_holds(tokens.authenticate(context, token_of(context, made)), "policy:delete")
 
 
 def test_tokens_end_with_time_revocation_and_their_client(context: Context, clock: MovableClock) -> None:
@@ -173,6 +175,15 @@ def test_unknown_scopes_and_clients_are_refused(context: Context) -> None:
         clients.rotate_secret(acting(context, *SCOPES), "nobody")
     with pytest.raises(Conflict):
         clients.delete_client(context, ROOT_ID)
+
+
+@pytest.mark.parametrize("told", [{"name": "a\x00b"}, {"description": "a\x00b"}])
+def test_text_that_no_database_keeps_is_refused(context: Context, told: dict[str, str]) -> None:
+    draft, root = ClientDraft([], **told), acting(context, *SCOPES)
+    with pytest.raises(InputError, match="NUL"):
+        clients.create_client(root, draft)
+    with pytest.raises(InputError, match="NUL"):
+        clients.change_client(root, make(context).client_id, draft)
 
 
 def test_neither_secrets_nor_tokens_are_stored(context: Context) -> None:

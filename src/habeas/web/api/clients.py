@@ -12,7 +12,6 @@ from habeas.domain.scopes import SCOPES, SCOPES_OF, Role
 from habeas.execution.context import Context
 from habeas.services import clients, tokens
 from habeas.services.clients import ClientDraft, ClientView, Credentials
-from habeas.services.fields import InvalidFields, Problem
 from habeas.services.tokens import IssuedToken, TokenView
 from habeas.web.bodies import StrictRoute, form_examples
 from habeas.web.security import Wired, needs
@@ -72,7 +71,6 @@ def create_client(
     wanted: Annotated[ClientDraft | list[str], Body(openapi_examples=_CLIENT_EXAMPLES)],
 ) -> Credentials:
     client = ClientDraft(wanted) if isinstance(wanted, list) else wanted
-    _check_text(client)
     return clients.create_client(context, client)
 
 
@@ -104,7 +102,6 @@ def change_scopes(
 def change_client(
     context: _Changer, client_id: str, draft: Annotated[ClientDraft, Body(openapi_examples=_CLIENT_EXAMPLE)]
 ) -> ClientView:
-    _check_text(draft)
     return clients.change_client(context, client_id, draft)
 
 
@@ -140,14 +137,6 @@ def list_scopes() -> list[str]:
 @router.get("/role", summary="List roles of users, each with its scopes", dependencies=[needs("scope:read")])
 def list_roles() -> dict[Role, list[str]]:
     return {role: sorted(scopes) for role, scopes in SCOPES_OF.items()}
-
-
-def _check_text(draft: ClientDraft) -> None:
-    """Raises InvalidFields for what no database keeps."""
-    told = {"name": draft.name, "description": draft.description}
-    problems = [Problem((field,), "holds a NUL character") for field, text in told.items() if "\x00" in (text or "")]
-    if problems:
-        raise InvalidFields(problems)
 
 
 def _read_basic(header: str | None) -> tuple[str, str]:
