@@ -23,7 +23,7 @@ from habeas.execution.spooled import read_rows
 from habeas.execution.visit import Attempts, GroupVisit
 from habeas.log_fields import adopt, current
 from habeas.planning.plan import Group, Node
-from habeas.store import manual_collections, runs, spool
+from habeas.store import manual_collections, progress, runs, spool
 from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
 from habeas.store.manual_collections import Question
@@ -66,7 +66,7 @@ class _Access:
         ledger = run.context.ledger
         with ledger.read() as connection:
             self._living = run.living(connection)
-            spools = runs.spools_of(connection, run.id)
+            spools = progress.spools_of(connection, run.id)
             self._announced = runs.started_collections(connection, run.id, ActionType.ACCESS)
             answers = manual_collections.answers_of(connection, ledger.sealer, run.id) if run.plan.asks else {}
         self._answers = {address: answers.get(str(address), {}) for address in self._nodes}
@@ -196,7 +196,7 @@ class _Access:
         visits = [visit for group in ended for visit in group.visits]
         sealer = self._run.context.ledger.sealer
         spool.write_chunks(connection, sealer, [chunk for visit in visits for chunk in visit.chunks])
-        runs.write_outcomes(connection, [outcome for visit in visits for outcome in visit.outcomes(living)])
+        progress.write_outcomes(connection, [outcome for visit in visits for outcome in visit.outcomes(living)])
         for group in ended:
             entries = [Entry(place_of(n), ActionType.ACCESS, LogStatus.COMPLETE, "success") for n in group.nodes]
             for visit in group.visits:

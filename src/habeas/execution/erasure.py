@@ -26,11 +26,11 @@ from habeas.execution.run import ASKED, Done, Failed, Paused, Run, Wait, place_o
 from habeas.execution.sharing import Sharing
 from habeas.execution.spooled import Spools, read_rows
 from habeas.planning.plan import Node, NodeErasure
-from habeas.store import manual_collections, requests, runs
+from habeas.store import manual_collections, progress, requests, runs
 from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
 from habeas.store.manual_collections import Question
-from habeas.store.runs import Begun
+from habeas.store.progress import Begun
 
 
 def perform(run: Run) -> Done | Failed | Wait:
@@ -95,8 +95,8 @@ def _read_known(run: Run) -> _Known:
         ids = run.request_ids(run.living(connection))
         return _Known(
             requests.secrets_of(connection, run.context.ledger.sealer, ids),
-            runs.spools_of(connection, run.id),
-            runs.erasures_of(connection, run.id),
+            progress.spools_of(connection, run.id),
+            progress.erasures_of(connection, run.id),
             runs.started_collections(connection, run.id, ActionType.ERASURE),
         )
 
@@ -164,7 +164,7 @@ class _Collection:
             runs.open_tasks(connection, run.id, ActionType.ERASURE, [self._address])
             started = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.IN_PROCESSING, "starting")
             run.log(connection, self._tallies, started)
-        runs.begin_erasure(connection, run.id, self._address)
+        progress.begin_erasure(connection, run.id, self._address)
         return True
 
     def erase(self) -> None:
@@ -186,7 +186,7 @@ class _Collection:
         living -= self._waiting.keys()
         refused = {ordinal for ordinal in living if Outcome.REFUSED in self._tallies[ordinal].outcomes}
         outcomes = [self._outcome(ordinal, complete=ordinal not in refused) for ordinal in sorted(living)]
-        runs.write_outcomes(connection, outcomes)
+        progress.write_outcomes(connection, outcomes)
         done = Entry(place_of(self._node), ActionType.ERASURE, LogStatus.COMPLETE, self._message)
         self._run.log(connection, living - refused, done)
         for ordinal in sorted(refused):
@@ -226,7 +226,7 @@ class _Collection:
         counted = {ordinal: before.found for ordinal, before in self._before.items()}
         living = self._run.living(connection).intersection(self._tallies)
         further = sorted(o for o in living if self._tallies[o].found > counted.get(o, 0))
-        runs.write_outcomes(connection, [self._outcome(ordinal, complete=False) for ordinal in further])
+        progress.write_outcomes(connection, [self._outcome(ordinal, complete=False) for ordinal in further])
 
     def _settle_shared(self, batch: Sequence[Owned]) -> Sequence[Owned]:
         """Count the rows that others own too; with `skip` they are left out of the batch."""

@@ -22,7 +22,7 @@ from habeas.execution.links import LinkValues
 from habeas.execution.run import Done, Failed, Paused, Run, Wait, place_of
 from habeas.execution.spooled import read_rows
 from habeas.planning.plan import Node, Plan
-from habeas.store import configurations, journal, messages, runs
+from habeas.store import configurations, journal, messages, progress
 from habeas.store.journal import Entry
 
 
@@ -94,7 +94,7 @@ def _gather_links(run: Run) -> LinkValues:
     feeding = [node for node in run.plan.nodes if node.address in sources and node.system is not SystemType.EMAIL]
     if feeding:
         with run.context.ledger.read() as connection:
-            spools = runs.spools_of(connection, run.id)
+            spools = progress.spools_of(connection, run.id)
         wanted = {node: spools.get(str(node.address), {}) for node in feeding}
         for node, rows in read_rows(run.context.ledger, wanted):
             links.learn(node, rows)
@@ -180,7 +180,7 @@ class _Mailing:
         ]
         with run.commit(progress=True) as connection:
             outbox.conclude(run.context, connection, [message_id])
-            runs.write_outcomes(connection, outcomes)
+            progress.write_outcomes(connection, outcomes)
             now, sealer = run.context.clock.now(), run.context.ledger.sealer
             journal.audit(connection, sealer, [request_id], SYSTEM, AuditAction.EMAIL_SENT, now, self._dataset.key)
             run.log(connection, [ordinal], *self._entries(LogStatus.COMPLETE, "asked by e-mail"))

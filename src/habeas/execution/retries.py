@@ -17,7 +17,7 @@ from habeas.execution.run import place_of
 from habeas.execution.steps import ACCESS, ERASURE, UPLOAD, is_after
 from habeas.planning.comparison import Difference, Differences, compare_visits
 from habeas.planning.plan import Node, Plan
-from habeas.store import journal, packages, runs
+from habeas.store import journal, packages, progress
 from habeas.store.configurations import Record, find_connections
 from habeas.store.journal import Entry
 
@@ -56,7 +56,7 @@ class Course:
 def read_standings(connection: sa.Connection, stopped: Sequence[Record]) -> dict[str, Standing]:
     """The standing of requests that have a plan and a next step, by id."""
     ids = [request.id for request in stopped]
-    erasing, passed_over = runs.erasing_among(connection, ids), runs.passed_over(connection, ids)
+    erasing, passed_over = progress.erasing_among(connection, ids), progress.passed_over(connection, ids)
     return {
         request.id: Standing(
             request.next_step or ACCESS,
@@ -109,7 +109,7 @@ def keep_course(stored: Plan, standing: Standing, reason: str) -> Course:
 def follow_course(connection: sa.Connection, course: Course, request_ids: Sequence[str], now: datetime) -> None:
     """Let go of what does not stand any more for these requests, and log it."""
     if course.forgotten:
-        runs.forget_access(connection, request_ids, course.forgotten)
+        progress.forget_access(connection, request_ids, course.forgotten)
     if course.outdated:
         packages.outdate_packages(connection, request_ids, course.outdated)
     for entry in course.entries:

@@ -16,7 +16,7 @@ from habeas.execution.connector_pool import is_paused
 from habeas.execution.context import Context
 from habeas.execution.telling import tell_failed
 from habeas.planning.plan import Node, Plan
-from habeas.store import journal, requests, runs
+from habeas.store import journal, progress, requests, runs
 from habeas.store.configurations import find_connections
 from habeas.store.journal import Entry
 
@@ -131,7 +131,9 @@ class Run:
         """Skip a collection because of something that came after the plan."""
         own = {"action": action, "collection": str(node.address), "complete": True, "skipped": reason}
         living = sorted(self.living(connection).intersection(ordinals))
-        runs.skip_outcomes(connection, [{"request_id": request_id, **own} for request_id in self.request_ids(living)])
+        progress.skip_outcomes(
+            connection, [{"request_id": request_id, **own} for request_id in self.request_ids(living)]
+        )
         self.log(connection, living, Entry(place_of(node), action, LogStatus.SKIPPED, reason))
 
     def request_ids(self, ordinals: Iterable[int]) -> list[str]:

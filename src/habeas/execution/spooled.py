@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from habeas.domain.ports import Row
 from habeas.store.ledger import Ledger
-from habeas.store.runs import Spool
+from habeas.store.progress import Spool
 from habeas.store.spool import BUCKET, Source, read_chunks
 
 Spools = Mapping[int, Spool | None]

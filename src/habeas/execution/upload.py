@@ -32,7 +32,7 @@ from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.log_fields import adopt, current
 from habeas.planning.plan import AccessRule, Selection
-from habeas.store import configurations, manual_webhooks, requests, runs
+from habeas.store import configurations, manual_webhooks, progress, requests
 from habeas.store.journal import Entry
 from habeas.store.packages import Uploaded, add_packages, packages_of
 from habeas.store.spool import BUCKET
@@ -188,7 +188,7 @@ def _open_bucket(run: Run, ordinals: Sequence[int], is_answered: bool) -> _Bucke
     """What these members' packages are made of. A member whose key is gone leaves in `error`."""
     sealer = run.context.ledger.sealer
     with run.context.ledger.read() as connection:
-        spools = runs.spools_of(connection, run.id, (ordinals[0], ordinals[-1]))
+        spools = progress.spools_of(connection, run.id, (ordinals[0], ordinals[-1]))
         living = run.living(connection)
         ordinals = [ordinal for ordinal in ordinals if ordinal in living]
         encrypted = run.request_ids(ordinal for ordinal in ordinals if run.members[ordinal].encrypted)

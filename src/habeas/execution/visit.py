@@ -19,7 +19,7 @@ from habeas.execution.repeats import Repeats
 from habeas.execution.run import Run
 from habeas.planning.plan import Node
 from habeas.store import spool
-from habeas.store.runs import Spool
+from habeas.store.progress import Spool
 
 ROUNDS = 50
 """Rounds of a cycle before it is called a fault (design §3)."""

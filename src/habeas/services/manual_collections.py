@@ -16,7 +16,7 @@ from habeas.execution.context import Context
 from habeas.services.fields import InvalidFields, Problem
 from habeas.services.request_views import RequestView, show_requests
 from habeas.services.requests import get_record
-from habeas.store import journal, manual_collections, runs
+from habeas.store import journal, manual_collections, progress
 from habeas.store import requests as store
 from habeas.store.manual_collections import Question
 
@@ -45,7 +45,7 @@ def confirm(context: Context, request_id: str, row_count: int, collection: str |
     with context.ledger.write() as connection:
         asked = _find_question(context, connection, request_id, ActionType.ERASURE, collection)
         own = {"request_id": request_id, "action": ActionType.ERASURE, "collection": asked.collection}
-        runs.write_outcomes(connection, [{**own, "complete": True, "found": row_count, "changed": row_count}])
+        progress.write_outcomes(connection, [{**own, "complete": True, "found": row_count, "changed": row_count}])
         view = _settle(context, connection, asked, ())
     context.wake()
     return view

@@ -42,7 +42,7 @@ from habeas.services.request_views import (
 )
 from habeas.services.selection import Chosen, act_on
 from habeas.services.verification import check_reach, proof_is_required, send_first_codes
-from habeas.store import journal, manual_webhooks, messages, runs
+from habeas.store import journal, manual_webhooks, messages, progress
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of
 from habeas.store.packages import packages_of
@@ -282,7 +282,7 @@ def report(context: Context, request_id: str) -> Report:
     """The report so far. Raises NotFound, also before there is a plan."""
     with context.ledger.read() as connection:
         record = get_record(connection, request_id)
-        outcomes = runs.outcomes_of(connection, [request_id])
+        outcomes = progress.outcomes_of(connection, [request_id])
         sealer, erasure = context.ledger.sealer, ActionType.ERASURE
         confirmed = manual_webhooks.answers_of(connection, sealer, [request_id], erasure).get(request_id)
     if record.plan_digest is None:
