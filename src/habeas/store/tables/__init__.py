@@ -1,0 +1,91 @@
+"""Every table of the ledger, by its name in the plural; the modules of this package define them.
+
+Columns named `sealed_…` hold ciphertext (`sealing.py`), bound to the place that they name. No other column may hold
+an identity, a row value, a key or a secret.
+"""
+
+from habeas.store.tables.access import audit_heads, audits, clients, data_keys, login_tries, tokens, user_codes, users
+from habeas.store.tables.configured import (
+    configuration,
+    connections,
+    datasets,
+    manual_webhooks,
+    message_providers,
+    message_templates,
+    policies,
+    rules,
+    setting_overrides,
+    staff_notices,
+    status_webhook_filters,
+    status_webhooks,
+    storages,
+    targets,
+    webhooks,
+)
+from habeas.store.tables.executed import chunks, members, onetrust_polls, outcomes, runs, schedules, tasks, workers
+from habeas.store.tables.metadata import metadata
+from habeas.store.tables.requested import (
+    derived_identities,
+    forms,
+    identities,
+    logs,
+    masking_secrets,
+    notes,
+    onetrust_subtasks,
+    packages,
+    plans,
+    requests,
+    verifications,
+    webhook_calls,
+)
+from habeas.store.tables.told import deliveries, failures, messages
+
+__all__ = [
+    "audit_heads",
+    "audits",
+    "chunks",
+    "clients",
+    "configuration",
+    "connections",
+    "data_keys",
+    "datasets",
+    "deliveries",
+    "derived_identities",
+    "failures",
+    "forms",
+    "identities",
+    "login_tries",
+    "logs",
+    "manual_webhooks",
+    "masking_secrets",
+    "members",
+    "message_providers",
+    "message_templates",
+    "messages",
+    "metadata",
+    "notes",
+    "onetrust_polls",
+    "onetrust_subtasks",
+    "outcomes",
+    "packages",
+    "plans",
+    "policies",
+    "requests",
+    "rules",
+    "runs",
+    "schedules",
+    "setting_overrides",
+    "staff_notices",
+    "status_webhook_filters",
+    "status_webhooks",
+    "storages",
+    "targets",
+    "tasks",
+    "tokens",
+    "user_codes",
+    "users",
+    "verifications",
+    "webhook_calls",
+    "webhooks",
+    "workers",
+]
