@@ -113,9 +113,10 @@ def delete_template(context: Context, template_id: str) -> None:
         own = {record.id: record for record in messages.list_templates(connection)}
         if template_id not in own:
             raise _unknown(template_id)
-        _check_may_change(context, Event(own[template_id].event))
+        event = Event(own[template_id].event)
+        _check_may_change(context, event)
         messages.delete_template(connection, template_id)
-        audit.record(context, connection, AuditAction.DELETED, ObjectKind.MESSAGE_TEMPLATE, template_id)
+        audit.record(context, connection, AuditAction.DELETED, ObjectKind.MESSAGE_TEMPLATE, event)
 
 
 def preview(draft: TemplateDraft, channel: Channel = Channel.EMAIL) -> RenderedMessage:

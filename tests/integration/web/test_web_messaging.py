@@ -121,6 +121,8 @@ def test_templates_are_changed_shown_and_given_up(staff: Caller) -> None:
     assert (preview["subject"], preview["text"].strip()) == ("Code", "123456")
     assert staff("DELETE", f"{API}/templates/{saved['id']}").status_code == 204
     assert staff("GET", f"{API}/templates/{saved['id']}").status_code == 404
+    deeds = staff("GET", "/api/v1/audit", params={"object_kind": "message_template"}).json()["items"]
+    assert [(deed["action"], deed["object_id"]) for deed in deeds] == [("deleted", own["type"]), ("saved", own["type"])]
     shipped = staff("GET", f"{API}/templates/default/subject_identity_verification").json()
     assert {one["type"]: one for one in staff("GET", f"{API}/templates").json()}[shipped["type"]] == shipped
 
