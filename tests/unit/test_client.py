@@ -49,6 +49,29 @@ def test_a_refused_item_is_told_with_those_that_are_saved() -> None:
         client_of(answer).patch_all("/policy", [{"key": "a"}, {"key": "b"}, {"key": "c"}])
 
 
+def test_decisions_that_are_not_possible_are_told_once_all_were_tried() -> None:
+    request = {
+        "status": "approved",
+        "policy": {"key": "give", "name": "Give", "rules": []},
+        "requested_at": "2026-01-01T00:00:00Z",
+    }
+    empty = ("external_id", "started_processing_at", "finished_processing_at", "due_date", "days_left")
+    request |= dict.fromkeys((*empty, "duplicate_of", "failure", "cancel_reason"))
+
+    def answer(asked: httpx.Request) -> httpx.Response:
+        first, *others = json.loads(asked.content)["request_ids"]
+        failed = [{"message": "its status is denied", "data": {"privacy_request_id": first}}]
+        return httpx.Response(200, json={"succeeded": [{"id": one, **request} for one in others], "failed": failed})
+
+    ids = [f"pri_{number}" for number in range(60)]
+    with pytest.raises(
+        ApiFailure, match=r"^2 requests were not decided upon \(approve\): its status is denied$"
+    ) as told:
+        client_of(answer).approve(ids)
+    assert [one["data"]["privacy_request_id"] for one in told.value.failed] == ["pri_0", "pri_50"]
+    assert [one.id for one in told.value.succeeded] == [one for one in ids if one not in ("pri_0", "pri_50")]
+
+
 def test_a_refusal_keeps_its_status_also_while_streaming() -> None:
     client = client_of(lambda _: httpx.Response(404, json={"detail": "there is no package"}))
     for ask in (lambda: client.call("GET", "/x"), lambda: list(client.stream("/x")), lambda: client.download("/x")):
