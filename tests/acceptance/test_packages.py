@@ -173,7 +173,8 @@ def test_a_link_opens_the_package_is_kept_sealed_and_is_renewed_when_it_is_over(
     assert httpx.get(link).content == bucket.files()[f"{request}.zip"]
     assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == ["432000"]
     assert links() == [link]
-    ((sealed, location),) = landscape.read_ledger("SELECT sealed_link, location FROM package")[-1:]
+    kept = "SELECT sealed_link, location FROM package WHERE request_id = :id"
+    ((sealed, location),) = landscape.read_ledger(kept, id=request)
     assert b"X-Amz-Signature" not in bytes(sealed)
     assert location == f"s3://{bucket.details['bucket']}/packages/{request}.zip"
     past = {"past": "2020-01-01 00:00:00", "id": request}
