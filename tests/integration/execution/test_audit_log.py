@@ -165,6 +165,31 @@ def test_an_entry_changed_before_it_is_linked_is_found(engine: Engine) -> None:
     assert audit.verify(engine.context).problems == ("unlinked entries that are not what was written: 1",)
 
 
+@pytest.mark.parametrize(
+    "place", [{"position": -1}, {"position": -7, "link": b"x" * 32}, {"id": -1}], ids=["position", "linked", "id"]
+)
+def test_no_place_hides_a_forged_entry(engine: Engine, place: dict[str, object]) -> None:
+    """Whatever is listed is looked at, also where no entry of ours stands."""
+    with engine.context.ledger.write() as connection:
+        [true] = connection.execute(sa.select(audits).where(at(5))).mappings()
+        forged = {**true, "actor": "somebody", "seal": b"x" * 40, "position": None, "link": None}
+        del forged["id"]
+        connection.execute(audits.insert().values({**forged, **place}))
+    link_audits(engine.context)
+    assert audit.verify(engine.context).problems
+
+
+def test_an_entry_that_is_there_twice_is_found(engine: Engine) -> None:
+    """A true entry may be copied, with its seal; the seal of the first is spoiled since two cannot have the same."""
+    with engine.context.ledger.write() as connection:
+        [true] = connection.execute(sa.select(audits).where(at(5))).mappings()
+        connection.execute(audits.update().where(at(5)).values(seal=b"x" * 40))
+        again = {name: value for name, value in true.items() if name not in ("id", "position", "link")}
+        connection.execute(audits.insert().values(again))
+    link_audits(engine.context)
+    assert audit.verify(engine.context).problems[0].startswith("entry 5 is not what was written")
+
+
 @pytest.mark.parametrize("text", ["", "12", "12:xyz", "x:" + "0" * 24, "1:" + "0" * 25])
 def test_what_is_no_head_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="no head"):
