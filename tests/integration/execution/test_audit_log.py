@@ -145,6 +145,16 @@ def test_only_a_head_that_was_written_down_shows_that_an_earlier_state_was_put_b
     assert audit.verify(engine.context, [head]).problems == (f"entry {ENTRIES + 1} is missing at the end",)
 
 
+def test_every_head_that_was_written_down_counts_also_two_of_one_position(engine: Engine) -> None:
+    """Of a log that was put back to an earlier state and grew again there are two heads of one position."""
+    head = audit.read_head(engine.context)
+    other = replace(head, digest="0" * 24)
+    for written in ([other, head], [head, other]):
+        assert audit.verify(engine.context, written).problems == (
+            f"entry {ENTRIES} has another digest than a head that was written down",
+        )
+
+
 def test_an_entry_without_the_seal_of_who_writes_it_is_never_linked(engine: Engine) -> None:
     with engine.context.ledger.write() as connection:
         audit.record(engine.context, connection, AuditAction.SAVED, ObjectKind.POLICY, "true")
