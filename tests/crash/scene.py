@@ -15,6 +15,7 @@ from servers.postgres import PostgresServer
 
 QUICK = {"lease_seconds": 30, "visits": 1}
 """One visit after the other, so that moments come in the same order every time."""
+SECTIONS = {"security": {"outgoing_allow_list": ["127.0.0.1"]}}
 
 MASKS = {"hmac": ["user.contact"], "null_rewrite": ["user.demographic", "user.device"]}
 
@@ -99,7 +100,7 @@ class Scene:
         return {path.name: path.read_bytes() for path in self._now.glob("packages/*") if path.is_file()}
 
     def _open(self) -> AbstractContextManager[Engine]:
-        return opened(self._now, self._url, batch_rows=self._shop.batch_rows, **QUICK)
+        return opened(self._now, self._url, sections=SECTIONS, batch_rows=self._shop.batch_rows, **QUICK)
 
 
 def _end_leases(engine: Engine) -> None:

@@ -16,23 +16,26 @@ REDACTED = "[redacted]"
 
 _FRAMES = 12
 
+_SIGN = r"""[^\s@<>()\[\]{}"',;:=/]"""
+"""Of an e-mail address."""
 _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
-        (r"([a-z][\w+.-]*://[^\s:/@]*):[^\s]*@", rf"\1:{REDACTED}@"),  # the password of a URL
+        (r"(?<![\w+.-])([\w+.-]+://[^\s:/@]*):[^\s]{0,1000}@", rf"\1:{REDACTED}@"),  # the password of a URL
         (r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", rf"\1 {REDACTED}"),
         (
             r"""\b(\w*(?:password|passwd|pwd|secret|token|api_?key|access_?key|encryption_?key))"""
             r"""(["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&)}\]]+)""",
             rf"\1\2{REDACTED}",
         ),
-        (r"""[^\s@<>()\[\]{}"',;:=/]+@[^\s@<>()\[\]{}"',;:=/]+\.[^\s@<>()\[\]{}"',;:=/]+""", REDACTED),  # e-mail
+        (rf"(?<!{_SIGN}){_SIGN}+@{_SIGN}+\.{_SIGN}+", REDACTED),  # e-mail
         (r"(?<![\w+])\+\d(?:[ ().\-/]{0,2}\d){6,14}(?!\d)", REDACTED),  # international phone numbers
         (r"(?<![\w.:-])\(?\d{3,5}\)?[ \-]\d{3}[ \-]\d{3,5}(?![\w-])", REDACTED),  # national ones
         (r"(?<![\w.:+-])\d{10,16}(?![\w.:-])", REDACTED),
         (r"(?<![\w-])[0-9a-f]{32,}(?![\w-])", REDACTED),  # a secret in hex
     )
 )
+"""Each begins at the start of a word or is bounded: a line of a megabyte takes no more than its length."""
 _WORD = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
 _DENSE, _DENSE_LETTERS = 0.25, 0.38
 """Changes between capitals, small letters, digits and signs per sign: random base64 has 0.65, without digits 0.5."""

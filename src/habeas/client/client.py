@@ -54,7 +54,11 @@ class Client(Calls):
         return _read(self.call("GET", path_of("privacy-request", request_id)), PrivacyRequest)
 
     def list_requests(self, **conditions: Json) -> Iterator[PrivacyRequest]:
-        """Every request that meets the conditions of the listing (`status`, `policy_key`, …), page by page."""
+        """Every request that meets the conditions of the listing (`status`, `policy_key`, …), page by page.
+
+        Pages are read as they are asked for: what is moved out of the listing meanwhile moves the others up, past the
+        next page. Make a list of them before you decide upon them.
+        """
         return (_read(item, PrivacyRequest) for item in self.each("/privacy-request", **conditions))
 
     def approve(self, request_ids: Sequence[str]) -> list[PrivacyRequest]:

@@ -33,9 +33,10 @@ def verify_webhook_signature(
     try:
         message_id, signatures = given["webhook-id"], given["webhook-signature"]
         timestamp = int(given["webhook-timestamp"])
-    except (KeyError, ValueError):
+        age = now() - timestamp
+    except (KeyError, ValueError, OverflowError):  # the last: a number beyond all bounds
         raise InvalidSignature("a header of the webhook is missing or malformed") from None
-    if abs(now() - timestamp) > tolerance:
+    if abs(age) > tolerance:
         raise InvalidSignature("the webhook was signed too long ago, or in the future", hint="check both clocks")
     if not is_signed(secret, message_id, timestamp, body, signatures):
         raise InvalidSignature("the webhook was not signed with this secret", hint="verify the bytes as they came")

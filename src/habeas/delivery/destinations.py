@@ -11,4 +11,4 @@ from habeas.domain.ports import StorageType
 
 def storage_types(default_folder: Path, client: Client, find_queue: FindQueue) -> tuple[StorageType, ...]:
     """Every storage type; `local` without a path puts packages into `default_folder`."""
-    return local_storage(default_folder), s3_storage(), onetrust_storage(client, find_queue)
+    return local_storage(default_folder), s3_storage(client.check), onetrust_storage(client, find_queue)

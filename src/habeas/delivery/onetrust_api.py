@@ -28,6 +28,8 @@ _DIGITS = 8
 class Client(Protocol):
     """Calls URLs; refuses addresses that nothing outside may be asked at."""
 
+    def check(self, url: str) -> None: ...
+
     def send(
         self,
         method: str,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
@@ -43,6 +44,8 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{1,254}")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()\-]+(/[A-Za-z0-9!_.*'()\-]+)*/?")
 _MEDIA_TYPES = {"json": "application/json", "zip": "application/zip"}
 _KEYS = ("aws_access_key_id", "aws_secret_access_key")
+CheckUrl = Callable[[str], None]
+"""Raises InputError for an address that nothing outside may be asked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,14 @@ class _Bucket:
 class S3Bucket:
     """A Destination. It reaches the store when it is first used, and keeps nothing open between uses."""
 
-    def __init__(self, bucket: _Bucket) -> None:
+    def __init__(self, bucket: _Bucket, check_url: CheckUrl) -> None:
         self._bucket = bucket
+        self._check_url = check_url
 
     def check(self) -> None:
         """Begins an upload and gives it up: nothing is left, and what `write` needs is there or is told."""
         with self._telling():
-            files = self._connect()
+            files = self._reach()
             place = {"Bucket": self._bucket.name, "Key": self._bucket.key("habeas-check")}
             begun = files.call_s3("create_multipart_upload", **place)
             files.call_s3("abort_multipart_upload", **place, UploadId=begun["UploadId"])
@@ -86,7 +90,7 @@ class S3Bucket:
         path = self._bucket.path(name)
         with self._telling():
             try:
-                return cast(BinaryIO, self._connect().open(path, "rb", block_size=BLOCK))
+                return cast(BinaryIO, self._reach().open(path, "rb", block_size=BLOCK))
             except FileNotFoundError:
                 raise NotFound(f"package {name} is gone", hint="it was removed from its bucket") from None
 
@@ -94,7 +98,7 @@ class S3Bucket:
         """See `Destination`; an upload counts from when it began."""
         bucket, discarded = self._bucket, 0
         with self._telling():
-            files = self._connect()
+            files = self._reach()
             for upload in self._list_uploads(files, bucket.prefix):
                 name = upload["Key"].removeprefix(bucket.prefix)
                 if upload["Initiated"] < before and is_abandoned(name):
@@ -105,7 +109,7 @@ class S3Bucket:
     def delete(self, name: str) -> None:
         """See `Destination`. In a bucket that keeps versions, the old ones stay: its own rules must expire them."""
         with self._telling():
-            files = self._connect()
+            files = self._reach()
             files.call_s3("delete_object", Bucket=self._bucket.name, Key=self._bucket.key(name))
             self._forget_other_uploads(files, name)
 
@@ -126,7 +130,7 @@ class S3Bucket:
     def _written(self, name: str, path: str) -> Iterator[BinaryIO]:
         kind = _MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
         with self._telling():
-            files = self._connect()
+            files = self._reach()
             file = files.open(path, "wb", block_size=BLOCK, autocommit=False, ContentType=kind)
             try:
                 yield cast(BinaryIO, file)
@@ -160,6 +164,17 @@ class S3Bucket:
             if not found.get("IsTruncated"):
                 return
             place |= {"KeyMarker": found["NextKeyMarker"], "UploadIdMarker": found["NextUploadIdMarker"]}
+
+    def _reach(self) -> Any:
+        """What asks the store, which has to be where somebody may be asked."""
+        files = self._connect()
+        try:
+            if self._bucket.endpoint is not None:
+                self._check_url(self._bucket.endpoint)
+        except InputError as error:
+            said = f"the store of bucket {self._bucket.name} may not be asked: {error.message}"
+            raise NeedsHuman(said, hint=error.hint) from None
+        return files
 
     def _connect(self) -> Any:
         bucket = self._bucket
@@ -219,12 +234,12 @@ def _discard(file: Any) -> None:
         _log.warning("an unfinished upload could not be given up: %s", type(error).__name__)
 
 
-def s3_storage() -> StorageType:
-    """Storage type `s3`."""
-    return StorageType("s3", FORMATS, _DETAILS, _connect, _SECRETS)
+def s3_storage(check_url: CheckUrl) -> StorageType:
+    """Storage type `s3`; an `endpoint_url` is checked whenever its store is to be asked."""
+    return StorageType("s3", FORMATS, _DETAILS, partial(_connect, check_url), _SECRETS)
 
 
-def _connect(details: Mapping[str, object], secrets: Mapping[str, str]) -> S3Bucket:
+def _connect(check_url: CheckUrl, details: Mapping[str, object], secrets: Mapping[str, str]) -> S3Bucket:
     check_details("s3", details, _DETAILS)
     _check_driver()
     if secrets.get("assume_role_arn"):
@@ -240,7 +255,8 @@ def _connect(details: Mapping[str, object], secrets: Mapping[str, str]) -> S3Buc
             endpoint=_read_endpoint(details.get("endpoint_url")),
             prefix=_read_prefix(details.get("prefix")),
             secrets=dict(secrets),
-        )
+        ),
+        check_url,
     )
 
 

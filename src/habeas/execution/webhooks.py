@@ -44,7 +44,7 @@ def perform_post(run: Run) -> Done | Wait:
 
 def make_token(sealer: Sealer, call_id: str) -> str:
     """What resumes a request that the answer to this call halts; the same whenever it is made."""
-    return f"{call_id}.{sealer.index('webhook_call', call_id).hex()}"
+    return f"{call_id}.{sealer.index('webhook call', call_id).hex()}"
 
 
 def read_token(sealer: Sealer, token: str) -> str | None:

@@ -4,6 +4,7 @@ Entries hold ids, names and counts, and reasons that staff gave; the class of an
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,23 +121,28 @@ def parse_head(text: str) -> Head:
 
 def verify(context: Context, published: Sequence[Head] = ()) -> Verification:
     """Walk the chain from its first entry; with heads that were written down before, whether it is that one."""
-    sealer, heads = context.ledger.sealer, {head.position: head for head in published}
+    sealer, heads = context.ledger.sealer, defaultdict[int, set[Head]](set)
+    for head in published:
+        heads[head.position].add(head)
     problems: list[str] = []
     position, before = 0, b""
     with context.ledger.read() as connection:
         end = audit_log.read_end(connection)
         ends = end == audit_log.seal_end(sealer, position, before)
         for row in audit_log.linked_entries(connection):
+            if row.position <= position:
+                problems.append(f"entry {row.position} stands where none was written")
+                continue
             if row.position != position + 1:
                 problems.append(f"{_span(position + 1, row.position - 1)} missing")
             position = row.position
-            if row.link is None or audit_log.make_link(sealer, before, position, row) != row.link:
+            is_linked = row.link is not None and audit_log.make_link(sealer, before, position, row) == row.link
+            if not (is_linked and audit_log.is_sealed(sealer, row)):  # else its seal may be that of a copy
                 problems.append(f"entry {position} is not what was written, or not what came after the entry before")
             before = row.link or b""
             ends |= end == audit_log.seal_end(sealer, position, before)
-            head = heads.pop(position, None)
-            if head is not None and head != audit_log.head_of(position, before):
-                problems.append(f"entry {position} has another digest than the head that was written down")
+            if heads.pop(position, set()) - {audit_log.head_of(position, before)}:
+                problems.append(f"entry {position} has another digest than a head that was written down")
         unlinked = forged = 0
         for row in audit_log.unlinked_entries(connection):
             unlinked += 1
@@ -150,8 +156,8 @@ def verify(context: Context, published: Sequence[Head] = ()) -> Verification:
     shown = problems[:_MOST_FINDINGS]
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more")
-    head = audit_log.head_of(position, before) if position else None
-    return Verification(position, unlinked, head, tuple(shown))
+    last = audit_log.head_of(position, before) if position else None
+    return Verification(position, unlinked, last, tuple(shown))
 
 
 def _span(first: int, last: int) -> str:

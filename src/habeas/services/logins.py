@@ -107,7 +107,7 @@ def open_session(context: Context, username: str, password: str) -> tuple[Sessio
 
 def make_csrf_token(context: Context, token: str) -> str:
     """What proves that a change comes from a page of the session's own."""
-    return context.ledger.sealer.index("csrf", token).hex()
+    return context.ledger.sealer.index("csrf token", token).hex()
 
 
 def check_csrf_token(context: Context, token: str, given: str | None) -> None:

@@ -138,9 +138,10 @@ def _in_portions(
     connection: sa.Connection, order: "sa.Column[int]", *conditions: sa.ColumnElement[bool]
 ) -> Iterator[Record]:
     """Entries in this order, read a portion at a time: the log grows without end."""
-    after = -1
+    after = None  # no number is the lowest: whoever forges an entry may choose it
     while True:
-        query = sa.select(audits).where(order > after, *conditions).order_by(order).limit(_PORTION)
+        later = order.is_not(None) if after is None else order > after
+        query = sa.select(audits).where(later, *conditions).order_by(order).limit(_PORTION)
         rows = list(connection.execute(query).mappings())
         yield from rows
         if len(rows) < _PORTION:

@@ -155,7 +155,11 @@ class Sealer:
             raise Fault("a sealed value of the ledger cannot be opened") from None
 
     def index(self, kind: str, value: str) -> bytes:
-        """Keyed hash of an identity in normal form, for searching; equal for equal (kind, value)."""
+        """Keyed hash of an identity in normal form, for searching; equal for equal (kind, value).
+
+        Anybody may choose an identity's kind and value, and whoever reads the ledger sees the hash: a purpose whose
+        hashes open something holds a blank or a colon, which no kind has.
+        """
         return self.mac(kind, value.encode())
 
     def mac(self, purpose: str, content: bytes) -> bytes:

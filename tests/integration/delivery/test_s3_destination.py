@@ -17,6 +17,7 @@ from habeas.delivery.encryption import EncryptingWriter, decrypt
 from habeas.delivery.s3 import BLOCK, S3Bucket, s3_storage
 from habeas.domain.errors import InputError, NeedsHuman, NotFound, SystemUnavailable
 from habeas.domain.ports import Destination
+from habeas.outgoing import OutgoingClient
 from servers.s3 import KEYS, S3Server
 
 NAME = "pri_1.json"
@@ -41,7 +42,8 @@ def destination(s3_server: S3Server, bucket: str) -> Destination:
 
 
 def connect(server: S3Server, bucket: str, secrets: dict[str, str] = KEYS, **details: object) -> Destination:
-    return s3_storage().connect({**server.details(bucket), **details}, secrets)
+    check = OutgoingClient(("127.0.0.1",)).check
+    return s3_storage(check).connect({**server.details(bucket), **details}, secrets)
 
 
 def put(destination: Destination, *pieces: bytes, name: str = NAME) -> None:
@@ -298,25 +300,45 @@ def test_automatic_credentials_come_from_the_machine(
 def test_wrong_details_are_refused_and_not_repeated(details: dict[str, object], words: str) -> None:
     sound = {"bucket": "packages", "auth_method": "automatic"}
     with pytest.raises(InputError) as caught:
-        s3_storage().connect({**sound, **details}, {})
+        s3_storage(OutgoingClient(()).check).connect({**sound, **details}, {})
     assert words in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "words"),
+    [
+        ("http://127.0.0.1:{port}", "not https"),
+        ("https://127.0.0.1:{port}/latest", "not public"),
+        ("https://2130706433:{port}", "not public"),
+        ("https://169.254.169.254", "not public"),
+    ],
+)
+def test_a_store_inside_of_the_own_network_is_asked_only_if_it_is_listed(
+    s3_server: S3Server, bucket: str, endpoint: str, words: str
+) -> None:
+    given = {**s3_server.details(bucket), "endpoint_url": endpoint.format(port=s3_server.url.rpartition(":")[2])}
+    destination = s3_storage(OutgoingClient(()).check).connect(given, KEYS)
+    for use in (destination.check, lambda: put(destination, b"{}"), lambda: destination.read(NAME)):
+        with pytest.raises(NeedsHuman, match=rf"bucket {bucket} may not be asked.*{words}.*outgoing_allow_list"):
+            use()
+    assert s3_server.objects(bucket) == {}
 
 
 def test_assuming_a_role_is_refused_with_what_to_do_instead() -> None:
     secrets = {**KEYS, "assume_role_arn": "arn:aws:iam::123456789012:role/packages"}
     with pytest.raises(InputError, match=r"assume_role_arn is not supported.*automatic"):
-        s3_storage().connect({"bucket": "packages", "auth_method": "secret_keys"}, secrets)
+        s3_storage(OutgoingClient(()).check).connect({"bucket": "packages", "auth_method": "secret_keys"}, secrets)
 
 
 def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
     with pytest.raises(InputError, match=r"pip install 'habeas\[s3\]'"):
-        s3_storage().connect({"bucket": "packages", "auth_method": "automatic"}, {})
+        s3_storage(OutgoingClient(()).check).connect({"bucket": "packages", "auth_method": "automatic"}, {})
 
 
 def test_a_bucket_does_not_show_its_secrets() -> None:
-    shown = s3_storage().connect({"bucket": "packages", "auth_method": "secret_keys"}, KEYS)
+    shown = s3_storage(OutgoingClient(()).check).connect({"bucket": "packages", "auth_method": "secret_keys"}, KEYS)
     assert isinstance(shown, S3Bucket)
     assert KEYS["aws_secret_access_key"] not in f"{shown!r} {shown._bucket!r}"
 

@@ -145,6 +145,16 @@ def test_only_a_head_that_was_written_down_shows_that_an_earlier_state_was_put_b
     assert audit.verify(engine.context, [head]).problems == (f"entry {ENTRIES + 1} is missing at the end",)
 
 
+def test_every_head_that_was_written_down_counts_also_two_of_one_position(engine: Engine) -> None:
+    """Of a log that was put back to an earlier state and grew again there are two heads of one position."""
+    head = audit.read_head(engine.context)
+    other = replace(head, digest="0" * 24)
+    for written in ([other, head], [head, other]):
+        assert audit.verify(engine.context, written).problems == (
+            f"entry {ENTRIES} has another digest than a head that was written down",
+        )
+
+
 def test_an_entry_without_the_seal_of_who_writes_it_is_never_linked(engine: Engine) -> None:
     with engine.context.ledger.write() as connection:
         audit.record(engine.context, connection, AuditAction.SAVED, ObjectKind.POLICY, "true")
@@ -163,6 +173,31 @@ def test_an_entry_changed_before_it_is_linked_is_found(engine: Engine) -> None:
     change(engine, audits.update().where(audits.c.object_id == "later").values(actor="innocent"))
     assert link_audits(engine.context) == 0
     assert audit.verify(engine.context).problems == ("unlinked entries that are not what was written: 1",)
+
+
+@pytest.mark.parametrize(
+    "place", [{"position": -1}, {"position": -7, "link": b"x" * 32}, {"id": -1}], ids=["position", "linked", "id"]
+)
+def test_no_place_hides_a_forged_entry(engine: Engine, place: dict[str, object]) -> None:
+    """Whatever is listed is looked at, also where no entry of ours stands."""
+    with engine.context.ledger.write() as connection:
+        [true] = connection.execute(sa.select(audits).where(at(5))).mappings()
+        forged = {**true, "actor": "somebody", "seal": b"x" * 40, "position": None, "link": None}
+        del forged["id"]
+        connection.execute(audits.insert().values({**forged, **place}))
+    link_audits(engine.context)
+    assert audit.verify(engine.context).problems
+
+
+def test_an_entry_that_is_there_twice_is_found(engine: Engine) -> None:
+    """A true entry may be copied, with its seal; the seal of the first is spoiled since two cannot have the same."""
+    with engine.context.ledger.write() as connection:
+        [true] = connection.execute(sa.select(audits).where(at(5))).mappings()
+        connection.execute(audits.update().where(at(5)).values(seal=b"x" * 40))
+        again = {name: value for name, value in true.items() if name not in ("id", "position", "link")}
+        connection.execute(audits.insert().values(again))
+    link_audits(engine.context)
+    assert audit.verify(engine.context).problems[0].startswith("entry 5 is not what was written")
 
 
 @pytest.mark.parametrize("text", ["", "12", "12:xyz", "x:" + "0" * 24, "1:" + "0" * 25])

@@ -18,7 +18,7 @@ from habeas.store import tables
 from servers.s3 import S3Server
 
 Start = Callable[..., Engine]
-LIFE = {"storage": {"package_ttl_seconds": 3600}}
+LIFE = {"storage": {"package_ttl_seconds": 3600}, "security": {"outgoing_allow_list": ["127.0.0.1"]}}
 
 
 def files(folder: Path) -> list[Path]:

@@ -32,7 +32,7 @@ def mail_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmtpServer
 @pytest.fixture
 def engine(start: Callable[..., Engine]) -> Engine:
     """Knows a shop with two people in it."""
-    made, shop = start(), Shop()
+    made, shop = start(sections={"security": {"outgoing_allow_list": ["127.0.0.1"]}}), Shop()
     shop.add_person(1)
     shop.add_person(2)
     made.plug("shop", shop.connector())

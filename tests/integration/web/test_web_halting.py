@@ -8,10 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import carry_on
 from habeas import bootstrap
+from habeas.services.logins import make_csrf_token
 from habeas.settings import ExecutionSettings, SecuritySettings, Settings
 from habeas.store import tables
 from servers.receiver import Answer, Receiver
@@ -208,3 +210,19 @@ def test_a_receiver_that_is_paused_is_waited_for_and_one_that_is_disabled_passed
         one for one in office.show(request)["results"]["Webhooks before execution"] if one["status"] == "skipped"
     ]
     assert skipped["connection_key"] == "second"
+
+
+def test_no_identity_is_hashed_into_a_token(office: Office) -> None:
+    """Kinds of identities are chosen by whoever asks, and their hashes stand in the ledger."""
+    office.receiver.answers["/first"] = Answer(body={"halt": True})
+    request = office.submit()
+    assert office.show(request)["status"] == "paused"
+    token = office.receiver.calls[-1].headers["reply-to-token"]
+    call_id, _, proof = token.partition(".")
+    asked = dict.fromkeys(("webhook_call", "webhook.call", "webhook-call", "csrf"), call_id)
+    made = office.call("POST", f"{API}/privacy-request", json=[{"policy_key": "give", "identity": asked}]).json()
+    assert made["failed"] == []
+    with office.context.ledger.read() as connection:
+        hashes = {found.hex() for found in connection.scalars(sa.select(tables.identities.c.hash))}
+    assert len(hashes) == 1 + len(asked)
+    assert not hashes & {proof, make_csrf_token(office.context, call_id)}

@@ -15,7 +15,7 @@ KEYS = {"aws_access_key_id": "AKIACANARY", "aws_secret_access_key": "canary-secr
 
 @pytest.fixture
 def bucket(context: Context) -> str:
-    """A storage whose store nobody answers for."""
+    """A storage whose store is on this machine, where nothing may be asked."""
     result = storages.save_storages(context, [StorageDraft(name="Bucket", type="s3", format="csv", details=S3)])
     assert result.failed == []
     return result.succeeded[0].key
@@ -32,7 +32,7 @@ def test_secrets_that_do_not_work_are_saved_and_reported(context: Context, bucke
     tried = storages.save_storage_secrets(context, bucket, {**KEYS, "region_name": None})
     assert tried.test_status == "failed"
     assert tried.failure_reason is not None
-    assert "does not answer" in tried.failure_reason
+    assert "may not be asked: the URL is not https" in tried.failure_reason
     assert "canary" not in f"{tried} {storages.find_storage(context, bucket)}".lower()
     with context.ledger.read() as connection:
         record = configurations.find(connection, tables.storages, bucket)
