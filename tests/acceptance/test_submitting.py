@@ -98,6 +98,7 @@ def test_a4_one_bad_item_stops_no_other(landscape: Landscape, policy: str) -> No
         ({"policy_key": policy, "identity": {"phone_number": f"12 {MARK}"}}, "E.164"),
         ({"policy_key": policy, "identity": {"email": MARK}}, "e-mail"),
         ({"policy_key": policy, "identity": {"email": ANN}, "dataset_keys": ["first", "nowhere"]}, "'nowhere'"),
+        ({"policy_key": policy, "identity": {"email": ANN}, "dataset_keys": []}, "no dataset"),
     ]
     answer = post(landscape, item(policy, 1), *(wrong for wrong, _ in bad), item(policy, 2)).json()
     assert len(answer["succeeded"]) == 2

@@ -50,6 +50,12 @@ def test_an_alert_asks_for_what_there_is(rule: dict[str, Any], offered: dict[str
             assert value in offered[metric][label], f"{metric} has no {label}={value}"
 
 
+def test_the_page_tells_of_every_job(offered: dict[str, dict[str, set[str]]]) -> None:
+    jobs = offered["habeas_job_due_timestamp_seconds"]["job"]
+    told = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
+    assert jobs and jobs <= told, jobs - told
+
+
 def test_the_page_tells_of_every_metric(offered: dict[str, dict[str, set[str]]]) -> None:
     told = set(re.findall(r"`(habeas_\w+)", PAGE))
     named = {re.sub(r"_(bucket|count|sum|created)$", "", name) for name in offered if name.startswith("habeas_")}

@@ -123,7 +123,7 @@ class MemoryConnector:
     @contextmanager
     def _locked(self, where: str) -> Iterator[None]:
         if not self._store.lock.acquire(timeout=self._limits.lock_timeout):
-            raise SystemUnavailable(f"{where}: locked by another session", hint="it is tried again")
+            raise SystemUnavailable(f"{where}: locked by another session", hint="try again later")
         try:
             yield
         finally:

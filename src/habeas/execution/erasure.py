@@ -6,7 +6,7 @@ smallest request id among them, so that a repeat writes the same thing (design Â
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -182,6 +182,7 @@ class _Collection:
     def complete(self, connection: sa.Connection) -> None:
         """Write the outcomes; members with refused rows leave in `error`, and those wait who need a person."""
         living = self._run.living(connection).intersection(self._tallies)
+        self._write_so_far(connection, self._tallies.keys() - living)  # cancelled meanwhile
         self._ask(connection, living & self._waiting.keys())
         living -= self._waiting.keys()
         refused = {ordinal for ordinal in living if Outcome.REFUSED in self._tallies[ordinal].outcomes}
@@ -222,10 +223,13 @@ class _Collection:
         return {**(before.locators if before else {}), **found}
 
     def record_so_far(self, connection: sa.Connection) -> None:
-        """Count what was masked before the erasure had to stop; a retry counts anew, and may stop sooner than this."""
+        """Count what was masked before the erasure had to stop, also for those cancelled meanwhile."""
+        self._write_so_far(connection, self._tallies)
+
+    def _write_so_far(self, connection: sa.Connection, ordinals: Iterable[int]) -> None:
+        """Outcomes that are not complete; a retry counts anew, and may stop sooner than the one before."""
         counted = {ordinal: before.found for ordinal, before in self._before.items()}
-        living = self._run.living(connection).intersection(self._tallies)
-        further = sorted(o for o in living if self._tallies[o].found > counted.get(o, 0))
+        further = sorted(o for o in ordinals if self._tallies[o].found > counted.get(o, 0))
         progress.write_outcomes(connection, [self._outcome(ordinal, complete=False) for ordinal in further])
 
     def _settle_shared(self, batch: Sequence[Owned]) -> Sequence[Owned]:

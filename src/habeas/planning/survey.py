@@ -70,8 +70,11 @@ def survey_graph(
 
 
 def _check_chosen(datasets: Sequence[PlacedDataset], dataset_keys: frozenset[str] | None) -> None:
-    unknown = sorted((dataset_keys or frozenset()) - {placed.dataset.key for placed in datasets})
-    if unknown:
+    if dataset_keys is None:
+        return
+    if not dataset_keys:
+        raise InputError("dataset_keys chooses no dataset", hint="leave it out for all of them")
+    if unknown := sorted(dataset_keys - {placed.dataset.key for placed in datasets}):
         names = ", ".join(repr(key) for key in unknown)
         raise InputError(f"dataset_keys names unknown datasets: {names}", hint="use keys of saved datasets")
 

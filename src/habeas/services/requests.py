@@ -125,7 +125,7 @@ def _check(
             raise InputError(f"policy {policy.key!r} has no rules", hint="add a rule, then submit again")
         if item.encryption_key is not None:
             check_package_key(item.encryption_key)
-        _check_datasets(connection, item.dataset_keys or ())
+        _check_datasets(connection, item.dataset_keys)
         deadlines = set_deadlines(context, policy, item.requested_at or now)
         if must_verify:
             check_reach(context, connection, item.identities)
@@ -139,8 +139,12 @@ def _check(
     return _Submittable(deadlines, secrets)
 
 
-def _check_datasets(connection: sa.Connection, keys: Sequence[str]) -> None:
-    known = set(connection.scalars(sa.select(datasets.c.key).where(datasets.c.key.in_(keys)))) if keys else set()
+def _check_datasets(connection: sa.Connection, keys: Sequence[str] | None) -> None:
+    if keys is None:
+        return
+    if not keys:
+        raise InputError("dataset_keys chooses no dataset", hint="leave it out for all of them")
+    known = set(connection.scalars(sa.select(datasets.c.key).where(datasets.c.key.in_(keys))))
     if unknown := sorted(set(keys) - known):
         names = ", ".join(repr(key[:64]) for key in unknown)
         raise InputError(f"dataset_keys names unknown datasets: {names}", hint="use keys of saved datasets")

@@ -158,6 +158,9 @@ def test_what_was_masked_when_a_request_is_cancelled_stays_masked_and_is_reporte
     assert engine.view(request_id).status is RequestStatus.CANCELED
     masked = [record for record in shop.orders.records if not str(record["note"]).startswith("note")]
     assert len(masked) == 2, "the batch that was under way, and no other"
+    told = engine.counts(request_id)
+    assert (told["shop:orders"]["changed"], told["shop:orders"]["verified"]) == (len(masked), False)
+    assert told["shop:people"]["changed"] == 0
     assert all(str(record["name"]).startswith("Name") for record in shop.people.records)
     assert count(engine, tables.masking_secrets) == 0
     engine.run()

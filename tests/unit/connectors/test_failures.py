@@ -26,6 +26,11 @@ def test_what_passes_is_tried_again(condition: Condition) -> None:
     assert isinstance(Diagnosis(condition, "E1").error("the connection"), TryAgain)
 
 
+def test_who_finds_a_store_locked_is_not_told_to_wait_for_a_try_that_never_comes() -> None:
+    """It is also the last word on a request whose tries are over, and on a test of a connection."""
+    assert str(Diagnosis(Condition.BUSY, "E1").error("shop:people")).endswith("(try again later)")
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_a_path_that_is_no_database_does_not_tell_which_files_there_are(kind: str, tmp_path: Path) -> None:
     (tmp_path / "junk").write_bytes(b"junk" * 4096)

@@ -19,7 +19,7 @@ class Condition(Enum):
 
     UNREACHABLE = (SystemUnavailable, "the database cannot be reached", "check host, port and that the server runs")
     LOGIN = (SystemUnavailable, "the database refused the login", "check username and password of the connection")
-    BUSY = (SystemUnavailable, "locked by another session, timed out or short of resources", "it is tried again")
+    BUSY = (SystemUnavailable, "locked by another session, timed out or short of resources", "try again later")
     FULL = (SystemUnavailable, "the store cannot write", "check that its disk has space and is healthy")
     NO_DATABASE = (NeedsHuman, "the database does not exist", "check the name in the connection's secrets")
     NO_FILE = (
