@@ -45,7 +45,7 @@ from habeas.services.verification import check_reach, proof_is_required, send_fi
 from habeas.store import journal, manual_webhooks, messages, progress
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of
-from habeas.store.packages import packages_of
+from habeas.store.packages import outdate_packages, packages_of
 from habeas.store.tables import datasets
 
 
@@ -235,6 +235,8 @@ def _retry_steps(connection: sa.Connection, record: Record, now: datetime) -> st
     if record.next_step is not None:
         return f"from {record.next_step}"
     _check_key(connection, record)
+    if not record.encrypted:
+        outdate_packages(connection, [record.id])
     start = "from start: what was kept is gone"
     afresh = journal.Entry(RETRY, ActionType.ACCESS, LogStatus.RETRYING, f"the request goes on {start}")
     journal.log_requests(connection, [record.id], afresh, now)

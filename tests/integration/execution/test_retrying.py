@@ -19,8 +19,9 @@ from habeas.domain.ports import Lookup, Row
 from habeas.domain.request import RequestStatus
 from habeas.execution.housekeeping import forget
 from habeas.execution.postman import post_due
-from habeas.services import packages, requests
+from habeas.services import packages, requests, webhooks
 from habeas.services.policies import RuleDraft, TargetDraft, save_rules, save_targets
+from habeas.services.webhooks import Direction, Phase, WebhookDraft
 from habeas.store import tables
 
 Start = Callable[..., Engine]
@@ -214,6 +215,28 @@ def test_after_the_time_to_live_a_request_starts_afresh_and_audit_and_log_say_so
     assert retried(stand.engine, request_id) == ["from start: what was kept is gone"]
     (said,) = messages_of(stand.engine, request_id, "Retry")
     assert said == "the request goes on from start: what was kept is gone"
+
+
+def test_after_the_time_to_live_packages_are_served_until_a_retry_makes_them_anew(start: Start) -> None:
+    engine = start(task_retry_count=0, temporary_ttl_seconds=60)
+    stand = Shop()
+    set_up(engine, Flaky(stand))
+    engine.connect("receiver", "https", {"url": "http://127.0.0.1/"})  # which the guard refuses
+    draft = WebhookDraft(connection_config_key="receiver", direction=Direction.ONE_WAY)
+    webhooks.replace_webhooks(engine.context, "give", Phase.POST, [draft])
+    (request_id,) = engine.submit("give", stand.add_person(0))
+    engine.run()
+    given = engine.package(request_id, "give-give")
+    let_the_time_to_live_pass(engine)
+    assert engine.package(request_id, "give-give") == given
+    webhooks.replace_webhooks(engine.context, "give", Phase.POST, [])
+    stand.people.records[0]["name"] = "Somebody Else"
+    requests.retry(engine.context, request_id)
+    with pytest.raises(NotFound, match="being made again"):
+        engine.package(request_id, "give-give")
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert "Somebody Else" in engine.package(request_id, "give-give")
 
 
 def test_an_encrypted_request_whose_key_is_gone_is_refused_and_nothing_is_written(stand: Stand, tmp_path: Path) -> None:
