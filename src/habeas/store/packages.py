@@ -55,6 +55,11 @@ def outdate_packages(
     connection.execute(packages.update().where(*wanted).values(outdated=True))
 
 
+def forget_outdated(connection: sa.Connection, request_ids: Sequence[str]) -> None:
+    """Delete what is known of these requests' outdated packages."""
+    connection.execute(packages.delete().where(packages.c.request_id.in_(request_ids), packages.c.outdated))
+
+
 def packages_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:
     """The packages uploaded for these requests, by request and rule."""
     query = sa.select(packages).where(packages.c.request_id.in_(request_ids))
