@@ -209,8 +209,8 @@ def find_request(
 def retry(context: Context, request_id: str) -> RequestView:
     """Send a request in `error` on from where it stopped; afresh, and saying so, when what was kept of it is gone.
 
-    Of one that is complete the messages that failed are sent again, and nothing else is done. Raises NotFound;
-    InputError for any other status, and when its packages' key is gone before they were made.
+    Of one that is complete or denied the messages that failed are sent again, and nothing else is done. Raises
+    NotFound; InputError for any other status, and when its packages' key is gone before they were made.
     """
     now = context.clock.now()
     with context.ledger.write() as connection:
@@ -223,9 +223,9 @@ def retry(context: Context, request_id: str) -> RequestView:
 
 
 def _retry_messages(connection: sa.Connection, record: Record, now: datetime) -> str:
-    """Make the failed messages of a complete request due again; in words what is done, nothing if there are none."""
-    is_done = record.status == RequestStatus.COMPLETE
-    return "messages" if is_done and messages.retry_failed(connection, record.id, now) else ""
+    """Make the failed messages of a request that was answered due again; in words what is done, nothing if none are."""
+    is_answered = record.status in (RequestStatus.COMPLETE, RequestStatus.DENIED)
+    return "messages" if is_answered and messages.retry_failed(connection, record.id, now) else ""
 
 
 def _retry_steps(connection: sa.Connection, record: Record, now: datetime) -> str:

@@ -19,7 +19,7 @@ from habeas.domain.ports import Destination, Lookup, Row
 from habeas.domain.request import RequestStatus
 from habeas.execution.housekeeping import forget
 from habeas.execution.postman import post_due
-from habeas.services import packages, requests, webhooks
+from habeas.services import packages, requests, review, webhooks
 from habeas.services.policies import RuleDraft, TargetDraft, delete_rule, save_rules, save_targets
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
 from habeas.store import tables
@@ -323,6 +323,23 @@ def test_a_retry_of_a_complete_request_sends_its_failed_messages_and_does_nothin
     with pytest.raises(InputError, match="its status is complete"):
         requests.retry(engine.context, request_id)
     assert engine.view(other).status is RequestStatus.COMPLETE
+
+
+def test_a_retry_of_a_denied_request_tells_why_once_the_mail_is_taken(start: Start) -> None:
+    engine, box = start(require_manual_request_approval=True), Postbox()
+    set_up(engine, Shop().connector())
+    (request_id,) = engine.submit("give", {"email": "ann@example.com"})
+    activate(engine, box)
+    done(review.deny(engine.context, [request_id], "not a customer"))
+    assert post_due(engine.context) == 0
+    box.refuses = False
+    assert requests.retry(engine.context, request_id).status is RequestStatus.DENIED
+    engine.run()
+    assert post_due(engine.context) == 1
+    assert "not a customer" in box.taken[0].text
+    assert engine.view(request_id).status is RequestStatus.DENIED
+    with pytest.raises(InputError, match="its status is denied"):
+        requests.retry(engine.context, request_id)
 
 
 def activate(engine: Engine, box: Postbox) -> None:
