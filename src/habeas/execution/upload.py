@@ -32,7 +32,7 @@ from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.log_fields import adopt, current
 from habeas.planning.plan import AccessRule, Selection
-from habeas.store import configurations, manual_webhooks, progress, requests
+from habeas.store import configurations, journal, manual_webhooks, progress, requests
 from habeas.store.journal import Entry
 from habeas.store.packages import Uploaded, add_packages, forget_outdated, packages_of
 from habeas.store.spool import BUCKET
@@ -60,7 +60,14 @@ def perform(run: Run) -> Done | Failed:
             with run.commit() as connection:
                 _log(run, connection, LogStatus.ERROR, str(error), run.living(connection))
             return Failed(error)
-    return Done(lambda connection: requests.forget_encryption_keys(connection, run.request_ids(run.living(connection))))
+    return Done(partial(_conclude, run))
+
+
+def _conclude(run: Run, connection: sa.Connection) -> None:
+    """Forget the packages' keys; of whose packages the log tells trouble it tells the end too."""
+    living = run.living(connection)
+    requests.forget_encryption_keys(connection, run.request_ids(living))
+    _log(run, connection, LogStatus.COMPLETE, "success", living & journal.logged_ordinals(connection, run.id, PLACE[1]))
 
 
 @dataclass(frozen=True, slots=True)

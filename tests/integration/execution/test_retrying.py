@@ -16,11 +16,12 @@ from engine import Engine, done
 from habeas.domain.errors import InputError, NotFound, SystemUnavailable
 from habeas.domain.message import Channel, Message, ProviderType
 from habeas.domain.ports import Destination, Lookup, Row
-from habeas.domain.request import RequestStatus
+from habeas.domain.request import LogStatus, RequestStatus
 from habeas.execution.housekeeping import forget
 from habeas.execution.postman import post_due
 from habeas.services import packages, requests, review, webhooks
 from habeas.services.policies import RuleDraft, TargetDraft, delete_rule, save_rules, save_targets
+from habeas.services.request_views import VerboseRequestView
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
 from habeas.store import tables
 
@@ -259,6 +260,9 @@ def test_after_the_time_to_live_a_request_starts_afresh_and_audit_and_log_say_so
     assert retried(stand.engine, request_id) == ["from start: what was kept is gone"]
     (said,) = messages_of(stand.engine, request_id, "Retry")
     assert said == "the request goes on from start: what was kept is gone"
+    view = stand.engine.view(request_id)
+    assert isinstance(view, VerboseRequestView)
+    assert set(view.task_status_by_dataset.values()) == {LogStatus.COMPLETE}, "nothing of a complete request is open"
 
 
 def test_after_the_time_to_live_packages_are_served_until_a_retry_makes_them_anew(start: Start) -> None:
