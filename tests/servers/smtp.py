@@ -1,8 +1,8 @@
 """A mail server on loopback, as a process of its own: what it accepts lies in a folder, one file a mail.
 
 The recipient's address says what becomes of a mail: `refused@…` is answered 550 and `busy@…` 451. With `login` nobody
-sends without one; with `delay` a mail is accepted so many seconds after it came. With `tls` (`starttls` or `tls`) it
-takes mail and logins over TLS only, with the certificate and key in a file.
+sends without one; with `delay` a mail is accepted so many seconds after it came; `farewell` answers who leaves. With
+`tls` (`starttls` or `tls`) it takes mail and logins over TLS only, with the certificate and key in a file.
 """
 
 import asyncio
@@ -51,13 +51,14 @@ class SmtpServer(Process):
         delay: float = 0.0,
         tls: str = "plain",
         certificate: Path | None = None,
+        farewell: str = "221 Bye",
     ) -> None:
         self.port = _free_port()
         self._tls = tls
         self.mails = folder / "mails"
         self.mails.mkdir(parents=True)
         options = {"port": self.port, "folder": str(self.mails), "login": login, "delay": delay, "tls": tls}
-        options["certificate"] = str(certificate)
+        options |= {"certificate": str(certificate), "farewell": farewell}
         command = [sys.executable, "-m", "servers.smtp", json.dumps(options)]
         super().__init__(command, folder, {"PYTHONPATH": str(Path(__file__).parents[1])})
 
@@ -95,9 +96,10 @@ def _free_port() -> int:
 class _Desk:
     """What aiosmtpd asks on each command."""
 
-    def __init__(self, folder: Path, delay: float) -> None:
+    def __init__(self, folder: Path, delay: float, farewell: str) -> None:
         self._folder = folder
         self._delay = delay
+        self._farewell = farewell
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         name = address.partition("@")[0]
@@ -117,6 +119,9 @@ class _Desk:
         unfinished.replace(unfinished.with_suffix(".json"))
         return "250 OK"
 
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        return self._farewell
+
 
 async def _serve(options: Mapping[str, Any]) -> None:
     from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
@@ -133,7 +138,7 @@ async def _serve(options: Mapping[str, Any]) -> None:
 
     def answer() -> SMTP:
         return SMTP(
-            _Desk(Path(options["folder"]), options["delay"]),
+            _Desk(Path(options["folder"]), options["delay"], options["farewell"]),
             auth_required=options["login"],
             auth_require_tls=upgrade is not None,
             authenticator=check,

@@ -44,6 +44,34 @@ def test_what_would_break_out_is_refused_with_its_place(text: str) -> None:
         check_template(Event.VERIFICATION, Template("x", "x", f"first\n{text}"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for a in reason %}" * 5 + "{% endfor %}" * 5,
+        "{% for a in reason|upper if a %}" * 5 + "{% endfor %}" * 5,
+        "{{ '" + "x" * 3000 + "'|join('" + "y" * 3000 + "') }}",
+        "{{ reason|upper|join(reason) }}",
+    ],
+)
+def test_what_would_take_all_time_or_memory_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="body: it cannot be rendered"):
+        check_template(Event.DENIED, Template("x", "x", text))
+
+
+def test_what_is_joined_is_escaped_once() -> None:
+    template = Template("x", "x", "{{ request_types|join(' & ') }}")
+    mail = render(Event.RECEIPT, Channel.EMAIL, template, {"request_types": ["<access>", "erasure"]})
+    assert "&lt;access&gt; &amp; erasure" in mail.html
+    assert mail.text == "<access> & erasure\n"
+
+
+def test_loops_know_where_they_are() -> None:
+    shown = "{{ loop.index }}/{{ loop.length }} {{ one }}{{ '' if loop.last else ', ' }}"
+    text = "{% for one in request_types %}" + shown + "{% endfor %}"
+    mail = render(Event.RECEIPT, Channel.EMAIL, Template("x", "x", text), {"request_types": ["access", "erasure"]})
+    assert mail.text == "1/2 access, 2/2 erasure\n"
+
+
 def test_old_spellings_are_variables() -> None:
     own = Template("x", "Code __CODE__", "<p>__CODE__ for __MINUTES__ minutes</p>")
     check_template(Event.VERIFICATION, own)

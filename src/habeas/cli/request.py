@@ -171,7 +171,7 @@ def retry(
     url: Url = LOCAL,
     data_dir: DataDir = None,
 ) -> None:
-    """Let a request in `error` go on from where it stopped; send the failed messages of one that is complete."""
+    """Let a request in `error` go on from where it stopped; send the failed messages of one that is over."""
     with connect(context, url, data_dir, missing=_MISSING) as client:
         status = client.call("POST", path_of("privacy-request", request_id, "retry"))["status"]
         if not as_json:

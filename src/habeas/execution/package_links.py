@@ -11,12 +11,20 @@ from habeas.store.configurations import Record
 from habeas.store.tables import storages
 
 
-def find_link(context: Context, package: Record) -> tuple[str, datetime] | None:
-    """An address that opens the package and until when; None where there is no such thing."""
+def find_link(context: Context, package: Record, *, lasting: bool = False) -> tuple[str, datetime] | None:
+    """An address that opens the package and until when; None where there is no such thing.
+
+    `lasting`: it is for somebody who may not use it today, so one that has lived for half its life is renewed.
+    """
     if package.sealed_link is None:
         return None
-    link = store.open_link(context.ledger.sealer, package, context.clock.now())
-    return _renew(context, package) if link is None else (link, package.link_expires_at)
+    now = context.clock.now()
+    link = store.open_link(context.ledger.sealer, package, now)
+    kept = None if link is None else (link, package.link_expires_at)
+    half = timedelta(seconds=context.settings.security.subject_request_download_link_ttl_seconds) / 2
+    if kept is not None and not (lasting and package.link_expires_at - now < half):
+        return kept
+    return _renew(context, package) or kept
 
 
 def _renew(context: Context, package: Record) -> tuple[str, datetime] | None:

@@ -92,7 +92,7 @@ def choose_course(stored: Plan, fresh: Plan, standing: Standing, away: Collectio
     outdated = _outdated(stored, fresh, differences)
     if any(difference is not Difference.REMOVED for difference in differences.values()):
         step = ACCESS
-    elif is_after(step, UPLOAD) and any(rule not in stored.access or rule.rule in outdated for rule in fresh.access):
+    elif is_after(step, UPLOAD) and (outdated or any(rule not in stored.access for rule in fresh.access)):
         step = UPLOAD
     return Course(fresh, step, tuple(map(str, differences)), outdated, _tell(stored, fresh, differences))
 
@@ -132,15 +132,17 @@ def _is_sealed(stored: Plan, standing: Standing) -> bool:
 
 
 def _outdated(stored: Plan, fresh: Plan, differences: Differences) -> tuple[str, ...]:
-    """Rules whose packages would come out otherwise now: other fields, another place, other rows."""
+    """Rules whose packages would come out otherwise now (other fields, another place, other rows), or not at all."""
     before = {rule.rule: rule for rule in stored.access}
+    gone = before.keys() - {rule.rule for rule in fresh.access}
     several = (len(stored.access) > 1) != (len(fresh.access) > 1)  # it is part of a package's name
-    return tuple(
+    others = (
         rule.rule
         for rule in fresh.access
         if rule.rule in before
         and (several or rule != before[rule.rule] or any(one.address in differences for one in rule.selections))
     )
+    return (*others, *sorted(gone))
 
 
 def _tell(stored: Plan, fresh: Plan, differences: Mapping[Address, Difference]) -> tuple[Entry, ...]:

@@ -91,10 +91,10 @@ def _look_up_links(context: Context, request_id: str) -> dict[str, object]:
     """A link to each package that its storage gives one for, good for a while yet, and how many have none."""
     now = context.clock.now()
     with context.ledger.read() as connection:
-        kept = [one for one in packages.packages_of(connection, [request_id]) if one.deleted_at is None]
+        kept = [one for one in packages.packages_of(connection, [request_id]) if not (one.deleted_at or one.outdated)]
     links, last = [], []
     for package in kept:
-        found = find_link(context, package)
+        found = find_link(context, package, lasting=True)
         if found is not None:
             link, expires_at = found
             links.append({"url": link, "expires_at": f"{expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"})

@@ -32,9 +32,9 @@ from habeas.execution.run import Done, Failed, Run
 from habeas.execution.spooled import Spools, read_rows
 from habeas.log_fields import adopt, current
 from habeas.planning.plan import AccessRule, Selection
-from habeas.store import configurations, manual_webhooks, progress, requests
+from habeas.store import configurations, journal, manual_webhooks, progress, requests
 from habeas.store.journal import Entry
-from habeas.store.packages import Uploaded, add_packages, packages_of
+from habeas.store.packages import Uploaded, add_packages, forget_outdated, packages_of
 from habeas.store.spool import BUCKET
 from habeas.store.tables import storages
 
@@ -49,9 +49,9 @@ def perform(run: Run) -> Done | Failed:
     """Write the packages that are missing or outdated; afterwards the packages' keys are forgotten."""
     with run.context.ledger.read() as connection:
         is_answered = manual_webhooks.has_answers(connection, run.id, ActionType.ACCESS)
+    _remove_outdated(run)
     for rule in run.plan.access:
         try:
-            _remove_outdated(run, rule)
             _upload_rule(run, rule, is_answered)
         except LeaseLost:
             raise
@@ -60,7 +60,14 @@ def perform(run: Run) -> Done | Failed:
             with run.commit() as connection:
                 _log(run, connection, LogStatus.ERROR, str(error), run.living(connection))
             return Failed(error)
-    return Done(lambda connection: requests.forget_encryption_keys(connection, run.request_ids(run.living(connection))))
+    return Done(partial(_conclude, run))
+
+
+def _conclude(run: Run, connection: sa.Connection) -> None:
+    """Forget the packages' keys; of whose packages the log tells trouble it tells the end too."""
+    living = run.living(connection)
+    requests.forget_encryption_keys(connection, run.request_ids(living))
+    _log(run, connection, LogStatus.COMPLETE, "success", living & journal.logged_ordinals(connection, run.id, PLACE[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +127,20 @@ def _find_place(run: Run, rule: AccessRule) -> _Place:
     return _Place(key, record.format, connect_storage(run.context, record))
 
 
-def _remove_outdated(run: Run, rule: AccessRule) -> None:
-    """Remove packages that are to be made again: the new ones may have another name, or another place."""
+def _remove_outdated(run: Run) -> None:
+    """Remove packages that are to be made again, under another name or in another place, or by a rule that is gone.
+
+    They are forgotten before there are new ones, of which some may have their names.
+    """
     with run.context.ledger.read() as connection:
         found = packages_of(connection, run.request_ids(run.living(connection)))
-    for package in found:
-        if package.rule_key == rule.rule and package.outdated:
-            run.check()
-            remove_package(run.context, package)
+    outdated = [package for package in found if package.outdated]
+    for package in outdated:
+        run.check()
+        remove_package(run.context, package)
+    if outdated:
+        with run.commit() as connection:
+            forget_outdated(connection, [package.request_id for package in outdated])
 
 
 def _lacking(run: Run, rule: AccessRule) -> list[int]:
@@ -135,7 +148,7 @@ def _lacking(run: Run, rule: AccessRule) -> list[int]:
     with run.context.ledger.read() as connection:
         living = run.living(connection)
         found = packages_of(connection, run.request_ids(living))
-    packaged = {row.request_id for row in found if row.rule_key == rule.rule and not row.outdated}
+    packaged = {row.request_id for row in found if row.rule_key == rule.rule}
     return sorted(ordinal for ordinal in living if run.members[ordinal].request_id not in packaged)
 
 

@@ -45,8 +45,12 @@ class SmtpProvider:
     def send(self, message: Message) -> None:
         mail = self.compose(message)
         try:
-            with self._connect() as server:
+            server = self._connect()
+            try:
                 refused = server.send_message(mail, self.sender, [str(mail["To"])])
+            finally:
+                with suppress(smtplib.SMTPException, OSError):
+                    server.quit()  # whatever is said to that: the message was taken before, or refused
         except smtplib.SMTPRecipientsRefused as error:
             code = next(iter(error.recipients.values()), (500, b""))[0]
             raise _judge("the mail server refused the recipient", code) from None

@@ -9,10 +9,12 @@ values decide what a template shows; the code itself decides nothing.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, nodes, pass_eval_context
+from jinja2.filters import do_join
+from jinja2.nodes import EvalContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
@@ -24,6 +26,9 @@ from habeas.messaging.plain_text import to_text
 
 LONGEST = 100_000
 """Characters of a template, and of what it renders to."""
+
+_ROUNDS = 10_000
+"""Rounds of all loops of a text together."""
 
 _OLD = {
     "__CODE__": "{{ code }}",
@@ -77,18 +82,60 @@ def render(event: Event, channel: Channel, template: Template, variables: Mappin
 def _render(event: Event, part: str, text: str, values: Mapping[str, object]) -> str:
     known = (*COMMON, *VARIABLES[event])
     environment = ImmutableSandboxedEnvironment(autoescape=part == "body", undefined=StrictUndefined)
+    environment.filters |= {_COUNTED: _Rounds().count, "join": _join}
     try:
-        source = _modernise(event, part, text)
-        _check_nodes(part, environment.parse(source), frozenset(known))
+        tree = environment.parse(_modernise(event, part, text))
+        _check_nodes(part, tree, frozenset(known))
+        for loop in list(tree.find_all(nodes.For)):
+            loop.iter = nodes.Filter(loop.iter, _COUNTED, [], [], None, None, lineno=loop.lineno)
         shown = {name: values[name] for name in known} | ({CODE: MARK} if CODE in known else {})
-        rendered = environment.from_string(source).render(shown)
+        rendered = _gather(part, environment.from_string(tree).generate(shown))
     except TemplateSyntaxError as error:
         raise InputError(f"{part}, line {error.lineno}: {error.message}", hint="see its preview") from None
     except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
         raise InputError(f"{part}: it cannot be rendered ({type(error).__name__})", hint="see its preview") from None
-    if len(rendered) > LONGEST:
-        raise InputError(f"{part}: it renders to more than {LONGEST} characters")
     return _put_code(part, rendered, str(values[CODE])) if CODE in known else rendered
+
+
+_COUNTED = "counted"
+"""The name of the filter through which every loop goes; not among those that templates may name."""
+
+
+class _Rounds:
+    """Counts the rounds of loops: nested ones would else never come to an end."""
+
+    def __init__(self) -> None:
+        self._left = _ROUNDS
+
+    def count(self, things: Iterable[object]) -> Iterator[object]:
+        """The things one by one. Raises OverflowError when that is too much."""
+        for thing in things:
+            self._left -= 1
+            if self._left < 0:
+                raise OverflowError
+            yield thing
+
+
+@pass_eval_context
+def _join(context: EvalContext, things: Sequence[object], between: str = "") -> str:
+    """As Jinja's own, of lists. Raises TypeError for a text, OverflowError when it would come out too long."""
+    if isinstance(things, str):
+        raise TypeError
+    if len(things) * len(between) > LONGEST:
+        raise OverflowError
+    joined: str = do_join(context, things, between)  # not `str(…)`: it is marked as escaped already
+    return joined
+
+
+def _gather(part: str, pieces: Iterable[str]) -> str:
+    """The whole text. Raises InputError as soon as it is too long."""
+    gathered, length = [], 0
+    for piece in pieces:
+        gathered.append(piece)
+        length += len(piece)
+        if length > LONGEST:
+            raise InputError(f"{part}: it renders to more than {LONGEST} characters")
+    return "".join(gathered)
 
 
 def _put_code(part: str, rendered: str, code: str) -> str:

@@ -69,13 +69,17 @@ class SortField(StrEnum):
     FINISHED_PROCESSING_AT = "finished_processing_at"
     REVIEWED_AT = "reviewed_at"
     REVIEWED_BY = "reviewed_by"
+    IDENTITY_VERIFIED_AT = "identity_verified_at"
+    PAUSED_AT = "paused_at"
     DUE_DATE = "due_date"
     DAYS_LEFT = "days_left"
     REGULATION = "regulation"
     ACKNOWLEDGE_BY = "acknowledge_by"
     EXTENDED_AT = "extended_at"
     CLOCK_STOPPED_AT = "clock_stopped_at"
+    DUPLICATE_OF = "duplicate_of"
     FAILURE = "failure"
+    CANCEL_REASON = "cancel_reason"
 
 
 _COLUMNS: Mapping[SortField, sa.Column[Any]] = {
@@ -88,13 +92,17 @@ _COLUMNS: Mapping[SortField, sa.Column[Any]] = {
     SortField.FINISHED_PROCESSING_AT: table.c.finished_at,
     SortField.REVIEWED_AT: table.c.reviewed_at,
     SortField.REVIEWED_BY: table.c.reviewed_by,
+    SortField.IDENTITY_VERIFIED_AT: table.c.identity_verified_at,
+    SortField.PAUSED_AT: table.c.paused_at,
     SortField.DUE_DATE: table.c.due_at,
     SortField.DAYS_LEFT: table.c.due_at,
     SortField.REGULATION: table.c.regulation,
     SortField.ACKNOWLEDGE_BY: table.c.acknowledge_by,
     SortField.EXTENDED_AT: table.c.extended_at,
     SortField.CLOCK_STOPPED_AT: table.c.clock_stopped_at,
+    SortField.DUPLICATE_OF: table.c.duplicate_of,
     SortField.FAILURE: table.c.failure,
+    SortField.CANCEL_REASON: table.c.cancel_reason,
 }
 
 
@@ -157,7 +165,7 @@ def _conditions(context: Context, connection: sa.Connection, wanted: RequestFilt
         conditions.append(table.c.id == wanted.id)
     for column, prefix in ((table.c.id, wanted.request_id), (table.c.external_id, wanted.external_id)):
         if prefix is not None:
-            conditions.append(sa.func.lower(column).startswith(prefix.lower(), autoescape=True))
+            conditions.append(column.istartswith(prefix, autoescape=True))
     if wanted.status:
         conditions.append(table.c.status.in_(wanted.status))
     if wanted.action_types:

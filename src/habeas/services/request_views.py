@@ -14,6 +14,7 @@ from habeas.domain.identity import Identity, Scalar
 from habeas.domain.request import ActionType, LogStatus, RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.manual_webhooks import awaited_forms
+from habeas.execution.retries import PLACE
 from habeas.planning.plan import AffectedField
 from habeas.services.policies import PolicySummary, find_policies
 from habeas.store import journal, manual_collections, verifications
@@ -23,6 +24,9 @@ from habeas.store.manual_webhooks import Form
 
 RESULTS_CAP = 1000
 """Log entries that a verbose answer shows per group; the rest is read through `/log` (control-plane §1.4.3)."""
+
+RETRY = PLACE[1]
+"""What is logged under this name is how a request went on, no state that lasts."""
 
 _TITLES = {
     AuditAction.CREATED: "Request created",
@@ -320,7 +324,8 @@ def _add_logs(context: Context, connection: sa.Connection, record: Record, view:
     for row in rows:
         entry = show_log(row, affected)
         dataset = entry.dataset_name or ""
-        latest[dataset, entry.collection_name, entry.action_type] = entry.status
+        if dataset != RETRY:
+            latest[dataset, entry.collection_name, entry.action_type] = entry.status
         if len(results[dataset]) < RESULTS_CAP:
             results[dataset].append(entry)
     worst: dict[str, LogStatus] = {}

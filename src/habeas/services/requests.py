@@ -45,7 +45,7 @@ from habeas.services.verification import check_reach, proof_is_required, send_fi
 from habeas.store import journal, manual_webhooks, messages, progress
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of
-from habeas.store.packages import packages_of
+from habeas.store.packages import outdate_packages, packages_of
 from habeas.store.tables import datasets
 
 
@@ -213,8 +213,8 @@ def find_request(
 def retry(context: Context, request_id: str) -> RequestView:
     """Send a request in `error` on from where it stopped; afresh, and saying so, when what was kept of it is gone.
 
-    Of one that is complete the messages that failed are sent again, and nothing else is done. Raises NotFound;
-    InputError for any other status, and when its packages' key is gone before they were made.
+    Of one that is complete or denied the messages that failed are sent again, and nothing else is done. Raises
+    NotFound; InputError for any other status, and when its packages' key is gone before they were made.
     """
     now = context.clock.now()
     with context.ledger.write() as connection:
@@ -227,9 +227,9 @@ def retry(context: Context, request_id: str) -> RequestView:
 
 
 def _retry_messages(connection: sa.Connection, record: Record, now: datetime) -> str:
-    """Make the failed messages of a complete request due again; in words what is done, nothing if there are none."""
-    is_done = record.status == RequestStatus.COMPLETE
-    return "messages" if is_done and messages.retry_failed(connection, record.id, now) else ""
+    """Make the failed messages of a request that was answered due again; in words what is done, nothing if none are."""
+    is_answered = record.status in (RequestStatus.COMPLETE, RequestStatus.DENIED)
+    return "messages" if is_answered and messages.retry_failed(connection, record.id, now) else ""
 
 
 def _retry_steps(connection: sa.Connection, record: Record, now: datetime) -> str:
@@ -239,6 +239,8 @@ def _retry_steps(connection: sa.Connection, record: Record, now: datetime) -> st
     if record.next_step is not None:
         return f"from {record.next_step}"
     _check_key(connection, record)
+    if not record.encrypted:
+        outdate_packages(connection, [record.id])
     start = "from start: what was kept is gone"
     afresh = journal.Entry(RETRY, ActionType.ACCESS, LogStatus.RETRYING, f"the request goes on {start}")
     journal.log_requests(connection, [record.id], afresh, now)

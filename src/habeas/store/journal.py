@@ -65,6 +65,13 @@ def log_requests(connection: sa.Connection, request_ids: Sequence[str], entry: E
         connection.execute(logs.insert(), [{"request_id": one, **entry.columns(now)} for one in request_ids])
 
 
+def logged_ordinals(connection: sa.Connection, run_id: str, dataset_name: str) -> set[int]:
+    """Living members of a run of whom the log says something under this name."""
+    said = sa.exists().where(logs.c.request_id == members.c.request_id, logs.c.dataset_name == dataset_name)
+    query = sa.select(members.c.ordinal).where(members.c.run_id == run_id, members.c.living, said)
+    return set(connection.scalars(query))
+
+
 def spans(ordinals: Iterable[int]) -> list[tuple[int, int]]:
     """The first and last of every run of consecutive ordinals."""
     found: list[tuple[int, int]] = []

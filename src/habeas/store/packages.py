@@ -46,10 +46,18 @@ def add_packages(connection: sa.Connection, sealer: Sealer, uploaded: Sequence[U
     connection.execute(packages.insert(), rows)
 
 
-def outdate_packages(connection: sa.Connection, request_ids: Sequence[str], rule_keys: Collection[str]) -> None:
-    """Say of packages by these rules that they must be made again: what they hold is not what the plan says now."""
-    of_rules = (packages.c.request_id.in_(request_ids), packages.c.rule_key.in_(rule_keys))
-    connection.execute(packages.update().where(*of_rules).values(outdated=True))
+def outdate_packages(
+    connection: sa.Connection, request_ids: Sequence[str], rule_keys: Collection[str] | None = None
+) -> None:
+    """Say of packages by these rules (None: all) that what they hold is not what the plan says now."""
+    wanted = [packages.c.request_id.in_(request_ids)]
+    wanted += [] if rule_keys is None else [packages.c.rule_key.in_(rule_keys)]
+    connection.execute(packages.update().where(*wanted).values(outdated=True))
+
+
+def forget_outdated(connection: sa.Connection, request_ids: Sequence[str]) -> None:
+    """Delete what is known of these requests' outdated packages."""
+    connection.execute(packages.delete().where(packages.c.request_id.in_(request_ids), packages.c.outdated))
 
 
 def packages_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[Record]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from habeas.domain.request import TERMINAL, ActionType, RequestStatus
 from habeas.store.runs import DONE
-from habeas.store.tables import chunks, derived_identities, forms, outcomes, packages, plans, requests, runs, tasks
+from habeas.store.tables import chunks, derived_identities, forms, outcomes, plans, requests, runs, tasks
 
 
 def release_finished(connection: sa.Connection, before: datetime, limit: int) -> int:
@@ -30,7 +30,7 @@ def release_finished(connection: sa.Connection, before: datetime, limit: int) ->
 def release_abandoned(connection: sa.Connection, before: datetime, limit: int) -> int:
     """Make requests in `error` since before start afresh when retried, without their package keys; how many requests.
 
-    Those that began to erase keep all they need to go on. Packages that need no key are then made again.
+    Those that began to erase keep all they need to go on. Packages stay, and are served, until there is a retry.
     """
     erasing = sa.exists().where(outcomes.c.request_id == requests.c.id, outcomes.c.action == str(ActionType.ERASURE))
     keeps = sa.or_(
@@ -48,8 +48,6 @@ def release_abandoned(connection: sa.Connection, before: datetime, limit: int) -
     ).all()
     for kept in (outcomes, forms, derived_identities):
         connection.execute(kept.delete().where(kept.c.request_id.in_(released)))
-    open_ones = sa.select(requests.c.id).where(requests.c.id.in_(released), ~requests.c.encrypted)
-    connection.execute(packages.update().where(packages.c.request_id.in_(open_ones)).values(outdated=True))
     return len(released)
 
 

@@ -114,6 +114,12 @@ def test_refused_is_for_good_and_busy_for_now(mail_server: SmtpServer) -> None:
     assert isinstance(failure_of(lambda: send(mail_server, letter("busy@example.com"))), SystemUnavailable)
 
 
+def test_a_mail_that_was_taken_is_sent_whatever_the_server_says_to_who_leaves(tmp_path: Path) -> None:
+    with SmtpServer(tmp_path / "smtp", farewell="421 too busy to say goodbye") as server:
+        smtp_provider().connect(server.details(), {}).send(letter())
+        assert len(server.accepted()) == 1
+
+
 def test_a_server_that_is_away_or_silent_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp_module, "_TIMEOUT", 0.3)
     with SmtpServer(tmp_path / "server", delay=30) as server:

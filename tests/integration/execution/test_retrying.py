@@ -4,23 +4,25 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from memory_shop import NAME, Flaky, Shop, set_up
 
 from engine import Engine, done
-from habeas.domain.errors import InputError, NotFound
+from habeas.domain.errors import InputError, NotFound, SystemUnavailable
 from habeas.domain.message import Channel, Message, ProviderType
-from habeas.domain.ports import Lookup, Row
-from habeas.domain.request import RequestStatus
+from habeas.domain.ports import Destination, Lookup, Row
+from habeas.domain.request import LogStatus, RequestStatus
 from habeas.execution.housekeeping import forget
 from habeas.execution.postman import post_due
-from habeas.services import packages, requests
-from habeas.services.policies import RuleDraft, TargetDraft, save_rules, save_targets
+from habeas.services import packages, requests, review, webhooks
+from habeas.services.policies import RuleDraft, TargetDraft, delete_rule, save_rules, save_targets
+from habeas.services.request_views import VerboseRequestView
+from habeas.services.webhooks import Direction, Phase, WebhookDraft
 from habeas.store import tables
 
 Start = Callable[..., Engine]
@@ -199,6 +201,50 @@ def test_a_package_that_would_come_out_otherwise_is_not_served_and_made_again(st
     assert len(packages.access_results(engine.context, request_id)) == 2
 
 
+def test_the_package_of_a_rule_that_was_deleted_is_removed_and_served_no_more(start: Start, tmp_path: Path) -> None:
+    shop, engine = Shop(), start(task_retry_count=0)
+    set_up(engine, Flaky(shop))
+    engine.store("vault")
+    draft = RuleDraft(name="more", key="more", action_type="access", storage_destination_key="vault")
+    done(save_rules(engine.context, "give", [draft]))
+    done(save_targets(engine.context, "give", "more", [TargetDraft(data_category="user.contact")]))
+    lock_vault(engine, locked=True)
+    (request_id,) = engine.submit("give", shop.add_person(0))
+    engine.run()
+    assert [package.rule_key for package in packages.list_packages(engine.context, request_id)] == ["give-give"]
+    delete_rule(engine.context, "give", "give-give")
+    lock_vault(engine, locked=False)
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    (left,) = packages.list_packages(engine.context, request_id)
+    assert left.rule_key == "more"
+    assert [path for path in (tmp_path / "data" / "packages").rglob("pri_*") if path.is_file()] == [Path(left.url)]
+    with pytest.raises(NotFound, match="no package of rule 'give-give'"):
+        engine.package(request_id, "give-give")
+
+
+def lock_vault(engine: Engine, *, locked: bool) -> None:
+    """Whether packages can be written into the storage `vault`: its type does not let anybody in."""
+
+    def refuse(*_: object) -> Destination:
+        raise SystemUnavailable("the vault is locked")
+
+    types = cast(dict[str, Any], engine.context.storage_types)
+    types["vault"] = replace(types["local"], connect=refuse)
+    with engine.context.ledger.write() as connection:
+        kind = "vault" if locked else "local"
+        connection.execute(tables.storages.update().where(tables.storages.c.key == "vault").values(type=kind))
+
+
+def stop_after_upload(engine: Engine, shop: Shop) -> None:
+    """Set up the shop so that requests of policy `give` end in error once their packages are written."""
+    set_up(engine, Flaky(shop))
+    engine.connect("receiver", "https", {"url": "http://127.0.0.1/"})  # which the guard refuses
+    draft = WebhookDraft(connection_config_key="receiver", direction=Direction.ONE_WAY)
+    webhooks.replace_webhooks(engine.context, "give", Phase.POST, [draft])
+
+
 def let_the_time_to_live_pass(engine: Engine) -> None:
     with engine.context.ledger.write() as connection:
         past = datetime.now(UTC) - timedelta(minutes=2)
@@ -214,6 +260,27 @@ def test_after_the_time_to_live_a_request_starts_afresh_and_audit_and_log_say_so
     assert retried(stand.engine, request_id) == ["from start: what was kept is gone"]
     (said,) = messages_of(stand.engine, request_id, "Retry")
     assert said == "the request goes on from start: what was kept is gone"
+    view = stand.engine.view(request_id)
+    assert isinstance(view, VerboseRequestView)
+    assert set(view.task_status_by_dataset.values()) == {LogStatus.COMPLETE}, "nothing of a complete request is open"
+
+
+def test_after_the_time_to_live_packages_are_served_until_a_retry_makes_them_anew(start: Start) -> None:
+    shop, engine = Shop(), start(task_retry_count=0, temporary_ttl_seconds=60)
+    stop_after_upload(engine, shop)
+    (request_id,) = engine.submit("give", shop.add_person(0))
+    engine.run()
+    given = engine.package(request_id, "give-give")
+    let_the_time_to_live_pass(engine)
+    assert engine.package(request_id, "give-give") == given
+    webhooks.replace_webhooks(engine.context, "give", Phase.POST, [])
+    shop.people.records[0]["name"] = "Somebody Else"
+    requests.retry(engine.context, request_id)
+    with pytest.raises(NotFound, match="being made again"):
+        engine.package(request_id, "give-give")
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert "Somebody Else" in engine.package(request_id, "give-give")
 
 
 def test_an_encrypted_request_whose_key_is_gone_is_refused_and_nothing_is_written(stand: Stand, tmp_path: Path) -> None:
@@ -260,6 +327,23 @@ def test_a_retry_of_a_complete_request_sends_its_failed_messages_and_does_nothin
     with pytest.raises(InputError, match="its status is complete"):
         requests.retry(engine.context, request_id)
     assert engine.view(other).status is RequestStatus.COMPLETE
+
+
+def test_a_retry_of_a_denied_request_tells_why_once_the_mail_is_taken(start: Start) -> None:
+    engine, box = start(require_manual_request_approval=True), Postbox()
+    set_up(engine, Shop().connector())
+    (request_id,) = engine.submit("give", {"email": "ann@example.com"})
+    activate(engine, box)
+    done(review.deny(engine.context, [request_id], "not a customer"))
+    assert post_due(engine.context) == 0
+    box.refuses = False
+    assert requests.retry(engine.context, request_id).status is RequestStatus.DENIED
+    engine.run()
+    assert post_due(engine.context) == 1
+    assert "not a customer" in box.taken[0].text
+    assert engine.view(request_id).status is RequestStatus.DENIED
+    with pytest.raises(InputError, match="its status is denied"):
+        requests.retry(engine.context, request_id)
 
 
 def activate(engine: Engine, box: Postbox) -> None:

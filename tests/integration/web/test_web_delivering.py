@@ -8,6 +8,7 @@ import re
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from tests.integration.web.conftest import Caller, SharedApp, sign_in
 
 from engine import Engine
 from habeas.execution.postman import post_due
+from habeas.store.tables import packages
 from servers.s3 import KEYS, S3Server
 from servers.smtp import PASSWORD, USERNAME, Mail, SmtpServer
 
@@ -109,3 +111,21 @@ def test_a22_one_mail_brings_a_link_to_the_package_of_each_rule(
     results = root("GET", f"{API}/privacy-request/{made['id']}/access-results").json()
     assert sorted(results["access_result_urls"]) == sorted(links_in(ready))
     assert [package["url"] for package in results["packages"]] == results["access_result_urls"]
+
+
+def test_a_mail_that_comes_late_has_a_link_that_is_good_for_a_while(
+    engine: Engine, root: Caller, s3_server: S3Server, mail_server: SmtpServer
+) -> None:
+    save(root, "policy", {"name": "give", "key": "give"})
+    give(root, "addresses", EMAIL, s3_server, "json")
+    mail_by(root, mail_server)
+    root("POST", f"{API}/privacy-request", json=[{"policy_key": "give", "identity": {"email": "p1@example.com"}}])
+    engine.run()
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    with engine.context.ledger.write() as connection:
+        connection.execute(packages.update().values(link_expires_at=soon))
+    post_due(engine.context)
+    ready = mail_server.accepted()[-1]
+    [until] = re.findall(r"until (.*) UTC", ready.part("plain"))
+    assert datetime.fromisoformat(f"{until}+00:00") - soon > timedelta(days=4)
+    assert [httpx.get(link).status_code for link in links_in(ready)] == [200]

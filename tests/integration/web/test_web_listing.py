@@ -94,6 +94,16 @@ def test_a30_a_listing_shows_what_is_asked_for_in_the_order_asked_for(root: Call
     assert found(root, query) == expected
 
 
+def test_an_external_id_is_found_by_how_it_was_given_whatever_its_letters(root: Caller) -> None:
+    item = {"policy_key": "see", "identity": {"email": "f@example.com"}, "external_id": "ÄRZTE_1%"}
+    assert root("POST", PATH, json=[item]).json()["failed"] == []
+    for prefix in ("ÄRZTE_1%", "Ä", "Ärzte_"):
+        answer = root("GET", PATH, params={"external_id": prefix}).json()
+        assert [one["external_id"] for one in answer["items"]] == ["ÄRZTE_1%"], prefix
+    for other in ("ÄRZTE_11", "ÄRZTEX1%", "%"):
+        assert root("GET", PATH, params={"external_id": other}).json()["items"] == [], other
+
+
 @pytest.mark.parametrize(
     ("query", "status", "words"),
     [
@@ -124,9 +134,14 @@ def test_a_search_for_text_that_no_ledger_holds_is_refused(root: Caller, field: 
     assert (answer.status_code, "NUL" in answer.text) == (400, True)
 
 
+MADE_UP = {"identity", "policy", "awaited_code", "reviewer", "action_required_details", "resume_endpoint"}
+
+
 def test_everything_that_is_shown_of_a_request_sorts_on_both_ledgers(root: Caller) -> None:
-    schema = root("GET", "/openapi.json").json()
-    for field in schema["components"]["schemas"]["SortField"]["enum"]:
-        assert field in root("GET", PATH).json()["items"][0]
+    schemas = root("GET", "/openapi.json").json()["components"]["schemas"]
+    shown, sorting = set(root("GET", PATH).json()["items"][0]), set(schemas["SortField"]["enum"])
+    assert shown - sorting == MADE_UP, "what is no column of a request, or is made of several"
+    for field in sorted(sorting):
+        assert field in shown
         for direction in ("asc", "desc"):
             assert sorted(found(root, f"sort_field={field}&sort_direction={direction}")) == list("abcde")
