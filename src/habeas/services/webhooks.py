@@ -182,7 +182,8 @@ def resume(context: Context, request_id: str, token: str, derived: Mapping[str, 
     life = timedelta(seconds=context.settings.execution.privacy_request_delay_timeout)
     with context.ledger.write() as connection:
         call = store.find_call(connection, call_id) if call_id else None
-        if call is None or call.created_at + life < now:
+        # Counted from the halt, as the wait is: a call that a dying worker did not record is made again much later.
+        if call is None or (call.answered_at or call.created_at) + life < now:
             raise NotAuthenticated("the token is none of ours, or too old", hint="send the reply-to-token of the call")
         if call.request_id != request_id:
             raise refusal

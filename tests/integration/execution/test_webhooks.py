@@ -137,6 +137,29 @@ def test_a_call_that_was_not_recorded_is_repeated_as_the_same(start: Start, rece
     assert first.headers["reply-to-token"] == second.headers["reply-to-token"]
 
 
+def test_a_token_counts_from_the_halt_however_long_ago_the_call_was_first_made(
+    start: Start, receiver: Receiver
+) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+
+    def halt_and_stop(call: Call) -> Answer:
+        engine.stopping.set()
+        return Answer(body={"halt": True})
+
+    receiver.answers["/first"] = halt_and_stop
+    [request_id] = engine.submit("give", shop.add_person(0))
+    engine.run(once=True)
+    engine.stopping.clear()
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.webhook_calls.update().values(created_at=datetime.now(UTC) - timedelta(days=1)))
+    receiver.answers["/first"] = Answer(body={"halt": True})
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.PAUSED
+    webhooks.resume(engine.context, request_id, receiver.calls[-1].headers["reply-to-token"], None)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+
+
 @pytest.mark.parametrize("body", [{}, {"halt": "no"}, [], {"halt": False, "derived_identity": {"email": "nobody"}}])
 def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver, body: object) -> None:
     shop, engine = prepare(start, receiver, Phase.PRE, "/first")
