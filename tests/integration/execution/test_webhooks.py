@@ -1,6 +1,8 @@
 """Policy webhooks: what receivers are told, what their answers do, and what is called again."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -168,6 +170,23 @@ def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver
     engine.run()
     assert [engine.view(one).status for one in (bad, good)] == [RequestStatus.ERROR, RequestStatus.COMPLETE]
     assert "webhook" in str(engine.view(bad).failure)
+
+
+def test_of_two_lists_saved_at_once_one_stands(start: Start, receiver: Receiver) -> None:
+    _, engine = prepare(start, receiver, Phase.PRE, "/first")
+    both = threading.Barrier(2, timeout=30)
+
+    def replace_list(keys: str) -> None:
+        drafts = [WebhookDraft(connection_config_key="first", direction=Direction.ONE_WAY, key=key) for key in keys]
+        for _ in range(5):
+            both.wait()
+            webhooks.replace_webhooks(engine.context, "give", Phase.PRE, drafts)
+            both.wait()
+            found = webhooks.list_webhooks(engine.context, "give", Phase.PRE, 1, 50).items
+            assert [(hook.key, hook.order) for hook in found] in ([("a", 0), ("b", 1)], [("c", 0), ("d", 1)])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(replace_list, ("ab", "cd")))
 
 
 def test_derived_identities_are_never_written_to(start: Start, receiver: Receiver) -> None:
