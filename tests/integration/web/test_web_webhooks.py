@@ -42,6 +42,8 @@ def test_places_are_contiguous_and_other_lists_untouched(hooked: Caller) -> None
     hooked("PUT", PRE, json=[item("b"), item("d")])
     assert order(hooked, PRE) == [("b", 0), ("d", 1)]
     assert order(hooked, POST) == [("z", 0)]
+    assert hooked("PUT", PRE, json=[]).json() == []
+    assert order(hooked, PRE) == []
 
 
 @pytest.mark.parametrize(
