@@ -15,7 +15,7 @@ from habeas.domain.clock import SystemClock
 from habeas.domain.errors import InputError
 from habeas.domain.request import RequestStatus
 from habeas.execution.waiting import end_waits
-from habeas.services import manual_collections, requests
+from habeas.services import connections, manual_collections, requests
 from habeas.services.fields import InvalidFields
 from habeas.store import tables
 
@@ -216,13 +216,43 @@ def test_fields_and_keys_of_an_answer_are_checked_without_repeating_it(start: St
     assert status(engine, request_id) is RequestStatus.PAUSED
 
 
+def set_up_attic(engine: Engine) -> None:
+    """Boxes that people look into too."""
+    engine.connect("attic", "manual", {})
+    fields = [make_field("box", key=True), make_field("mail", EMAIL, identity="email")]
+    engine.describe("attic", {"fides_key": "attic", "name": "a", "collections": [{"name": "boxes", "fields": fields}]})
+
+
+@pytest.mark.parametrize("ending", ["disabled", "deleted"])
+def test_where_nobody_is_asked_any_more_nobody_is_waited_for(start: Start, ending: str) -> None:
+    shop, engine = Shop(), start()
+    people = [shop.add_person(number) for number in range(3)]
+    set_up_desk(engine, shop)
+    set_up_attic(engine)
+    first, second, erased = [*engine.submit("give", *people[:2]), *engine.submit("forget", people[2])]
+    engine.run()
+    answer(engine, first, collection="desk:cards")
+    answer(engine, erased, collection="desk:cards")
+    answer(engine, erased, {"box": 1}, collection="attic:boxes")
+    assert [place for place, *_ in needed(engine, erased)] == ["attic:boxes"]
+    if ending == "disabled":
+        engine.connect("attic", "manual", {}, disabled=True)
+    else:
+        connections.delete_connection(engine.context, "attic")
+    engine.run()
+    assert [status(engine, one) for one in (first, second, erased)] == ["complete", "paused", "complete"]
+    assert [place for place, *_ in needed(engine, second)] == ["desk:cards"]
+    answer(engine, second)
+    assert status(engine, second) is RequestStatus.COMPLETE
+    (entry,) = engine.view(first).results["Request resumed"]  # type: ignore[attr-defined]
+    assert (entry.user_id, entry.message) == ("system", "attic asks for nothing any more")
+
+
 def test_of_several_that_wait_each_is_answered_by_name(start: Start) -> None:
     shop, engine = Shop(), start()
     person = shop.add_person(0)
     set_up_desk(engine, shop)
-    engine.connect("attic", "manual", {})
-    fields = [make_field("box", key=True), make_field("mail", EMAIL, identity="email")]
-    engine.describe("attic", {"fides_key": "attic", "name": "a", "collections": [{"name": "boxes", "fields": fields}]})
+    set_up_attic(engine)
     [request_id] = engine.submit("give", person)
     engine.run()
     assert [collection for collection, *_ in needed(engine, request_id)] == ["attic:boxes", "desk:cards"]
