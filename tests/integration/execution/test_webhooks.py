@@ -199,6 +199,22 @@ def test_derived_identities_are_never_written_to(start: Start, receiver: Receive
     assert read_outbox(engine.context, request_id) == []
 
 
+def test_a_request_that_lacks_an_identity_asks_for_it_again_when_it_is_retried(
+    start: Start, receiver: Receiver
+) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+    receiver.answers["/first"] = go_on()
+    shop.add_person(0)
+    [request_id] = engine.submit("give", {"phone_number": "+15551234567"})
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.ERROR
+    receiver.answers["/first"] = Answer(body={"halt": False, "derived_identity": {"email": "p0@example.com"}})
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert engine.counts(request_id)["shop:people"]["found"] == 1
+
+
 def test_derived_identities_of_an_abandoned_request_go_with_its_rows(start: Start, receiver: Receiver) -> None:
     _, engine = prepare(start, receiver, Phase.PRE, "/first", "/second")
     derived = {"halt": False, "derived_identity": {"email": "p0@example.com"}}
