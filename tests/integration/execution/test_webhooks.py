@@ -215,6 +215,23 @@ def test_a_request_that_lacks_an_identity_asks_for_it_again_when_it_is_retried(
     assert engine.counts(request_id)["shop:people"]["found"] == 1
 
 
+def test_what_a_webhook_derived_by_mistake_is_forgotten_when_it_is_called_again(
+    start: Start, receiver: Receiver
+) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first", "/second")
+    mistake = Answer(body={"halt": False, "derived_identity": {"email": "p1@example.com"}})
+    receiver.answers |= {"/first": mistake, "/second": Answer(500)}
+    shop.add_person(1)
+    [request_id] = engine.submit("give", shop.add_person(0))
+    engine.run()
+    receiver.calls.clear()
+    receiver.answers |= {"/first": go_on(), "/second": go_on()}
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert {call.json["identity"]["email"] for call in receiver.calls} == {"p0@example.com"}
+    assert "Name 0" in engine.package(request_id, "give-give")
+
+
 def test_derived_identities_of_an_abandoned_request_go_with_its_rows(start: Start, receiver: Receiver) -> None:
     _, engine = prepare(start, receiver, Phase.PRE, "/first", "/second")
     derived = {"halt": False, "derived_identity": {"email": "p0@example.com"}}
