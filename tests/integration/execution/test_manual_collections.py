@@ -290,6 +290,21 @@ def test_a_person_erases_and_says_how_many_rows(start: Start) -> None:
     assert {record["mail"] for record in shop.people.records} == {None}
 
 
+def test_what_a_person_has_not_erased_is_an_exception(start: Start) -> None:
+    shop, engine = Shop(), start()
+    person = shop.add_person(0)
+    set_up_desk(engine, shop)
+    [request_id] = engine.submit("forget", person)
+    engine.run()
+    answer(engine, request_id, CARD, CARD | {"card": 8}, CARD | {"card": 9})
+    manual_collections.confirm(engine.context, request_id, 1)
+    engine.run()
+    counts = engine.counts(request_id)["desk:cards"]
+    assert [counts[name] for name in ("found", "changed", "submitted", "verified")] == [3, 1, 2, False]
+    exceptions = requests.report(engine.context, request_id)["exceptions"]
+    assert "desk:cards: 2 erasures were asked of others and are not proved" in exceptions
+
+
 def test_rows_without_key_are_asked_for_and_kept(start: Start) -> None:
     shop, engine = Shop(), start()
     person = shop.add_person(0)
