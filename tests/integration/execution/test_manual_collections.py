@@ -1,7 +1,7 @@
 """Collections that only people can look into: members wait for an answer, and its rows then are the collection's."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from memory_shop import EMAIL, NAME, Flaky, Shop, make_field, set_up
 
 from engine import Engine
+from habeas.connectors.memory import MemoryConnector
 from habeas.domain.clock import SystemClock
 from habeas.domain.errors import InputError
+from habeas.domain.ports import Lookup, Row
 from habeas.domain.request import RequestStatus
 from habeas.execution.waiting import end_waits
 from habeas.services import connections, manual_collections, requests
@@ -246,6 +248,26 @@ def test_where_nobody_is_asked_any_more_nobody_is_waited_for(start: Start, endin
     assert status(engine, second) is RequestStatus.COMPLETE
     (entry,) = engine.view(first).results["Request resumed"]  # type: ignore[attr-defined]
     assert (entry.user_id, entry.message) == ("system", "attic asks for nothing any more")
+
+
+def test_nobody_waits_at_a_connection_that_was_disabled_while_others_were_read(start: Start) -> None:
+    shop, engine = Shop(), start()
+    people = [shop.add_person(number) for number in range(2)]
+    set_up_desk(engine, shop)
+
+    class Meddler(MemoryConnector):
+        """While orders are read the desk is closed."""
+
+        def read(self, lookup: Lookup) -> Iterator[list[Row]]:
+            if lookup.table.name == "orders":
+                engine.connect("desk", "manual", {}, disabled=True)
+            yield from super().read(lookup)
+
+    engine.plug("shop", Meddler(shop.store))
+    ids = engine.submit("give", *people)
+    engine.run()
+    assert [status(engine, one) for one in ids] == [RequestStatus.COMPLETE] * 2
+    assert [engine.counts(one)["desk:cards"]["reason"] for one in ids] == ["the connection is disabled"] * 2
 
 
 def test_of_several_that_wait_each_is_answered_by_name(start: Start) -> None:
