@@ -116,12 +116,17 @@ class _Access:
         return Failed(self._failures[first], str(self._run.plan.groups[first].nodes[0]))
 
     def _conclude(self, connection: sa.Connection, ended: Sequence[_Underway]) -> None:
-        """Record what has ended, and let those wait for whom people have to be asked."""
+        """Record what has ended, and let those wait for whom people have to be asked.
+
+        Where that is a connection that was disabled meanwhile nobody is: another run passes over what it leads to.
+        """
         living = self._run.living(connection)
         self._record(connection, ended, living)
         first: dict[int, Address] = {}
         questions = []
-        for address in sorted(self._asked):
+        records = find_connections(connection, {self._nodes[address].connection for address in self._asked})
+        gone = {a for a in self._asked if hindrance_of(records.get(self._nodes[a].connection))}
+        for address in sorted(self._asked.keys() - gone):
             node, who = self._nodes[address], self._asked[address] & living
             self._run.log(connection, who, Entry(place_of(node), ActionType.ACCESS, LogStatus.PAUSED, ASKED))
             for ordinal in sorted(who):
@@ -134,6 +139,7 @@ class _Access:
         for address in sorted(set(first.values())):
             own = [ordinal for ordinal, place in first.items() if place == address]
             self._run.park(connection, own, RequestStatus.PAUSED, str(address))
+        self._run.set_free(connection, {o for a in gone for o in self._asked[a] & living if o not in first})
 
     def _pending(self, group: Group) -> set[int]:
         """Living members that some collection of the group has not been visited for."""

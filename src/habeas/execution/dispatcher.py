@@ -37,7 +37,7 @@ from habeas.execution.retries import (
     read_away,
     read_standings,
 )
-from habeas.execution.steps import FIRST_DATA_STEP, FIRST_STEP, phase_of
+from habeas.execution.steps import FIRST_DATA_STEP, FIRST_STEP, PRE_WEBHOOKS, phase_of
 from habeas.execution.telling import tell_failed
 from habeas.planning.plan import Plan
 from habeas.store import journal, manual_webhooks, requests, runs, webhooks
@@ -272,16 +272,21 @@ def _plan(context: Context, kind: _Kind) -> Course:
 
 
 def _fail(context: Context, group: list[Record], error: HabeasError) -> None:
-    """End requests that cannot be planned, before anything is queried; one log row per collection to blame."""
+    """End requests that cannot be planned, before anything is queried; one log row per collection to blame.
+
+    A retry calls the webhooks before it again: what they derive may be what lacks.
+    """
     now = context.clock.now()
     places = error.addresses if isinstance(error, Unreachable) else ("",)
     with context.ledger.write() as connection:
+        is_told = not group[0].plan_digest and group[0].policy_key in webhooks.policies_with(connection, webhooks.PRE)
+        step = PRE_WEBHOOKS if is_told else FIRST_DATA_STEP
         free = sa.select(requests_table.c.id).where(
             requests_table.c.id.in_([request.id for request in group]), requests_table.c.run_id.is_(None)
         )
         ids = list(connection.scalars(free))
         failed = requests.transition(
-            connection, ids, RequestStatus.ERROR, now, failure=str(error), next_step=FIRST_DATA_STEP, finished_at=now
+            connection, ids, RequestStatus.ERROR, now, failure=str(error), next_step=step, finished_at=now
         )
         tell_failed(context, connection, failed)
         for address in places:

@@ -184,6 +184,12 @@ class Run:
         runs.leave(connection, self.id, parked)
         self.parked += len(parked)
 
+    def set_free(self, connection: sa.Connection, ordinals: Iterable[int]) -> None:
+        """Leave members to a later run, which goes on from here."""
+        released = self.request_ids(ordinals)
+        runs.leave(connection, self.id, released)
+        self.parked += len(released)
+
     def heed_pause(self, connections: Collection[str]) -> None:
         """Raises Paused when one of these connections is."""
         with self.context.ledger.read() as connection:

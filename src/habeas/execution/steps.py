@@ -23,10 +23,10 @@ class Step:
     concerns: Callable[[Run], bool] = lambda run: True
 
 
-ACCESS, UPLOAD, ERASURE = "access", "upload", "erasure"
+PRE_WEBHOOKS, ACCESS, UPLOAD, ERASURE = "pre_webhooks", "access", "upload", "erasure"
 STEPS = (
     Step("manual_webhooks", PREPARE, manual_webhooks.perform),
-    Step("pre_webhooks", PREPARE, webhooks.perform_pre),
+    Step(PRE_WEBHOOKS, PREPARE, webhooks.perform_pre),
     Step(ACCESS, DATA, access.perform),
     Step(UPLOAD, DATA, upload.perform, lambda run: bool(run.plan.access)),
     Step(ERASURE, DATA, erasure.perform, lambda run: run.plan.erases),

@@ -1,6 +1,6 @@
 """When a request begins to count, at once or after the person has proved who they are: duplicates, review, receipt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +20,18 @@ UNADMITTED: Mapping[str, Any] = {"duplicate_of": None, "reviewed_at": None, "rev
 
 
 def admit(
-    context: Context, connection: sa.Connection, people: Sequence[Fresh], now: datetime
+    context: Context,
+    connection: sa.Connection,
+    people: Sequence[Fresh],
+    now: datetime,
+    *,
+    doubtful: Collection[str] = (),
 ) -> dict[str, Mapping[str, Any]]:
     """The columns with which requests begin to count, by id: the one they repeat, and that the system has approved
-    them, unless somebody is to review them."""
+    them, unless somebody is to review them, as those that are `doubtful` whatever the settings say."""
     settings = present_settings(context, connection)
     duplicates = find_duplicates(context, connection, people, now, settings.duplicates)
-    held = {request_id for request_id, duplicate in duplicates.items() if duplicate.held}
+    held = {*doubtful, *(request_id for request_id, duplicate in duplicates.items() if duplicate.held)}
     if settings.execution.require_manual_request_approval:
         held = {item.id for item in people}
     return {

@@ -15,16 +15,16 @@ from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import ConnectionType, Sketch, SystemType
 from habeas.domain.request import ActionType
+from habeas.execution import manual_collections, manual_webhooks
 from habeas.execution.context import Context
 from habeas.execution.erasure_letter import SAMPLE, Letter, deliver
-from habeas.execution.manual_webhooks import let_go
 from habeas.planning.plan_input import AccessLevel
 from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
 from habeas.services.fields import InvalidFields, Problem, check_fields
 from habeas.store import configurations
 from habeas.store.configurations import Record
-from habeas.store.tables import connections, webhooks
+from habeas.store.tables import connections, datasets, webhooks
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class TypeFilter:
 def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> BulkResult[ConnectionView]:
     """Create or update by key. Raises InvalidFields when a type is unknown; a changed type is a failed entry.
 
-    Requests that waited for a form of one that is disabled now, and for nothing else, go on.
+    Requests that waited for people at one that is disabled now, and for nothing else, go on.
     """
     known = ", ".join(sorted(context.connection_types))
     unknown = [
@@ -144,7 +144,7 @@ def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> Bul
         now = context.clock.now()
         saved = configurations.save(connection, connections, key, values, now, on_create=created)
         if saved.disabled and existing is not None and not existing.disabled:
-            let_go(context, connection, key)
+            _end_asking(context, connection, key, _datasets_of(connection, key))
         audit.record(context, connection, AuditAction.SAVED, ObjectKind.CONNECTION, key)
         return show_connection(saved)
 
@@ -167,7 +167,7 @@ def find_connection(context: Context, key: str) -> ConnectionView:
 
 
 def delete_connection(context: Context, key: str) -> None:
-    """Delete a connection and its datasets. Requests that waited for its form alone go on.
+    """Delete a connection and its datasets. Requests that waited for people there, and for nothing else, go on.
 
     Raises NotFound, and Conflict while policies call it: no gate goes without a word.
     """
@@ -178,11 +178,22 @@ def delete_connection(context: Context, key: str) -> None:
                 f"connection {key!r} is called by webhook {callers[0].key!r} of policy {callers[0].policy_key!r}",
                 hint="delete the policies' webhooks first, or disable the connection",
             )
+        described = _datasets_of(connection, key)
         if not configurations.delete(connection, connections, key):
             raise unknown_connection(key)
         audit.record(context, connection, AuditAction.DELETED, ObjectKind.CONNECTION, key)
-        let_go(context, connection, key)
+        _end_asking(context, connection, key, described)
     context.wake()
+
+
+def _datasets_of(connection: sa.Connection, key: str) -> list[str]:
+    return [found.key for found in configurations.list_all(connection, datasets, datasets.c.connection_key == key)]
+
+
+def _end_asking(context: Context, connection: sa.Connection, key: str, described: Sequence[str]) -> None:
+    """Let requests go on that waited for people at this connection alone, be it for a form or about its datasets."""
+    manual_webhooks.let_go(context, connection, key)
+    manual_collections.let_go(context, connection, key, described)
 
 
 def pause_connection(context: Context, key: str) -> ConnectionView:

@@ -38,14 +38,16 @@ def answer(
 
 
 def confirm(context: Context, request_id: str, row_count: int, collection: str | None = None) -> RequestView:
-    """Record that a person has erased so many rows; the request goes on.
+    """Record that a person has erased so many rows; the request goes on. Of more that were found nothing is proved.
 
     `collection` is needed when several wait. Raises NotFound; InputError when none waits.
     """
     with context.ledger.write() as connection:
         asked = _find_question(context, connection, request_id, ActionType.ERASURE, collection)
         own = {"request_id": request_id, "action": ActionType.ERASURE, "collection": asked.collection}
-        progress.write_outcomes(connection, [{**own, "complete": True, "found": row_count, "changed": row_count}])
+        counts = {"found": row_count, "changed": row_count}
+        counts["submitted"] = max(0, _count_found(connection, asked) - row_count)
+        progress.write_outcomes(connection, [{**own, "complete": True, **counts}])
         view = _settle(context, connection, asked, ())
     context.wake()
     return view
@@ -94,6 +96,13 @@ def _find_question(
         waiting = ", ".join(questions) or "none"
         raise InputError(f"no such collection waits; those that do: {waiting}", hint="name one as `collection`")
     return _Asked(request_id, action, collection, questions[collection], len(questions) == 1)
+
+
+def _count_found(connection: sa.Connection, asked: _Asked) -> int:
+    """The rows that were found in the collection."""
+    place = (ActionType.ACCESS, asked.collection)
+    outcomes = progress.outcomes_of(connection, [asked.request_id])
+    return sum(outcome.found for outcome in outcomes if (outcome.action, outcome.collection) == place)
 
 
 def _check_rows(rows: Sequence[Mapping[str, Any]], question: Question) -> None:

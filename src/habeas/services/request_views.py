@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
+from habeas.domain.actor import ActorKind
 from habeas.domain.audit import AuditAction
 from habeas.domain.identity import Identity, Scalar
 from habeas.domain.request import ActionType, LogStatus, RequestStatus
@@ -196,7 +197,10 @@ def show_requests(
     *,
     verbose: bool = False,
 ) -> dict[str, RequestView]:
-    """Views of these requests, by id; VerboseRequestViews if `verbose`. Identities only if a shape is given."""
+    """Views of these requests, by id; VerboseRequestViews if `verbose`. Identities only if a shape is given.
+
+    Whoever has shown no token is not told that somebody of these identities has asked before.
+    """
     records = store.find_requests(connection, ids)
     policies = find_policies(context, connection, {record.policy_key for record in records})
     known = store.identities_of(connection, context.ledger.sealer, ids) if identities else {}
@@ -205,6 +209,7 @@ def show_requests(
     now = context.clock.now()
     codes = _awaited_codes(connection, records, now)
     needed = _action_needed(context, connection, records)
+    is_stranger = context.actor.kind is ActorKind.ANONYMOUS
     views = {
         record.id: RequestView(
             id=record.id,
@@ -230,7 +235,7 @@ def show_requests(
             acknowledge_by=_day(record.acknowledge_by),
             extended_at=record.extended_at,
             clock_stopped_at=record.clock_stopped_at,
-            duplicate_of=record.duplicate_of,
+            duplicate_of=None if is_stranger else record.duplicate_of,
             failure=record.failure,
             cancel_reason=record.cancel_reason,
         )

@@ -23,6 +23,7 @@ from habeas.execution.masks import DERIVED_SECRET
 from habeas.execution.planning_input import PlanRequest, load_datasets, load_policy
 from habeas.execution.report import Report, make_report
 from habeas.execution.retries import PLACE as RETRY
+from habeas.execution.steps import phase_of
 from habeas.masking.registry import generate_request_secrets, generate_secret
 from habeas.planning.plan import Node, NodeErasure, Plan
 from habeas.planning.planner import plan_look_ups
@@ -42,10 +43,11 @@ from habeas.services.request_views import (
 )
 from habeas.services.selection import Chosen, act_on
 from habeas.services.verification import check_reach, proof_is_required, send_first_codes
-from habeas.store import journal, manual_webhooks, messages, progress
+from habeas.store import journal, manual_webhooks, messages, progress, webhooks
 from habeas.store import requests as store
 from habeas.store.configurations import Record, rules_of
 from habeas.store.packages import outdate_packages, packages_of
+from habeas.store.runs import PREPARE
 from habeas.store.tables import datasets
 
 
@@ -237,6 +239,8 @@ def _retry_steps(connection: sa.Connection, record: Record, now: datetime) -> st
     if not store.send_on(connection, [record.id], RequestStatus.ERROR, now, webhook_round=record.webhook_round + 1):
         raise InputError(f"the request cannot be retried: its status is {record.status}")
     if record.next_step is not None:
+        if phase_of(record.next_step) == PREPARE:  # every webhook is called again, and says what it derives now
+            webhooks.forget_derived(connection, record.id)
         return f"from {record.next_step}"
     _check_key(connection, record)
     if not record.encrypted:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from habeas.domain.audit import AuditAction
 from habeas.domain.errors import HabeasError, InputError, NotAllowed, NotFound, SystemUnavailable, TooSoon
-from habeas.domain.identity import Identity
+from habeas.domain.identity import Identity, normalise
 from habeas.domain.message import Channel, Event
 from habeas.domain.request import RequestStatus
 from habeas.execution import outbox
@@ -147,14 +147,25 @@ def _try(context: Context, connection: sa.Connection, request_id: str, code: str
 
 
 def _accept(context: Context, connection: sa.Connection, record: Record, now: datetime) -> None:
-    """The person has proved who they are: the code is gone, and the request counts."""
+    """The person has proved who they are: the code is gone, and the request counts.
+
+    A code proves the one address that it went to. Somebody has to see whether what else the request names is theirs.
+    """
     identities = store.identities_of(connection, context.ledger.sealer, [record.id])[record.id]
-    admitted = admit(context, connection, [Fresh(record.id, record.policy_key, identities)], now)
+    doubtful = [] if _is_one_address(identities) else [record.id]
+    admitted = admit(context, connection, [Fresh(record.id, record.policy_key, identities)], now, doubtful=doubtful)
     columns = {"identity_verified_at": now, "submitted_together": 1, **admitted[record.id]}
     store.transition(connection, [record.id], RequestStatus.PENDING, now, **columns)
     verifications.forget_codes(connection, [record.id])
-    journal.audit(connection, context.ledger.sealer, [record.id], context.actor, AuditAction.VERIFIED, now)
+    said = "by one address; to be reviewed, as the request names more" if doubtful else ""
+    journal.audit(connection, context.ledger.sealer, [record.id], context.actor, AuditAction.VERIFIED, now, said)
     announce(context, connection, admitted, now, tell_people=True)
+
+
+def _is_one_address(identities: Sequence[Identity]) -> bool:
+    """Whether a person is known by nothing but the address that a code goes to."""
+    [first, *others] = identities
+    return not others and len({normalise(first.kind, value) for value in first.values}) == 1
 
 
 def _send(context: Context, connection: sa.Connection, codes: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ from habeas.domain.request import RequestStatus
 from habeas.execution.context import Context
 from habeas.execution.webhooks import parse_derived, read_token
 from habeas.services import audit, connections
-from habeas.services.bulk import Listing, choose_key, make_id
+from habeas.services.bulk import Listing, choose_key, make_id, refuse_nul
 from habeas.services.connections import ConnectionView
 from habeas.services.request_views import RequestView, show_requests
 from habeas.services.requests import get_record
@@ -110,7 +110,10 @@ def replace_webhooks(
     for what, given in (("key", keys), ("name", [name for _, name in named])):
         if len(set(given)) < len(given):
             raise InputError(f"a webhook's {what} comes twice", hint="give each one of its own")
+    for draft in drafts:
+        refuse_nul(draft)
     with context.ledger.write() as connection:
+        configurations.bump_version(connection)  # two who replace a list do so one after the other
         _check_policy(connection, policy_key)
         gone = {record.key for record in store.webhooks_of(connection, policy_key, phase)} - set(keys)
         for key in sorted(gone):
@@ -137,6 +140,7 @@ def change_webhook(
     Raises NotFound for it or its connection; InputError for a place out of range, a name that another has, or a
     connection that is none of webhooks.
     """
+    refuse_nul(change)
     given = {"name": change.name, "direction": change.direction and change.direction.value}
     given["connection_key"] = change.connection_config_key
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -182,7 +186,8 @@ def resume(context: Context, request_id: str, token: str, derived: Mapping[str, 
     life = timedelta(seconds=context.settings.execution.privacy_request_delay_timeout)
     with context.ledger.write() as connection:
         call = store.find_call(connection, call_id) if call_id else None
-        if call is None or call.created_at + life < now:
+        # Counted from the halt, as the wait is: a call that a dying worker did not record is made again much later.
+        if call is None or (call.answered_at or call.created_at) + life < now:
             raise NotAuthenticated("the token is none of ours, or too old", hint="send the reply-to-token of the call")
         if call.request_id != request_id:
             raise refusal

@@ -15,10 +15,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from habeas.domain.request import ActionType
+from habeas.domain.request import ActionType, RequestStatus
 from habeas.store.columns import place_of
 from habeas.store.sealing import Sealer
-from habeas.store.tables import forms, members
+from habeas.store.tables import forms, members, requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,29 @@ def answers_of(connection: sa.Connection, sealer: Sealer, run_id: str) -> dict[s
         opened = sealer.open(sealed, _answer_place(request_id, ActionType.ACCESS, collection))
         found[collection][ordinal] = msgspec.json.decode(opened, type=list[dict[str, Any]])
     return dict(found)
+
+
+def lock_waiting(connection: sa.Connection, datasets: Sequence[str]) -> list[str]:
+    """Requests that wait for an answer about these datasets, unchanged by others in this transaction."""
+    asked = sa.exists().where(forms.c.request_id == requests.c.id, _in(datasets), *_UNANSWERED)
+    waiting = sa.select(requests.c.id).where(requests.c.status == RequestStatus.PAUSED, asked)
+    return list(connection.scalars(waiting.order_by(requests.c.id).with_for_update()))
+
+
+def withdraw(connection: sa.Connection, request_ids: Sequence[str], datasets: Sequence[str]) -> set[str]:
+    """Ask these requests nothing more about these datasets; those that wait for another answer still."""
+    own = (forms.c.request_id.in_(request_ids), forms.c.saved_at.is_(None))
+    connection.execute(forms.delete().where(*own, _in(datasets)))
+    left = sa.select(forms.c.request_id).join(requests).where(*own, _IS_COLLECTION, *_UNANSWERED)
+    return set(connection.scalars(left))
+
+
+_UNANSWERED = (forms.c.action == requests.c.next_step, forms.c.saved_at.is_(None))
+
+
+def _in(datasets: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Condition: the form is about a collection of one of these datasets."""
+    return sa.or_(*(forms.c.place.startswith(f"{key}:", autoescape=True) for key in datasets))
 
 
 def _question_place(request_id: str, action: ActionType, collection: str) -> str:

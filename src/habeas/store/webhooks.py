@@ -110,6 +110,12 @@ def keep_derived(connection: sa.Connection, sealer: Sealer, request_id: str, fou
     connection.execute(requests.update().where(requests.c.id == request_id).values(derived_kinds=all_kinds))
 
 
+def forget_derived(connection: sa.Connection, request_id: str) -> None:
+    """Delete the identities that webhooks derived for a request: it is known by those given again."""
+    connection.execute(derived_identities.delete().where(derived_identities.c.request_id == request_id))
+    connection.execute(requests.update().where(requests.c.id == request_id).values(derived_kinds=None))
+
+
 def forget_finished(connection: sa.Connection, before: datetime, limit: int) -> int:
     """Delete calls and derived identities of requests that were finished before; how many rows."""
     ended = (requests.c.status.in_(sorted(TERMINAL)), requests.c.finished_at < before)

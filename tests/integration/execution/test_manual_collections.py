@@ -1,7 +1,7 @@
 """Collections that only people can look into: members wait for an answer, and its rows then are the collection's."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from memory_shop import EMAIL, NAME, Flaky, Shop, make_field, set_up
 
 from engine import Engine
+from habeas.connectors.memory import MemoryConnector
 from habeas.domain.clock import SystemClock
 from habeas.domain.errors import InputError
+from habeas.domain.ports import Lookup, Row
 from habeas.domain.request import RequestStatus
 from habeas.execution.waiting import end_waits
-from habeas.services import manual_collections, requests
+from habeas.services import connections, manual_collections, requests
 from habeas.services.fields import InvalidFields
 from habeas.store import tables
 
@@ -216,13 +218,63 @@ def test_fields_and_keys_of_an_answer_are_checked_without_repeating_it(start: St
     assert status(engine, request_id) is RequestStatus.PAUSED
 
 
+def set_up_attic(engine: Engine) -> None:
+    """Boxes that people look into too."""
+    engine.connect("attic", "manual", {})
+    fields = [make_field("box", key=True), make_field("mail", EMAIL, identity="email")]
+    engine.describe("attic", {"fides_key": "attic", "name": "a", "collections": [{"name": "boxes", "fields": fields}]})
+
+
+@pytest.mark.parametrize("ending", ["disabled", "deleted"])
+def test_where_nobody_is_asked_any_more_nobody_is_waited_for(start: Start, ending: str) -> None:
+    shop, engine = Shop(), start()
+    people = [shop.add_person(number) for number in range(3)]
+    set_up_desk(engine, shop)
+    set_up_attic(engine)
+    first, second, erased = [*engine.submit("give", *people[:2]), *engine.submit("forget", people[2])]
+    engine.run()
+    answer(engine, first, collection="desk:cards")
+    answer(engine, erased, collection="desk:cards")
+    answer(engine, erased, {"box": 1}, collection="attic:boxes")
+    assert [place for place, *_ in needed(engine, erased)] == ["attic:boxes"]
+    if ending == "disabled":
+        engine.connect("attic", "manual", {}, disabled=True)
+    else:
+        connections.delete_connection(engine.context, "attic")
+    engine.run()
+    assert [status(engine, one) for one in (first, second, erased)] == ["complete", "paused", "complete"]
+    assert [place for place, *_ in needed(engine, second)] == ["desk:cards"]
+    answer(engine, second)
+    assert status(engine, second) is RequestStatus.COMPLETE
+    (entry,) = engine.view(first).results["Request resumed"]  # type: ignore[attr-defined]
+    assert (entry.user_id, entry.message) == ("system", "attic asks for nothing any more")
+
+
+def test_nobody_waits_at_a_connection_that_was_disabled_while_others_were_read(start: Start) -> None:
+    shop, engine = Shop(), start()
+    people = [shop.add_person(number) for number in range(2)]
+    set_up_desk(engine, shop)
+
+    class Meddler(MemoryConnector):
+        """While orders are read the desk is closed."""
+
+        def read(self, lookup: Lookup) -> Iterator[list[Row]]:
+            if lookup.table.name == "orders":
+                engine.connect("desk", "manual", {}, disabled=True)
+            yield from super().read(lookup)
+
+    engine.plug("shop", Meddler(shop.store))
+    ids = engine.submit("give", *people)
+    engine.run()
+    assert [status(engine, one) for one in ids] == [RequestStatus.COMPLETE] * 2
+    assert [engine.counts(one)["desk:cards"]["reason"] for one in ids] == ["the connection is disabled"] * 2
+
+
 def test_of_several_that_wait_each_is_answered_by_name(start: Start) -> None:
     shop, engine = Shop(), start()
     person = shop.add_person(0)
     set_up_desk(engine, shop)
-    engine.connect("attic", "manual", {})
-    fields = [make_field("box", key=True), make_field("mail", EMAIL, identity="email")]
-    engine.describe("attic", {"fides_key": "attic", "name": "a", "collections": [{"name": "boxes", "fields": fields}]})
+    set_up_attic(engine)
     [request_id] = engine.submit("give", person)
     engine.run()
     assert [collection for collection, *_ in needed(engine, request_id)] == ["attic:boxes", "desk:cards"]
@@ -258,6 +310,21 @@ def test_a_person_erases_and_says_how_many_rows(start: Start) -> None:
     counts = engine.counts(first)["desk:cards"]
     assert (counts["found"], counts["changed"], counts["verified"]) == (1, 1, True)
     assert {record["mail"] for record in shop.people.records} == {None}
+
+
+def test_what_a_person_has_not_erased_is_an_exception(start: Start) -> None:
+    shop, engine = Shop(), start()
+    person = shop.add_person(0)
+    set_up_desk(engine, shop)
+    [request_id] = engine.submit("forget", person)
+    engine.run()
+    answer(engine, request_id, CARD, CARD | {"card": 8}, CARD | {"card": 9})
+    manual_collections.confirm(engine.context, request_id, 1)
+    engine.run()
+    counts = engine.counts(request_id)["desk:cards"]
+    assert [counts[name] for name in ("found", "changed", "submitted", "verified")] == [3, 1, 2, False]
+    exceptions = requests.report(engine.context, request_id)["exceptions"]
+    assert "desk:cards: 2 erasures were asked of others and are not proved" in exceptions
 
 
 def test_rows_without_key_are_asked_for_and_kept(start: Start) -> None:

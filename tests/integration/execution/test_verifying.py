@@ -135,6 +135,31 @@ def test_review_and_duplicates_come_after_the_proof(start: Start) -> None:
     assert (held.duplicate_of, held.reviewed_by) == (second, None)
 
 
+@pytest.mark.parametrize(
+    "more", [{"email": ["mine@example.com", "p0@example.com"]}, {"phone_number": "+15550000001"}, {"customer": 7}]
+)
+def test_what_a_code_does_not_prove_waits_for_a_reviewer(start: Start, more: dict[str, Any]) -> None:
+    engine, shop, connector = begin(start)
+    shop.add_person(0)
+    [request_id] = engine.submit("give", {"email": "mine@example.com", **more})
+    view = verification.verify(engine.context, request_id, read_code(engine.context, request_id))
+    assert (view.status, view.reviewed_by) == ("pending", None)
+    engine.run()
+    assert not connector.calls
+    [told] = engine.view(request_id).results["Identity verified"]  # type: ignore[attr-defined]
+    assert told.message == "by one address; to be reviewed, as the request names more"
+    review.approve(engine.context, [request_id])
+    engine.run()
+    assert engine.view(request_id).status == "complete"
+
+
+def test_two_spellings_of_one_address_are_proved_by_one_code(start: Start) -> None:
+    engine, _, _ = begin(start)
+    [request_id] = engine.submit("give", {"email": ["P0@example.com", "p0@example.com"]})
+    view = verification.verify(engine.context, request_id, read_code(engine.context, request_id))
+    assert view.reviewed_by == "system"
+
+
 @pytest.mark.parametrize("guess", [wrong, str], ids=["wrong", "right"])
 def test_twenty_at_once_get_no_more_than_the_tries_there_are(start: Start, guess: Callable[[str], str]) -> None:
     engine, shop, connector = begin(start)

@@ -1,6 +1,8 @@
 """Policy webhooks: what receivers are told, what their answers do, and what is called again."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -137,6 +139,29 @@ def test_a_call_that_was_not_recorded_is_repeated_as_the_same(start: Start, rece
     assert first.headers["reply-to-token"] == second.headers["reply-to-token"]
 
 
+def test_a_token_counts_from_the_halt_however_long_ago_the_call_was_first_made(
+    start: Start, receiver: Receiver
+) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+
+    def halt_and_stop(call: Call) -> Answer:
+        engine.stopping.set()
+        return Answer(body={"halt": True})
+
+    receiver.answers["/first"] = halt_and_stop
+    [request_id] = engine.submit("give", shop.add_person(0))
+    engine.run(once=True)
+    engine.stopping.clear()
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.webhook_calls.update().values(created_at=datetime.now(UTC) - timedelta(days=1)))
+    receiver.answers["/first"] = Answer(body={"halt": True})
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.PAUSED
+    webhooks.resume(engine.context, request_id, receiver.calls[-1].headers["reply-to-token"], None)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+
+
 @pytest.mark.parametrize("body", [{}, {"halt": "no"}, [], {"halt": False, "derived_identity": {"email": "nobody"}}])
 def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver, body: object) -> None:
     shop, engine = prepare(start, receiver, Phase.PRE, "/first")
@@ -147,6 +172,23 @@ def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver
     assert "webhook" in str(engine.view(bad).failure)
 
 
+def test_of_two_lists_saved_at_once_one_stands(start: Start, receiver: Receiver) -> None:
+    _, engine = prepare(start, receiver, Phase.PRE, "/first")
+    both = threading.Barrier(2, timeout=30)
+
+    def replace_list(keys: str) -> None:
+        drafts = [WebhookDraft(connection_config_key="first", direction=Direction.ONE_WAY, key=key) for key in keys]
+        for _ in range(5):
+            both.wait()
+            webhooks.replace_webhooks(engine.context, "give", Phase.PRE, drafts)
+            both.wait()
+            found = webhooks.list_webhooks(engine.context, "give", Phase.PRE, 1, 50).items
+            assert [(hook.key, hook.order) for hook in found] in ([("a", 0), ("b", 1)], [("c", 0), ("d", 1)])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(replace_list, ("ab", "cd")))
+
+
 def test_derived_identities_are_never_written_to(start: Start, receiver: Receiver) -> None:
     _, engine = prepare(start, receiver, Phase.PRE, "/first")
     set_up_letterbox(engine.context)
@@ -155,6 +197,39 @@ def test_derived_identities_are_never_written_to(start: Start, receiver: Receive
     engine.run()
     assert engine.view(request_id).status == RequestStatus.COMPLETE
     assert read_outbox(engine.context, request_id) == []
+
+
+def test_a_request_that_lacks_an_identity_asks_for_it_again_when_it_is_retried(
+    start: Start, receiver: Receiver
+) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first")
+    receiver.answers["/first"] = go_on()
+    shop.add_person(0)
+    [request_id] = engine.submit("give", {"phone_number": "+15551234567"})
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.ERROR
+    receiver.answers["/first"] = Answer(body={"halt": False, "derived_identity": {"email": "p0@example.com"}})
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert engine.counts(request_id)["shop:people"]["found"] == 1
+
+
+def test_what_a_webhook_derived_by_mistake_is_forgotten_when_it_is_called_again(
+    start: Start, receiver: Receiver
+) -> None:
+    shop, engine = prepare(start, receiver, Phase.PRE, "/first", "/second")
+    mistake = Answer(body={"halt": False, "derived_identity": {"email": "p1@example.com"}})
+    receiver.answers |= {"/first": mistake, "/second": Answer(500)}
+    shop.add_person(1)
+    [request_id] = engine.submit("give", shop.add_person(0))
+    engine.run()
+    receiver.calls.clear()
+    receiver.answers |= {"/first": go_on(), "/second": go_on()}
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert {call.json["identity"]["email"] for call in receiver.calls} == {"p0@example.com"}
+    assert "Name 0" in engine.package(request_id, "give-give")
 
 
 def test_derived_identities_of_an_abandoned_request_go_with_its_rows(start: Start, receiver: Receiver) -> None:

@@ -52,6 +52,12 @@ def test_a_body_that_could_mean_more_than_was_said_is_refused(
     assert {item["status"] for item in listed} == {"pending"}
 
 
+@pytest.mark.parametrize("decision", ["deny", "cancel"])
+def test_no_reason_need_be_given(root: Caller, two: list[str], decision: str) -> None:
+    answer = root("PATCH", DECIDE + decision, json={"request_ids": two, "reason": None})
+    assert len(answer.json()["succeeded"]) == 2
+
+
 def test_listings_know_the_policy(root: Caller, two: list[str]) -> None:
     for policy, found in (("give_and_forget", 2), ("other", 0)):
         assert root("GET", f"/api/v1/privacy-request?policy_key={policy}").json()["total"] == found

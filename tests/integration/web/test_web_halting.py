@@ -140,7 +140,7 @@ def test_a_token_whose_time_or_webhook_is_over_resumes_nothing(office: Office) -
     other, late = halt_again(office)
     with office.context.ledger.write() as connection:
         long_ago = office.context.clock.now().replace(year=2020)
-        connection.execute(tables.webhook_calls.update().values(created_at=long_ago))
+        connection.execute(tables.webhook_calls.update().values(answered_at=long_ago))
     assert office.resume(other, late).status_code == 401
     assert office.show(other)["status"] == "paused"
 

@@ -10,6 +10,7 @@ from tests.unit.services.wiring import MovableClock
 
 from habeas.domain.message import Event
 from habeas.execution.context import Context
+from habeas.settings import DuplicateSettings
 from letterbox import read_code, read_outbox, set_up_letterbox, wrong
 
 ANN = {"policy_key": "give_and_forget", "identity": {"email": "ann@example.com"}}
@@ -111,3 +112,11 @@ def test_an_unknown_request_and_the_configuration(strict: Context, person: Calle
     staff = Caller(person.app, root.headers)
     made = staff("POST", f"{REQUESTS}/authenticated", json=[ANN]).json()
     assert made["succeeded"][0]["status"] == "pending"
+
+
+def test_a_stranger_is_not_told_who_has_asked_before(configured: Caller, context: Context, root: Caller) -> None:
+    settings = context.settings.model_copy(update={"duplicates": DuplicateSettings(enabled=True)})
+    person = Caller(SharedApp(replace(context, settings=settings)))
+    first, second = (person("POST", REQUESTS, json=[ANN]).json()["succeeded"][0] for _ in range(2))
+    assert second["duplicate_of"] is None and first["id"] not in str(second)
+    assert root("GET", f"{REQUESTS}/{second['id']}").json()["duplicate_of"] == first["id"]

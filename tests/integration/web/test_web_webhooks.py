@@ -42,6 +42,8 @@ def test_places_are_contiguous_and_other_lists_untouched(hooked: Caller) -> None
     hooked("PUT", PRE, json=[item("b"), item("d")])
     assert order(hooked, PRE) == [("b", 0), ("d", 1)]
     assert order(hooked, POST) == [("z", 0)]
+    assert hooked("PUT", PRE, json=[]).json() == []
+    assert order(hooked, PRE) == []
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,8 @@ def test_places_are_contiguous_and_other_lists_untouched(hooked: Caller) -> None
         ([item("d"), item("z")], 400),
         ([item("d"), item("e", connection_config_key="cabinet")], 400),
         ([item("d"), item("e", connection_config_key="nobody")], 404),
+        ([item("d"), item("e", connection_config_key="no\x00body")], 400),
+        ([item("d"), item("e", name="no\x00body")], 400),
     ],
 )
 def test_a_list_is_replaced_whole_or_not_at_all(hooked: Caller, items: list[dict[str, str]], status: int) -> None:
@@ -63,6 +67,10 @@ def test_a_list_is_replaced_whole_or_not_at_all(hooked: Caller, items: list[dict
 def test_a_place_out_of_range(hooked: Caller, place: int) -> None:
     assert hooked("PATCH", f"{PRE}/a", json={"order": place}).status_code == 400
     assert order(hooked, PRE) == [("a", 0), ("b", 1), ("c", 2)]
+
+
+def test_a_name_that_no_ledger_can_hold_is_refused(hooked: Caller) -> None:
+    assert hooked("PATCH", f"{PRE}/a", json={"name": "no\x00body"}).status_code == 400
 
 
 def test_no_dataset_is_saved_on_a_receiver(hooked: Caller) -> None:

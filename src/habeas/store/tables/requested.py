@@ -145,8 +145,8 @@ webhook_calls = sa.Table(
     sa.Column("round", sa.Integer, nullable=False),
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("status", sa.String(16), nullable=False),  # intended | answered | halted | resumed
-    sa.Column("created_at", Instant, nullable=False),  # from when its resume token counts
-    sa.Column("answered_at", Instant),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("answered_at", Instant),  # from when its resume token counts
     sa.UniqueConstraint("request_id", "webhook_key", "round"),
 )
 

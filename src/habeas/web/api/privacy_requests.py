@@ -255,7 +255,7 @@ def _chosen(chosen: Choice | list[str]) -> Chosen:
 
 
 def _reason(chosen: DenialChoice | CancelChoice | list[str]) -> str:
-    return "" if isinstance(chosen, list) else chosen.reason
+    return "" if isinstance(chosen, list) else chosen.reason or ""
 
 
 def _list(context: Wired, query: RequestQuery) -> PageBody[Shown] | StreamingResponse:

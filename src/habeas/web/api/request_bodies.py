@@ -280,13 +280,13 @@ class Choice(BaseModel):
 class DenialChoice(Choice):
     """Requests that are denied, and why."""
 
-    reason: str = Field("", max_length=32_000, pattern=r"^[^\x00]*$", description="Kept in the audit log.")
+    reason: str | None = Field(None, max_length=32_000, pattern=r"^[^\x00]*$", description="Kept in the audit log.")
 
 
 class CancelChoice(Choice):
     """Requests that are cancelled, and why."""
 
-    reason: str = Field("", max_length=200, pattern=r"^[^\x00]*$", description="Shown with the request.")
+    reason: str | None = Field(None, max_length=200, pattern=r"^[^\x00]*$", description="Shown with the request.")
 
 
 def choice(**more: str) -> Any:

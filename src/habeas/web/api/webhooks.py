@@ -10,7 +10,7 @@ from fastapi.openapi.models import Example
 from habeas.execution.context import Context
 from habeas.services import webhooks
 from habeas.services.webhooks import Phase, Place, WebhookChange, WebhookDraft, WebhookView
-from habeas.web.api.paging import PageBody, PageNumber, PageSize, bulk, show_page
+from habeas.web.api.paging import BULK_LIMIT, PageBody, PageNumber, PageSize, show_page
 from habeas.web.bodies import StrictRoute
 from habeas.web.security import needs
 
@@ -21,6 +21,9 @@ _Writer: TypeAlias = Annotated[Context, needs("webhook:create_or_update")]
 _Deleter: TypeAlias = Annotated[Context, needs("webhook:delete")]
 
 _HOOK = {"connection_config_key": "receiver", "direction": "two_way", "name": "Wake the archive"}
+_LIST = Body(
+    description="An empty list deletes all.", max_length=BULK_LIMIT, openapi_examples={"one": Example(value=[_HOOK])}
+)
 
 
 class When(StrEnum):
@@ -65,7 +68,7 @@ def replace_webhooks(
     context: _Writer,
     policy_key: str,
     when: When,
-    drafts: Annotated[list[WebhookDraft], bulk(_HOOK)],
+    drafts: Annotated[list[WebhookDraft], _LIST],
 ) -> list[WebhookView]:
     return webhooks.replace_webhooks(context, policy_key, when.phase, drafts)
 
