@@ -65,6 +65,17 @@ def test_a_bad_item_fails_alone(configured: Caller, bad: dict[str, object]) -> N
     assert failed["message"]
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("encryption_keyy", "encryption_key"), ("encryptionKey", "encryption_key"), ("datasetKeys", "dataset_keys")],
+)
+def test_a_field_that_is_misspelt_is_not_dropped(configured: Caller, name: str, meant: str) -> None:
+    answer = submit(configured, {**ANN, name: "0123456789abcdef"}, {**ANN, "source": "Privacy Center"})
+    assert len(answer["succeeded"]) == 1
+    (failure,) = answer["failed"]
+    assert failure["message"] == f"unknown field '{name}' (write {meant}, or leave it out)"
+
+
 def test_only_the_bad_person_of_identities_fails(configured: Caller) -> None:
     people = [{"email": "ann@example.com"}, {"phone_number": "12"}]
     made = submit(configured, {"policy_key": "give_and_forget", "identities": people})

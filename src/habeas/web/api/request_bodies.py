@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, datetime
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from fastapi import Body
@@ -23,7 +24,13 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=256)]
 
 
 class RequestItem(BaseModel):
-    """One request as submitted. `identities` with n objects makes n requests; give it or `identity`, not both."""
+    """One request as submitted. `identities` with n objects makes n requests; give it or `identity`, not both.
+
+    Fields that are not known are dropped (control-plane §0.3), but not those that are nearly called as one that is:
+    without `encryption_key` a package is open, and without `dataset_keys` all datasets are meant.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     policy_key: Text
     identity: dict[str, Any] | None = Field(None, description="One person: `{kind: value}`, e.g. an e-mail address.")
@@ -41,6 +48,9 @@ class RequestItem(BaseModel):
 
     def read(self) -> NewRequest:
         """The request of an expanded item. Raises InputError."""
+        for name in self.model_extra or ():
+            if meant := get_close_matches(name.lower(), type(self).model_fields, n=1, cutoff=0.75):
+                raise InputError(f"unknown field {name!r}", hint=f"write {meant[0]}, or leave it out")
         if self.identity is not None and self.identities is not None:
             raise InputError("both identity and identities are given", hint="give one of them")
         person = self.identities[0] if self.identities else self.identity
