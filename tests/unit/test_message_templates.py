@@ -1,6 +1,7 @@
 """Templates of messages: what is shipped renders, what would break out of the sandbox is refused with its place."""
 
 import re
+import time
 
 import pytest
 
@@ -56,6 +57,14 @@ def test_what_would_break_out_is_refused_with_its_place(text: str) -> None:
 def test_what_would_take_all_time_or_memory_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="body: it cannot be rendered"):
         check_template(Event.DENIED, Template("x", "x", text))
+
+
+@pytest.mark.parametrize("sign", ["<a ", "<![", "<!--", '<a b="', "</", "<?x", "1 < 2"])
+def test_what_is_no_tag_is_refused_at_once(sign: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(InputError, match=r"a < that begins no tag \(write &lt;"):
+        check_template(Event.DENIED, Template("x", "x", sign * (90_000 // len(sign))))
+    assert time.process_time() - begun < 1.0
 
 
 def test_what_is_joined_is_escaped_once() -> None:

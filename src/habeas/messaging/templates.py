@@ -27,6 +27,9 @@ from habeas.messaging.plain_text import to_text
 LONGEST = 100_000
 """Characters of a template, and of what it renders to."""
 
+_STRAY = re.compile(r"<(?!(?:/?[a-z]|!doctype\b)[^<>]*>|!--[^<>]*-->)", re.IGNORECASE)
+"""What is no tag, which readers of HTML stumble over, or take a time for that grows with its square."""
+
 _ROUNDS = 10_000
 """Rounds of all loops of a text together."""
 
@@ -39,7 +42,7 @@ _OLD = {
     "__ORGANIZATION_NAME__": "{{ organization }}",
 }
 _OLD_NAME = re.compile(r"__[A-Z][A-Z_]*?__")
-_OLD_ANCHOR = re.compile(r"<a\b[^>]*__DOWNLOAD_LINK__[^>]*>.*?</a>", re.DOTALL | re.IGNORECASE)
+_OLD_ANCHOR = re.compile(r"<a\b[^<>]*__DOWNLOAD_LINK__[^<>]*>.*?</a>", re.DOTALL | re.IGNORECASE)
 _FILTERS = frozenset({"join", "length", "upper", "lower", "title", "default", "first", "last", "trim", "escape", "e"})
 _NODES = (
     *(nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const, nodes.For, nodes.If),
@@ -94,6 +97,8 @@ def _render(event: Event, part: str, text: str, values: Mapping[str, object]) ->
         raise InputError(f"{part}, line {error.lineno}: {error.message}", hint="see its preview") from None
     except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, RecursionError) as error:
         raise InputError(f"{part}: it cannot be rendered ({type(error).__name__})", hint="see its preview") from None
+    if part == "body" and _STRAY.search(rendered):
+        raise InputError("body: a < that begins no tag", hint="write &lt;")
     return _put_code(part, rendered, str(values[CODE])) if CODE in known else rendered
 
 
