@@ -28,13 +28,16 @@ from habeas.store.tables import datasets
 
 _Rows: TypeAlias = Sequence[Mapping[str, Any]]
 
+_DEEPEST = 100
+"""Levels of objects and arrays in a row: far deeper ones nothing could carry on."""
+
 
 def answer(context: Context, request_id: str, rows: _Rows, collection: str | None = None) -> RequestView:
     """Keep the rows that a person has found, none if there are none; once nothing else is asked, the request goes on.
 
     `collection` is needed when several wait. Raises NotFound; InputError when none waits; InvalidFields for fields that
-    the collection does not have, for values that cannot be of their field's type, and for rows that its key does not
-    tell apart.
+    the collection does not have, for values that cannot be of their field's type or are nested without end, and for
+    rows that its key does not tell apart.
     """
     with context.ledger.write() as connection:
         asked = _find_question(context, connection, request_id, ActionType.ACCESS, collection)
@@ -165,6 +168,10 @@ def _check_rows(rows: _Rows, question: Question) -> None:
     fields, key = question.get or (), question.key
     known = f"unknown field; known are {', '.join(fields)}"
     problems = [Problem((number,), known) for number, row in enumerate(rows) if not row.keys() <= set(fields)]
+    deep = f"nested in more than {_DEEPEST} levels"
+    problems += [Problem((number,), deep) for number, row in enumerate(rows) if _is_deep(row)]
+    if problems:
+        raise InvalidFields(problems)
     seen: set[str] = set()
     for number, row in enumerate(rows):
         own = repr([row.get(name) for name in key])
@@ -175,3 +182,11 @@ def _check_rows(rows: _Rows, question: Question) -> None:
         seen.add(own)
     if problems:
         raise InvalidFields(problems)
+
+
+def _is_deep(row: Mapping[str, Any]) -> bool:
+    level: list[Any] = [row]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+        level = [inner for inner in level if isinstance(inner, dict | list)]
+    return bool(level)

@@ -271,6 +271,22 @@ def test_nobody_waits_at_a_connection_that_was_disabled_while_others_were_read(s
     assert [engine.counts(one)["desk:cards"]["reason"] for one in ids] == ["the connection is disabled"] * 2
 
 
+def test_an_answer_that_is_nested_without_end_is_refused(start: Start) -> None:
+    shop, engine = Shop(), start()
+    person = shop.add_person(0)
+    set_up_desk(engine, shop)
+    [request_id] = engine.submit("give", person)
+    engine.run()
+    deep: Any = "Ann"
+    for level in range(600):
+        deep = [deep] if level % 2 else {"Ann": deep}
+    with pytest.raises(InvalidFields) as refused:
+        manual_collections.answer(engine.context, request_id, [CARD, CARD | {"card": 8, "remark": deep}])
+    assert str(refused.value) == "1: nested in more than 100 levels"
+    answer(engine, request_id, CARD | {"remark": [[["Ann"]]]})
+    assert status(engine, request_id) is RequestStatus.COMPLETE
+
+
 def typed_desk() -> dict[str, Any]:
     """The card index, whose fields say of what type they are."""
     body = desk()
