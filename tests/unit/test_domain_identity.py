@@ -61,3 +61,33 @@ def test_what_cannot_be_an_identity_is_refused_without_repeating_it(given: dict[
     with pytest.raises(InputError) as caught:
         parse_identities(given)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"ssn": "secret" * 167}, "identity.ssn has a value of more than 1000 characters"),
+        ({"email": ["a@example.com", "secret" * 200 + "@example.com"]}, "identity.email has a value of more than 1000"),
+        ({"ssn": 10**1000}, "identity.ssn has a value of more than 1000 characters"),
+        ({"ssn": -(10**4999)}, "identity.ssn has a value of more than 1000 characters"),
+        ({"ssn": {"label": "secret" * 167, "value": 1}}, "the label of identity.ssn has more than 1000 characters"),
+        ({"ssn": [f"secret{n}" for n in range(101)]}, "more than 100 values"),
+        (
+            {"ssn": [f"secret{n}" for n in range(60)], "phone": [f"secret{n}" for n in range(41)]},
+            "more than 100 values",
+        ),
+        ({f"kind{n}": "secret" for n in range(101)}, "more than 100 values"),
+    ],
+    ids=range(8),
+)
+def test_identities_have_bounds(given: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError, match=says) as caught:
+        parse_identities(given)
+    assert "secret" not in str(caught.value)
+    assert caught.value.hint
+
+
+def test_what_is_within_the_bounds_is_taken() -> None:
+    assert lookups({"ssn": ["x" * 1000, 10**1000 - 1]}) == {"ssn": ("x" * 1000, 10**1000 - 1)}
+    many = [f"p{n}@example.com" for n in range(100)]
+    assert lookups({"email": [*many, *many, "", None]}) == {"email": tuple(many)}

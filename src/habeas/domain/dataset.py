@@ -175,7 +175,7 @@ def coerce(value: object, data_type: DataType | None) -> object:
                 return None  # Python reads 1_0 and digits of other scripts, no store does
             try:
                 return float(value)  # type: ignore[arg-type]  # any value may be offered; what fails is null
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 return None
         case DataType.BOOLEAN:
             return _BOOLEANS.get(value) if isinstance(value, bool | int | str) else None

@@ -17,6 +17,15 @@ _E164 = re.compile(r"\+[1-9]\d{1,14}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _KIND = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 
+LONGEST = 1000
+"""Characters of a value, and of a label."""
+
+MOST = 100
+"""Values of one person, of all kinds together."""
+
+_TOO_LONG = 10**LONGEST
+"""A number with a digit too many; Python refuses to write much longer ones."""
+
 Scalar = str | int
 
 
@@ -60,7 +69,8 @@ def normalise(kind: str, value: Scalar) -> Scalar:
 def parse_identities(given: Mapping[str, object]) -> tuple[Identity, ...]:
     """Read one `identity` object: `{kind: value | [values] | {label, value}}`.
 
-    Nulls and empty strings are ignored. Raises InputError when nothing is left or a value is malformed.
+    Nulls and empty strings are ignored. Raises InputError when nothing is left, a value is malformed, or there is more
+    than `LONGEST` and `MOST` allow.
     """
     found = []
     for kind, raw in given.items():
@@ -74,12 +84,16 @@ def parse_identities(given: Mapping[str, object]) -> tuple[Identity, ...]:
             label = str(raw["label"]) if raw.get("label") is not None else None
             if label is not None and "\x00" in label:
                 raise InputError(f"the label of identity.{kind} holds a NUL character")
+            if label is not None and len(label) > LONGEST:
+                raise InputError(f"the label of identity.{kind} has more than {LONGEST} characters", hint="shorten it")
             raw = raw["value"]
         values = tuple(dict.fromkeys(_scalars(kind, raw)))
         if values:
             identity = Identity(kind, values, label)
             identity.lookup_values()  # refuses malformed values now, not at run time
             found.append(identity)
+    if sum(len(identity.values) for identity in found) > MOST:
+        raise InputError(f"one person has more than {MOST} values", hint="give the others in a further request")
     if not found:
         raise InputError("at least one identity is needed", hint='e.g. "identity": {"email": "ann@example.com"}')
     return tuple(sorted(found, key=lambda identity: identity.kind))
@@ -95,5 +109,10 @@ def _scalars(kind: str, raw: object) -> list[Scalar]:
             raise InputError(f"identity.{kind} must be text, a whole number, or a list of these")
         if isinstance(item, str) and "\x00" in item:
             raise InputError(f"identity.{kind} holds a NUL character")
+        if len(item) > LONGEST if isinstance(item, str) else abs(item) >= _TOO_LONG:
+            raise InputError(
+                f"identity.{kind} has a value of more than {LONGEST} characters",
+                hint="give what identifies the person alone; several values make a list",
+            )
         values.append(item)
     return values

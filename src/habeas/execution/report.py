@@ -1,6 +1,6 @@
 """The report of a request: per collection what was reached, found, masked, left out and why (design §3, §9)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from typing_extensions import TypedDict
@@ -20,7 +20,10 @@ class SkippedField(TypedDict):
 
 
 class CollectionReport(TypedDict):
-    """What happened in one collection: rows by what became of them. `verified` is null where nothing is masked."""
+    """What happened in one collection: rows by what became of them.
+
+    `verified`: all of it was read again after it was masked; null where nothing is masked.
+    """
 
     address: str
     reached: bool
@@ -74,7 +77,7 @@ def make_report(
         "plan_digest": plan.digest,
         "collections": collections,
         "confirmed": [{"connection_key": key, "erased": said} for key, said in sorted((confirmed or {}).items())],
-        "exceptions": _exceptions(plan, collections),
+        "exceptions": [*_exceptions(plan, collections), *_said_by_people(outcomes)],
     }
 
 
@@ -90,7 +93,8 @@ def _report_node(
     erased = by_place.get((ActionType.ERASURE, str(address)))
     verified = None
     if erasure is not None and (erasure.maskings or erasure.delete):
-        verified = bool(erased and erased.complete and not (erased.refused or erased.submitted or erased.skipped))
+        unproved = erased and (erased.refused or erased.submitted or erased.skipped or _is_said(erased))
+        verified = bool(erased and erased.complete and not unproved)
     return {
         "address": str(address),
         "reached": access is not None and not access.skipped,
@@ -158,6 +162,17 @@ def _exceptions(plan: Plan, collections: Sequence[CollectionReport]) -> list[str
     for count, meaning in _meanings(plan).items():
         said += [f"{place['address']}: {place[count]} {meaning}" for place in collections if place[count]]
     return said
+
+
+def _said_by_people(outcomes: Sequence[Record]) -> Iterator[str]:
+    """Sentences on rows that were changed by hand, as people say, maybe more than were found."""
+    for place in sorted((place for place in outcomes if _is_said(place)), key=lambda place: place.collection):
+        yield f"{place.collection}: {place.changed} rows were changed by hand, on somebody's word, and are not proved"
+
+
+def _is_said(outcome: Record) -> bool:
+    """Whether rows were changed by no statement of ours: nobody has read them again."""
+    return bool(outcome.changed and outcome.statement_digest is None)
 
 
 def _meanings(plan: Plan) -> dict[Literal["drifted", "absent", "refused", "submitted", "shared"], str]:

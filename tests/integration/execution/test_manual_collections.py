@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from habeas.domain.request import RequestStatus
 from habeas.execution.waiting import end_waits
 from habeas.services import connections, manual_collections, requests
 from habeas.services.fields import InvalidFields
+from habeas.services.request_statistics import count_requests
 from habeas.store import tables
 
 Start = Callable[..., Engine]
@@ -270,6 +271,91 @@ def test_nobody_waits_at_a_connection_that_was_disabled_while_others_were_read(s
     assert [engine.counts(one)["desk:cards"]["reason"] for one in ids] == ["the connection is disabled"] * 2
 
 
+def test_an_answer_that_is_nested_without_end_is_refused(start: Start) -> None:
+    shop, engine = Shop(), start()
+    person = shop.add_person(0)
+    set_up_desk(engine, shop)
+    [request_id] = engine.submit("give", person)
+    engine.run()
+    deep: Any = "Ann"
+    for level in range(600):
+        deep = [deep] if level % 2 else {"Ann": deep}
+    with pytest.raises(InvalidFields) as refused:
+        manual_collections.answer(engine.context, request_id, [CARD, CARD | {"card": 8, "remark": deep}])
+    assert str(refused.value) == "1: nested in more than 100 levels"
+    answer(engine, request_id, CARD | {"remark": [[["Ann"]]]})
+    assert status(engine, request_id) is RequestStatus.COMPLETE
+
+
+def typed_desk() -> dict[str, Any]:
+    """The card index, whose fields say of what type they are."""
+    body = desk()
+    types = {"card": "integer", "remark": "string", "order_id": "integer"}
+    for item in body["collections"][0]["fields"]:
+        item["fides_meta"] |= {"data_type": types[item["name"]]} if item["name"] in types else {}
+    body["collections"][0]["fields"] += [
+        {"name": "paid", "data_categories": ["user.content"], "fides_meta": {"data_type": "float"}},
+        {"name": "vip", "data_categories": ["user.content"], "fides_meta": {"data_type": "boolean"}},
+        {"name": "calls", "data_categories": ["user.content"], "fides_meta": {"data_type": "integer[]"}},
+        {
+            "name": "home",
+            "fields": [{"name": "floor", "data_categories": ["user.content"], "fides_meta": {"data_type": "integer"}}],
+        },
+    ]
+    return body
+
+
+def test_an_answer_is_read_in_the_types_of_the_dataset_and_leads_on(start: Start) -> None:
+    shop, engine = Shop(), start()
+    person = shop.add_person(0)
+    shop.items.records.append({"id": 90000, "order_id": 900, "label": "known by a card alone"})
+    set_up_desk(engine, shop)
+    engine.describe("desk", typed_desk())
+    [request_id] = engine.submit("give", person)
+    engine.run()
+    written = {"paid": "12345678901234567.89", "vip": "true", "calls": ["1", None, 2], "home": {"floor": "3"}}
+    answer(engine, request_id, {"card": "7", "remark": 5, "order_id": 900.0} | written, {"card": 8, "paid": True})
+    assert status(engine, request_id) is RequestStatus.COMPLETE
+    first, second = package(engine, request_id)["desk:cards"]
+    read = {"paid": "12345678901234567.89", "vip": True, "calls": [1, None, 2], "home": {"floor": 3}}
+    assert first == {"remark": "5"} | read, "a number that would be rounded stays as it was written"
+    assert (second["paid"], second["remark"]) == (1, None)
+    assert {"label": "known by a card alone"} in package(engine, request_id)["shop:items"]
+
+
+_NOT_OF_THEIR_TYPES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"order_id": "seven"}, "1.order_id: not of the field's data_type integer"),
+    ({"order_id": 7.5}, "1.order_id: not of the field's data_type integer"),
+    ({"order_id": [7]}, "1.order_id: not of the field's data_type integer"),
+    ({"card": "eight"}, "1.card: not of the field's data_type integer"),
+    ({"remark": {"said": "seven"}}, "1.remark: not of the field's data_type string"),
+    ({"paid": "Infinity"}, "1.paid: not of the field's data_type float"),
+    ({"paid": 10**400}, "1.paid: not of the field's data_type float"),
+    ({"paid": "1e-99999999999999999999"}, "1.paid: not of the field's data_type float"),
+    ({"vip": "seven"}, "1.vip: not of the field's data_type boolean"),
+    ({"calls": [1, "seven", "eight"]}, "1.calls: not of the field's data_type integer[]"),
+    ({"home": "seven"}, "1.home: not of the field's data_type object"),
+    ({"home": {"floor": "seven"}}, "1.home.floor: not of the field's data_type integer"),
+)
+
+
+def test_what_cannot_be_of_its_type_is_refused_without_repeating_it(start: Start) -> None:
+    shop, engine = Shop(), start()
+    person = shop.add_person(0)
+    set_up_desk(engine, shop)
+    engine.describe("desk", typed_desk())
+    [request_id] = engine.submit("give", person)
+    engine.run()
+    for given, says in _NOT_OF_THEIR_TYPES:
+        with pytest.raises(InvalidFields) as refused:
+            manual_collections.answer(engine.context, request_id, [CARD, CARD | {"card": 8} | given])
+        assert str(refused.value) == says
+    assert status(engine, request_id) is RequestStatus.PAUSED
+    assert needed(engine, request_id), "nothing is answered"
+    with pytest.raises(InvalidFields, match="1: an earlier row has the same key"):
+        manual_collections.answer(engine.context, request_id, [CARD, CARD | {"card": "7"}])
+
+
 def test_of_several_that_wait_each_is_answered_by_name(start: Start) -> None:
     shop, engine = Shop(), start()
     person = shop.add_person(0)
@@ -308,8 +394,30 @@ def test_a_person_erases_and_says_how_many_rows(start: Start) -> None:
     engine.run()
     assert status(engine, first) is RequestStatus.COMPLETE
     counts = engine.counts(first)["desk:cards"]
-    assert (counts["found"], counts["changed"], counts["verified"]) == (1, 1, True)
+    assert (counts["found"], counts["changed"], counts["verified"]) == (1, 1, False)
+    said = "desk:cards: 1 rows were changed by hand, on somebody's word, and are not proved"
+    assert requests.report(engine.context, first)["exceptions"] == [said]
+    assert requests.report(engine.context, second)["exceptions"] == []
+    assert engine.counts(first)["shop:people"]["verified"], "what Habeas has changed and read again is proved"
     assert {record["mail"] for record in shop.people.records} == {None}
+    today = datetime.now(UTC).date()
+    counted = count_requests(engine.context, today - timedelta(days=1), today + timedelta(days=2)).total
+    assert (counted.complied_in_whole, counted.complied_with_exceptions) == (1, 1)
+
+
+def test_a_person_may_erase_more_rows_than_were_found(start: Start) -> None:
+    shop, engine = Shop(), start()
+    person = shop.add_person(0)
+    set_up_desk(engine, shop)
+    [request_id] = engine.submit("forget", person)
+    engine.run()
+    answer(engine, request_id, CARD)
+    manual_collections.confirm(engine.context, request_id, 99)
+    engine.run()
+    counts = engine.counts(request_id)["desk:cards"]
+    assert [counts[name] for name in ("found", "changed", "submitted", "verified")] == [1, 99, 0, False]
+    said = "desk:cards: 99 rows were changed by hand, on somebody's word, and are not proved"
+    assert requests.report(engine.context, request_id)["exceptions"] == [said]
 
 
 def test_what_a_person_has_not_erased_is_an_exception(start: Start) -> None:

@@ -162,7 +162,17 @@ def test_a_token_counts_from_the_halt_however_long_ago_the_call_was_first_made(
     assert engine.view(request_id).status is RequestStatus.COMPLETE
 
 
-@pytest.mark.parametrize("body", [{}, {"halt": "no"}, [], {"halt": False, "derived_identity": {"email": "nobody"}}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"halt": "no"},
+        [],
+        {"halt": False, "derived_identity": {"email": "nobody"}},
+        {"halt": False, "derived_identity": {"email": "nobody" * 200 + "@example.com"}},
+    ],
+    ids=range(5),
+)
 def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver, body: object) -> None:
     shop, engine = prepare(start, receiver, Phase.PRE, "/first")
     receiver.answers["/first"] = lambda call: Answer(body=body) if b"p0@" in call.body else go_on()
@@ -170,6 +180,7 @@ def test_a_wrong_answer_ends_that_request_alone(start: Start, receiver: Receiver
     engine.run()
     assert [engine.view(one).status for one in (bad, good)] == [RequestStatus.ERROR, RequestStatus.COMPLETE]
     assert "webhook" in str(engine.view(bad).failure)
+    assert "nobody" not in str(engine.view(bad).failure)
 
 
 def test_of_two_lists_saved_at_once_one_stands(start: Start, receiver: Receiver) -> None:

@@ -18,7 +18,7 @@ DESK = {
         {
             "name": "cards",
             "fields": [
-                {"name": "card", "fides_meta": {"primary_key": True}},
+                {"name": "card", "fides_meta": {"primary_key": True, "data_type": "integer"}},
                 {"name": "mail", "fides_meta": {"identity": "email"}},
                 {"name": "remark", "data_categories": ["user.content"]},
             ],
@@ -91,7 +91,17 @@ def test_rows_and_the_word_that_they_are_erased_carry_a_request_to_its_end(staff
     assert [entry["message"] for entry in audited] == ["access of desk:cards", "erasure of desk:cards"]
 
 
-@pytest.mark.parametrize("body", [[{"card": 1, "telephone": "x"}], [{"mail": "x"}], [CARD, CARD], {"card": 1}, [1]])
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"card": 1, "telephone": "x"}],
+        [{"mail": "x"}],
+        [{"card": "likes tea"}],
+        [CARD, CARD],
+        {"card": 1},
+        [1],
+    ],
+)
 def test_an_answer_that_does_not_fit_is_refused_and_not_repeated(body: Any, staff: Caller, engine: Engine) -> None:
     request_id = submit(staff, engine)
     refused = staff("POST", f"{PATH}/{request_id}/manual_input", json=body)

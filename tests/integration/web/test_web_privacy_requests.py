@@ -55,7 +55,10 @@ def test_identities_make_one_request_each(configured: Caller) -> None:
         {"policy_key": "give_and_forget", "identities": []},
         {**ANN, "identities": [{"email": "bob@example.com"}]},
         {"policy_key": "give_and_forget", "identity": {"phone_number": "12"}},
+        {"policy_key": "give_and_forget", "identity": {"email": "x" * 500_000 + "@secret.example"}},
+        {"policy_key": "give_and_forget", "identity": {"email": [f"p{n}@secret.example" for n in range(5000)]}},
     ],
+    ids=range(8),
 )
 def test_a_bad_item_fails_alone(configured: Caller, bad: dict[str, object]) -> None:
     made = submit(configured, bad, ANN)
@@ -63,6 +66,7 @@ def test_a_bad_item_fails_alone(configured: Caller, bad: dict[str, object]) -> N
     (failed,) = made["failed"]
     assert failed["data"] == bad
     assert failed["message"]
+    assert "secret" not in failed["message"]
 
 
 @pytest.mark.parametrize(
