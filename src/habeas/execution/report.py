@@ -1,6 +1,6 @@
 """The report of a request: per collection what was reached, found, masked, left out and why (design §3, §9)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from typing_extensions import TypedDict
@@ -77,7 +77,7 @@ def make_report(
         "plan_digest": plan.digest,
         "collections": collections,
         "confirmed": [{"connection_key": key, "erased": said} for key, said in sorted((confirmed or {}).items())],
-        "exceptions": [*_exceptions(plan, collections), *_said_by_people(outcomes)],
+        "exceptions": _exceptions(plan, collections),
     }
 
 
@@ -162,12 +162,6 @@ def _exceptions(plan: Plan, collections: Sequence[CollectionReport]) -> list[str
     for count, meaning in _meanings(plan).items():
         said += [f"{place['address']}: {place[count]} {meaning}" for place in collections if place[count]]
     return said
-
-
-def _said_by_people(outcomes: Sequence[Record]) -> Iterator[str]:
-    """Sentences on rows that were changed by hand, as people say, maybe more than were found."""
-    for place in sorted((place for place in outcomes if _is_said(place)), key=lambda place: place.collection):
-        yield f"{place.collection}: {place.changed} rows were changed by hand, on somebody's word, and are not proved"
 
 
 def _is_said(outcome: Record) -> bool:

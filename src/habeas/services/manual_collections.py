@@ -51,7 +51,7 @@ def answer(context: Context, request_id: str, rows: _Rows, collection: str | Non
 def confirm(context: Context, request_id: str, row_count: int, collection: str | None = None) -> RequestView:
     """Record that a person says to have erased so many rows, maybe more than were found; the request goes on.
 
-    Nothing of it is proved, and the report says so; rows that are left count as `submitted`.
+    The report does not call it verified; rows that are left count as `submitted`.
     `collection` is needed when several wait. Raises NotFound; InputError when none waits.
     """
     with context.ledger.write() as connection:

@@ -198,12 +198,11 @@ def policies_of(connection: sa.Connection) -> list[str]:
 def read_endings(connection: sa.Connection, first: datetime, last: datetime) -> Iterable[Record]:
     """How requests received from `first` on and before `last` ended, in portions.
 
-    `exceptional`: in some collection rows had drifted, were absent, refused, left to others or shared, were changed by
-    hand (by no statement), or it was passed over.
+    `exceptional`: in some collection rows had drifted, were absent, refused, left to others or shared, or it was passed
+    over.
     """
     counts = [outcomes.c[name] for name in ("drifted", "absent", "refused", "submitted", "shared")]
-    by_hand = sa.and_(outcomes.c.changed > 0, outcomes.c.statement_digest.is_(None))
-    odd = sa.or_(outcomes.c.skipped.is_not(None), by_hand, *(count > 0 for count in counts))
+    odd = sa.or_(outcomes.c.skipped.is_not(None), *(count > 0 for count in counts))
     query = sa.select(
         *(requests.c[name] for name in ("status", "policy_key", "plan_digest")),
         *(requests.c[name] for name in ("requested_at", "finished_at", "reviewed_at")),
