@@ -333,6 +333,9 @@ def _read_old(environment: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, 
     """What is set by an old name: that name, the new section and name, and the value; what counts more comes first."""
     path = environment.get("FIDES__CONFIG_PATH")
     file = _read_toml(Path(path)) if path else {}
+    sections = {section for section, _ in OLD_NAMES}
+    if wrong := sorted(section for section in sections if not isinstance(file.get(section, {}), dict)):
+        raise _refuse([f"{section} in the file of FIDES__CONFIG_PATH is no section" for section in wrong])
     for (section, name), new in OLD_NAMES.items():
         for variable in (f"{prefix}__{section}__{name}".upper() for prefix in ("FIDES", "FIDESOPS")):
             if variable in environment:
@@ -346,6 +349,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"settings file {path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"settings file {path} is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"settings file {path} is not TOML: {error}") from None
 

@@ -111,6 +111,18 @@ def test_of_two_old_names_the_younger_counts(monkeypatch: pytest.MonkeyPatch, tm
     assert load_settings(environment=old).execution.task_retry_count == 9
 
 
+def test_a_file_that_makes_no_sense_is_refused_without_its_values(tmp_path: Path) -> None:
+    scalar = write(tmp_path / "scalar.toml", 'redis = "canary"\n')
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes('[security]\nroot_password = "canary-\u00e9"\n'.encode("latin-1"))
+    for file, reason in ((scalar, "redis in the file of FIDES__CONFIG_PATH is no section"), (latin, "is not UTF-8")):
+        with pytest.raises(InputError, match=reason) as refused:
+            load_settings(environment={"FIDES__CONFIG_PATH": str(file)})
+        assert "canary" not in str(refused.value)
+    with pytest.raises(InputError, match="is not UTF-8"):
+        load_settings(latin, environment={})
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_settings(tmp_path / "none.toml")

@@ -45,8 +45,8 @@ class Credentials:
 class ClientView:
     """A client as shown: never its secret.
 
-    `secret_made_by`: the user who has made its secret, or whose client has; without this user it does not work. Null
-    when the root client has, or somebody unknown.
+    `secret_made_by`: the user who has made its secret, or whose client has; without this user it does not work, and it
+    may do no more than this user may at present. Null when the root client has, or somebody unknown.
     """
 
     client_id: str
@@ -108,7 +108,7 @@ def change_scopes(context: Context, client_id: str, scopes: Iterable[str]) -> Cl
     """Replace a client's scopes; what its tokens may do shrinks at once and grows with its next token.
 
     Raises NotFound, InvalidFields for unknown scopes, NotAllowed when the caller lacks a scope that the client holds
-    or shall hold.
+    or shall hold, Conflict when it would be given what it could not use: the user who made its secret may not.
     """
     return _change(context, client_id, scopes, {})
 
@@ -116,8 +116,9 @@ def change_scopes(context: Context, client_id: str, scopes: Iterable[str]) -> Cl
 def _change(context: Context, client_id: str, scopes: Iterable[str], told: dict[str, str | None]) -> ClientView:
     wanted = check_scopes(scopes)
     with context.ledger.write() as connection:
-        _get_handled(context, connection, client_id)
+        former = _get_handled(context, connection, client_id)
         tokens.check_grantable(context.actor, wanted)
+        _check_of_use(context, connection, former, wanted)
         grants.change_client(connection, client_id, context.clock.now(), scopes=sorted(wanted), **told)
         _audit(context, connection, client_id, AuditAction.SAVED)
         return _show(_get(connection, client_id))
@@ -218,6 +219,19 @@ def _find_user_behind(context: Context, connection: sa.Connection) -> str | None
         return context.actor.id
     calling = grants.find_client(connection, context.actor.id)
     return calling.secret_made_by if calling else None
+
+
+def _check_of_use(context: Context, connection: sa.Connection, client: Record, wanted: frozenset[str]) -> None:
+    """Raises Conflict when scopes are added that the user who has made the client's secret may not use."""
+    if client.secret_made_by is None:
+        return
+    maker = tokens.find_holder(context, connection, client.secret_made_by)
+    useless = wanted.difference(client.scopes, maker.scopes if maker else ())
+    if useless:
+        raise Conflict(
+            f"the user who made this client's secret may not: {', '.join(sorted(useless))}",
+            hint="give the client a new secret first: then you answer for it",
+        )
 
 
 def _audit(context: Context, connection: sa.Connection, client_id: str, action: AuditAction) -> None:

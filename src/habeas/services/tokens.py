@@ -92,11 +92,17 @@ def find_holder(context: Context, connection: sa.Connection, holder_id: str) -> 
 
 
 def client_actor(context: Context, connection: sa.Connection, client: Record) -> Actor | None:
-    """A stored client; None while the user who has made its secret, and so knows it, is gone or disabled."""
-    maker = client.secret_made_by
-    if maker is not None and find_holder(context, connection, maker) is None:
-        return None
-    return Actor(client.id, ActorKind.CLIENT, context.actor.origin, frozenset(client.scopes))
+    """A stored client, which may do no more than the user who has made its secret, and so knows it, may at present.
+
+    None while that user is gone or disabled.
+    """
+    scopes = frozenset(client.scopes)
+    if client.secret_made_by is not None:
+        maker = find_holder(context, connection, client.secret_made_by)
+        if maker is None:
+            return None
+        scopes &= maker.scopes
+    return Actor(client.id, ActorKind.CLIENT, context.actor.origin, scopes)
 
 
 def is_user(holder_id: str) -> bool:

@@ -47,8 +47,11 @@ def test_a_setting_marks_the_cookie_as_secure(tmp_path: Any, store: FakeStore, c
     context = make_context(tmp_path, store, clock, session_cookie_secure=True, **root_user)
     login = {"username": "root", "password": PASSWORD}
     answer = Caller(SharedApp(context))("POST", "/api/v1/session", json=login)
+    browser, csrf = begin(Caller(SharedApp(context)), login)
+    ended = browser("DELETE", "/api/v1/session", headers={"X-CSRF-Token": csrf})
     context.ledger.close()
-    assert "Secure" in answer.headers["Set-Cookie"].split("; ")
+    for set_or_deleted in (answer, ended):
+        assert "Secure" in set_or_deleted.headers["Set-Cookie"].split("; ")
 
 
 def test_reading_needs_the_cookie_and_changing_the_csrf_token_too(anyone: Caller, user_id: str) -> None:

@@ -89,7 +89,7 @@ def list_client_scopes(context: _Reader, client_id: str) -> list[str]:
     return clients.find_client(context, client_id).scopes
 
 
-@router.put("/client/{client_id}/scope", summary="Replace a client's scopes")
+@router.put("/client/{client_id}/scope", summary="Replace a client's scopes", responses={409: {}})
 def change_scopes(
     context: _Changer,
     client_id: str,
@@ -98,7 +98,7 @@ def change_scopes(
     return clients.change_scopes(context, client_id, scopes)
 
 
-@router.put("/client/{client_id}", summary="Replace a client's name, description and scopes")
+@router.put("/client/{client_id}", summary="Replace a client's name, description and scopes", responses={409: {}})
 def change_client(
     context: _Changer, client_id: str, draft: Annotated[ClientDraft, Body(openapi_examples=_CLIENT_EXAMPLE)]
 ) -> ClientView:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 from fastapi.openapi.models import Example
 from pydantic import BaseModel, Field, StringConstraints
 
+from habeas.execution.context import Context
 from habeas.services import logins
 from habeas.services.logins import LoggedIn, SessionView
 from habeas.web.bodies import StrictRoute
@@ -47,7 +48,7 @@ def open_session(context: Wired, request: Request, response: Response, login: An
         token.access_token,
         max_age=token.expires_in,
         path="/",
-        secure=request.url.scheme == "https" or context.settings.security.session_cookie_secure,
+        secure=_is_secure(request, context),
         httponly=True,
         samesite="strict",
     )
@@ -60,6 +61,12 @@ def show_session(context: SignedIn, token: _SessionToken) -> SessionView:
 
 
 @router.delete("/session", status_code=204, summary="End this session")
-def end_session(context: SignedIn, token: _SessionToken, response: Response) -> None:
+def end_session(context: SignedIn, token: _SessionToken, request: Request, response: Response) -> None:
     logins.end_session(context, token)
-    response.delete_cookie(SESSION_COOKIE, path="/", httponly=True, samesite="strict")
+    secure = _is_secure(request, context)
+    response.delete_cookie(SESSION_COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
+
+
+def _is_secure(request: Request, context: Context) -> bool:
+    """Whether the session's cookie goes over TLS alone."""
+    return request.url.scheme == "https" or context.settings.security.session_cookie_secure
