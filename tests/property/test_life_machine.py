@@ -1,8 +1,9 @@
 """The life of requests as a machine: whatever people, receivers, failures, deaths and clocks do, in whatever order,
-every request ends, or waits for somebody who is named, until a time that is known.
+every request ends, or waits for somebody who is named, until a time that is known; and who is to be told is told once.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,14 +24,17 @@ from engine import Engine, done
 from habeas.connectors.memory import MemoryConnector, MemoryStore
 from habeas.domain.audit import AuditAction
 from habeas.domain.clock import SystemClock
-from habeas.domain.errors import InputError, NotAllowed, SystemUnavailable
+from habeas.domain.errors import Conflict, InputError, NotAllowed, SystemUnavailable
 from habeas.domain.identity import parse_identities
+from habeas.domain.message import Channel, Event, Message, ProviderType
 from habeas.domain.ports import Effect, Erasure, Lookup, Outcome, Row
 from habeas.domain.request import TERMINAL, TRANSITIONS, WAITING, ActionType, LogStatus, RequestStatus
 from habeas.execution.housekeeping import JOBS, sweep
+from habeas.execution.postman import CLAIM_SECONDS, post_due
 from habeas.planning.plan_input import AccessLevel
 from habeas.services import (
     connections,
+    deadlines,
     forms,
     manual_collections,
     manual_webhooks,
@@ -42,8 +46,8 @@ from habeas.services import (
 from habeas.services.manual_webhooks import FieldDraft
 from habeas.services.requests import NewRequest
 from habeas.services.webhooks import Direction, Phase, WebhookDraft
-from habeas.store import tables
-from letterbox import read_code, set_up_letterbox, wrong
+from habeas.store import messages, tables
+from letterbox import wrong
 from servers.receiver import Answer, Call, Receiver
 
 UNVERIFIED = RequestStatus.IDENTITY_UNVERIFIED
@@ -68,6 +72,15 @@ DRAWER = {
     ],
 }
 CARDS = "drawer:cards"
+AGENCY = {
+    "fides_key": "agency",
+    "name": "Agency",
+    "collections": [
+        {"name": "leads", "fields": [make_field("id", key=True), make_field("mail", EMAIL, identity="email")]}
+    ],
+}
+AGENCY_MAIL = "agency@example.com"
+TIMEFRAME = 30
 GOES_ON = (tables.audits.c.action == AuditAction.RESUMED) | tables.audits.c.message.endswith(CARDS)
 IS_ASKED = (tables.logs.c.collection_name == "cards") & (tables.logs.c.status == LogStatus.PAUSED)
 
@@ -112,6 +125,31 @@ class Target(MemoryConnector):
             raise SystemUnavailable("the shop is closed")
 
 
+class Mailbox:
+    """A provider of e-mails: keeps what it takes, is busy, or ends the process that has just handed one over."""
+
+    def __init__(self, mortality: Mortality) -> None:
+        self._mortality = mortality
+        self.busy = self.deadly = False
+        self.taken: list[Message] = []
+
+    def send(self, message: Message) -> None:
+        if self.busy:
+            raise SystemUnavailable("the mail server is busy")
+        self.taken.append(message)
+        if self.deadly:
+            self.deadly = False
+            self._mortality.die()
+
+    def activate(self, engine: Engine) -> None:
+        kind = ProviderType("mailbox", Channel.EMAIL, {}, {}, lambda details, secrets: self)
+        engine.context = replace(engine.context, provider_types={"mailbox": kind})
+        now = engine.context.clock.now()
+        row = {"key": "mailbox", "id": "mes_1", "name": "mailbox", "type": "mailbox", "details": {}, "active": True}
+        with engine.context.ledger.write() as connection:
+            connection.execute(tables.message_providers.insert().values(**row, created_at=now, updated_at=now))
+
+
 class Life(RuleBasedStateMachine):
     """One server with a SQLite ledger, its requests, and all who have a say in them."""
 
@@ -123,31 +161,42 @@ class Life(RuleBasedStateMachine):
         self.halts = False
         self.ids: list[str] = []
         self.people: dict[str, str] = {}
+        self.numbers: dict[str, int] = {}
         self.complete: set[str] = set()
 
-    @initialize(must_verify=st.booleans(), must_review=st.booleans())
-    def open(self, must_verify: bool, must_review: bool) -> None:
+    @initialize(must_verify=st.booleans(), must_review=st.booleans(), holds=st.booleans())
+    def open(self, must_verify: bool, must_review: bool, holds: bool) -> None:
+        self.holds = holds
         folder = Path(self._folder.name)
         self.engine = Engine(
             folder / "data",
             f"sqlite:///{folder}/ledger.db",
-            {"security": {"outgoing_allow_list": ["127.0.0.1"], "identity_verification_resend_pause_seconds": 0}},
+            {
+                "security": {"outgoing_allow_list": ["127.0.0.1"], "identity_verification_resend_pause_seconds": 0},
+                "duplicates": {"enabled": True, "hold": holds},
+            },
             subject_identity_verification_required=must_verify,
             require_manual_request_approval=must_review,
             task_retry_count=0,
             visits=1,
         )
         self.clock = MovingClock()
-        self.context = self.engine.context = replace(self.engine.context, clock=self.clock)
-        self.context.ledger.clock = self.clock
-        self.mortality = Mortality(self.context.ledger.engine)
+        self.engine.context = replace(self.engine.context, clock=self.clock)
+        self.engine.context.ledger.clock = self.clock
+        self.mortality = Mortality(self.engine.context.ledger.engine)
+        self.mailbox = Mailbox(self.mortality)
+        self.mailbox.activate(self.engine)
+        self.context = self.engine.context
         self.shop = Shop()
         self.target = Target(self.shop.store, self.mortality)
         self.engine.plug("shop", self.target)
         self.engine.describe("shop", self.shop.body())
         self.engine.connect("drawer", "manual", {})
         self.engine.describe("drawer", DRAWER)
-        self.engine.policy("both", access=["user.name"], erasure={"null_rewrite": [EMAIL]})
+        self.engine.connect("agency", "email", {"to_email": AGENCY_MAIL})
+        self.engine.describe("agency", AGENCY)
+        erasure = {"null_rewrite": [EMAIL]}
+        self.engine.policy("both", access=["user.name"], erasure=erasure, execution_timeframe=TIMEFRAME)
         self.engine.connect("receiver", "https", {"url": self.receiver.url("/desk")})
         draft = WebhookDraft(connection_config_key="receiver", direction=Direction("two_way"))
         webhooks.replace_webhooks(self.context, "both", Phase.PRE, [draft])
@@ -156,7 +205,6 @@ class Life(RuleBasedStateMachine):
         )
         done(connections.save_connections(self.context, [desk]))
         manual_webhooks.create_manual_webhook(self.context, "desk", [FieldDraft(pii_field="Known as")])
-        set_up_letterbox(self.context)
         with self.context.ledger.write() as connection:
             connection.exec_driver_sql("CREATE TABLE moves (id TEXT, before TEXT, after TEXT)")
             connection.exec_driver_sql(
@@ -179,20 +227,38 @@ class Life(RuleBasedStateMachine):
         return str(data.draw(st.sampled_from(self._of(*statuses) or self.ids)))
 
     @precondition(lambda self: len(self.ids) < 4)
-    @rule()
-    def submit(self) -> None:
-        person = self.shop.add_person(len(self.ids), orders=1, items=1)
+    @rule(again=st.booleans())
+    def submit(self, again: bool) -> None:
+        """For somebody new, or once more for who came last."""
+        if again and self.ids:
+            number, person = self.numbers[self.ids[-1]], {"email": self.people[self.ids[-1]]}
+        else:
+            number = len(self.ids)
+            person = self.shop.add_person(number, orders=1, items=1)
         [view] = requests.submit(self.context, [NewRequest("both", parse_identities(person))])
         self.ids.append(view.id)  # type: ignore[union-attr]
-        self.people[self.ids[-1]] = person["email"]
+        self.people[self.ids[-1]], self.numbers[self.ids[-1]] = person["email"], number
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data(), right=st.booleans())
     def verify(self, data: st.DataObject, right: bool) -> None:
         request_id = self._choose(data, UNVERIFIED)
         with self._process(), suppress(InputError, NotAllowed):
-            code = read_code(self.context, request_id) if self._status(request_id) is UNVERIFIED else "000000"
+            code = self._read_code(request_id)
             verification.verify(self.context, request_id, code if right else wrong(code))
+
+    def _read_code(self, request_id: str) -> str:
+        """The latest code that the person was sent, or is going to be; any other when there is none any more."""
+        table = tables.messages
+        query = sa.select(table).where(table.c.request_id == request_id, table.c.event == Event.VERIFICATION)
+        with self.context.ledger.read() as connection:
+            row = connection.execute(query.order_by(table.c.created_at.desc())).mappings().first()
+        if row is None:
+            return "000000"
+        for message in self.mailbox.taken:
+            if message.id == row.id:
+                return re.findall(r"\b\d{6}\b", message.text)[0]
+        return str(messages.open_variables(self.context.ledger.sealer, row).get("code", "000000"))
 
     @precondition(lambda self: self.ids)
     @rule(data=st.data())
@@ -258,7 +324,7 @@ class Life(RuleBasedStateMachine):
 
     def _cards_of(self, request_id: str) -> list[dict[str, Any]]:
         """Every other person has a card."""
-        number = self.ids.index(request_id)
+        number = self.numbers[request_id]
         return [{"card": 1, "person": number, "name": "Annie", "mail": "annie@example.com"}] if number % 2 else []
 
     @precondition(lambda self: self.ids)
@@ -268,16 +334,38 @@ class Life(RuleBasedStateMachine):
         with self._process(), suppress(InputError):
             requests.retry(self.context, request_id)
 
-    @rule(broken=st.booleans(), halts=st.booleans())
-    def change_the_weather(self, broken: bool, halts: bool) -> None:
-        self.target.broken, self.halts = broken, halts
+    @precondition(lambda self: self.ids)
+    @rule(data=st.data(), hours=st.sampled_from([0, 30]))
+    def ask_what_is_meant_and_hear_it(self, data: st.DataObject, hours: int) -> None:
+        """At once, after a while, or when it was asked before."""
+        request_id = data.draw(st.sampled_from(self.ids))
+        with self._process(), suppress(Conflict):
+            deadlines.stop_clock(self.context, request_id, "which shop?")
+        self.clock.ahead += timedelta(hours=hours)
+        with self._process(), suppress(Conflict):
+            deadlines.start_clock(self.context, request_id)
 
+    @rule(broken=st.booleans(), halts=st.booleans(), busy=st.booleans())
+    def change_the_weather(self, broken: bool, halts: bool, busy: bool) -> None:
+        self.target.broken, self.halts, self.mailbox.busy = broken, halts, busy
+
+    @precondition(lambda self: self.ids)
     @rule(deadly=st.booleans())
-    def work(self, deadly: bool) -> None:
-        self.target.deadly = deadly
+    def post(self, deadly: bool) -> None:
+        self._post(deadly=deadly)
+
+    def _post(self, *, deadly: bool = False) -> None:
+        self.mailbox.deadly = deadly
+        with self._process():
+            post_due(self.context)
+        self.mailbox.deadly = False
+
+    @rule(deadly=st.sampled_from(["", "shop", "mail"]))
+    def work(self, deadly: str) -> None:
+        self.target.deadly, self.mailbox.deadly = deadly == "shop", deadly == "mail"
         with self._process():
             self.engine.run()
-        self.target.deadly = False
+        self.target.deadly = self.mailbox.deadly = False
 
     @precondition(lambda self: self.ids)
     @rule(rounds=st.integers(1, 4), doomed=st.integers(0, 5), recorded=st.booleans())
@@ -305,7 +393,7 @@ class Life(RuleBasedStateMachine):
 
     def _verify_anew(self, request_id: str) -> None:
         verification.resend(self.context, request_id)
-        verification.verify(self.context, request_id, read_code(self.context, request_id))
+        verification.verify(self.context, request_id, self._read_code(request_id))
 
     @rule(commits=st.integers(1, 40), recorded=st.booleans())
     def doom(self, commits: int, recorded: bool) -> None:
@@ -343,14 +431,18 @@ class Life(RuleBasedStateMachine):
         with self.context.ledger.read() as connection:
             rows = connection.execute(sa.select(tables.requests)).mappings().all()
             codes = set(connection.scalars(sa.select(tables.verifications.c.request_id)))
+        verified = {self.people[row.id] for row in rows if row.identity_verified_at is not None}
         for row in rows:
             status = RequestStatus(row.status)
             assert (status in WAITING) == (row.waits_until is not None), status
             assert status is not RequestStatus.ERROR or row.failure
             assert status is not UNVERIFIED or row.id in codes
             assert (status in TERMINAL | {RequestStatus.ERROR}) == (row.finished_at is not None), status
-            if row.must_verify and row.identity_verified_at is None:
+            if row.must_verify and self.people[row.id] not in verified:
                 assert self.people[row.id] not in self.target.looked_up
+            if row.duplicate_of is not None:
+                assert self.people[row.duplicate_of] == self.people[row.id]
+                assert row.reviewed_at or not self.holds or status in TERMINAL | {RequestStatus.PENDING}, status
 
     @invariant()
     def nothing_is_changed_twice(self) -> None:
@@ -361,6 +453,40 @@ class Life(RuleBasedStateMachine):
     def a_call_is_repeated_only_by_a_death(self) -> None:
         keys = Counter(call.headers["idempotency-key"] for call in self.receiver.calls)
         assert sum(keys.values()) - len(keys) <= self.mortality.deaths
+
+    @invariant()
+    def who_is_told_is_told_once(self) -> None:
+        """The same message, and another one of its kind only of codes; repeated by a death alone."""
+        if not self.ids:
+            return
+        columns = (tables.messages.c.id, tables.messages.c.request_id, tables.messages.c.event, tables.messages.c.part)
+        with self.context.ledger.read() as connection:
+            told = {row.id: row for row in connection.execute(sa.select(*columns))}
+        kinds = Counter((row.request_id, row.event, row.part) for row in told.values())
+        assert not [kind for kind, times in kinds.items() if times > 1 and kind[1] != Event.VERIFICATION]
+        taken = self.mailbox.taken
+        assert len(taken) - len({message.id for message in taken}) <= self.mortality.deaths
+        assert len({message.id for message in taken}) == len(set(taken)), "a message came in two wordings"
+        for message in taken:
+            row = told[message.id]
+            is_asking = row.event == Event.ERASURE_INSTRUCTIONS
+            assert message.recipient == (AGENCY_MAIL if is_asking else self.people[row.request_id])
+
+    @invariant()
+    def a_deadline_moves_on_by_the_time_that_its_clock_stood(self) -> None:
+        if not self.ids:
+            return
+        said: dict[str, int] = Counter()
+        signs = {AuditAction.CLOCK_STOPPED: 1, AuditAction.CLOCK_STARTED: -1}
+        with self.context.ledger.read() as connection:
+            rows = connection.execute(sa.select(tables.requests)).mappings().all()
+            query = sa.select(tables.audits.c.object_id, tables.audits.c.action)
+            for audit in connection.execute(query.where(tables.audits.c.action.in_(signs))):
+                said[audit.object_id] += signs[AuditAction(audit.action)]
+        for row in rows:
+            assert said[row.id] == (row.clock_stopped_at is not None)
+            moved = row.due_at - row.requested_at - timedelta(days=TIMEFRAME)
+            assert abs(moved.total_seconds() - row.clock_stood) < 20, "more than what is rounded off"
 
     @invariant()
     def who_goes_on_was_let_go_on_once(self) -> None:
@@ -386,6 +512,8 @@ class Life(RuleBasedStateMachine):
             self.complete.add(request_id)
             package, cards = json.loads(self.engine.package(request_id, "both-give")), self._cards_of(request_id)
             assert package["desk"] == [{"known_as": "Annie"}]
+            if Counter(self.people.values())[self.people[request_id]] > 1:
+                continue  # the other one may have been first
             assert package.get(CARDS, []) == [{"name": card["name"]} for card in cards]
             counts = self.engine.counts(request_id)[CARDS]
             assert (counts["found"], counts["changed"]) == (len(cards), len(cards))
@@ -401,10 +529,11 @@ class Life(RuleBasedStateMachine):
             self._folder.cleanup()
 
     def _bring_to_an_end(self) -> None:
-        self.target.broken = self.halts = False
+        self.target.broken = self.halts = self.mailbox.busy = False
         self.mortality.spare()
         for _ in range(6):
             self._do_what_is_waited_for()
+            self._post()
             self.clock.ahead += 9 * DAY
             sweep(self.context, "end_waits")
         left = {self._status(request_id) for request_id in self.ids} - TERMINAL
@@ -414,10 +543,26 @@ class Life(RuleBasedStateMachine):
         self.nothing_is_changed_twice()
         self.who_goes_on_was_let_go_on_once()
         self.who_is_done_has_what_people_said()
+        self.clock.ahead += timedelta(seconds=CLAIM_SECONDS)
+        self._post()
+        self.who_is_told_is_told_once()
+        self._who_is_done_was_told()
         for request_id in self._of(RequestStatus.COMPLETE):
-            number = self.ids.index(request_id)
+            number = self.numbers[request_id]
             assert [row["mail"] for row in self.shop.people.records if row["id"] == number] == [None]
+
+    def _who_is_done_was_told(self) -> None:
+        """Unless a mail's time was over while the server was busy."""
+        with self.context.ledger.read() as connection:
+            rows = connection.execute(sa.select(tables.messages)).mappings().all()
+        told = {(row.request_id, row.event) for row in rows}
+        complete = self._of(RequestStatus.COMPLETE)
+        for row in rows:  # what a step intended for a request that was ended then is sent by nobody
+            is_left = row.status == "intended" and row.request_id not in complete
+            assert row.status in ("sent", "failed") or is_left, (row.event, row.status, self._status(row.request_id))
+        for request_id in complete:
+            assert {(request_id, Event.ACCESS_COMPLETE), (request_id, Event.DELETION_COMPLETE)} <= told
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+TestLife.settings = settings(max_examples=10, stateful_step_count=25, deadline=None)

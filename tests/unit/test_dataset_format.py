@@ -1,6 +1,7 @@
 """The dataset format: round trip, limits, API bodies. What documents mean is in tests/cases/datasets."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -189,6 +190,26 @@ def test_characters_that_yaml_does_not_allow_are_refused(text: str) -> None:
 def test_a_control_character_cannot_hide_in_a_name() -> None:
     with pytest.raises(DatasetError, match="control characters"):
         parse_datasets('dataset: [{fides_key: s, collections: [{name: "a\\0b", fields: []}]}]')
+
+
+def describe(length: int, long: str) -> dict[str, Any]:
+    """A dataset with one name of this length, which also leads from one field to another."""
+    name = {place: place for place in ("key", "name", "collection", "field", "inner")} | {long: long[0] * length}
+    reference = {"dataset": name["key"], "field": f"{name['collection']}.{name['field']}.{name['inner']}"}
+    inner = {"name": name["inner"], "fides_meta": {"references": [reference]}}
+    after = {"after": [f"{name['key']}.{name['collection']}"]}
+    collection = {"name": name["collection"], "fides_meta": after}
+    fields = [{"name": name["field"], "fields": [inner]}]
+    return {"fides_key": name["key"], "name": name["name"], "collections": [{**collection, "fields": fields}]}
+
+
+@pytest.mark.parametrize("long", ["key", "name", "collection", "field", "inner"])
+def test_a_name_has_at_most_256_characters(long: str) -> None:
+    parse_dataset(describe(256, long))
+    with pytest.raises(DatasetError, match="too long") as caught:
+        parse_dataset(describe(257, long))
+    assert "256 characters" in caught.value.hint
+    assert caught.value.path.endswith("fides_key" if long == "key" else "name")
 
 
 def test_an_error_of_a_body_names_the_path_without_a_file() -> None:

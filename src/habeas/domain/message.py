@@ -49,6 +49,10 @@ class Message:
     html: str = field(default="", repr=False)
 
 
+SEND_SECONDS = 60.0
+"""How long handing over a message may take."""
+
+
 class MessageProvider(Protocol):
     """Delivers messages of one channel. Called from several threads at once."""
 
@@ -57,7 +61,7 @@ class MessageProvider(Protocol):
 
         Raises SystemUnavailable when it is worth another try (no answer, busy, login or account refused: an operator
         mends that), InputError when this very message or recipient will never be taken, Fault for what else happens.
-        No error repeats the recipient or the content. Gives up on its own within a minute.
+        No error repeats the recipient or the content. Gives up on its own within `SEND_SECONDS`.
         """
         ...
 

@@ -1,7 +1,10 @@
 """E-mail by SMTP, to a server of your own or of your mail provider."""
 
+import io
 import smtplib
+import socket
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,15 +12,16 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from typing import Any
 
 import idna
 
 from habeas.domain.clock import Clock, SystemClock
 from habeas.domain.errors import Fault, InputError, SystemUnavailable
-from habeas.domain.message import Channel, Message, ProviderType, is_mailable
+from habeas.domain.message import SEND_SECONDS, Channel, Message, ProviderType, is_mailable
 
 _TIMEOUT = 10.0
-"""Seconds that each answer of the server may take; there are a handful of answers to a message."""
+"""Seconds that the server may be silent; that it is never so for long makes a message no longer than `SEND_SECONDS`."""
 
 _MODES = ("starttls", "tls", "plain")
 _PORTS = {"starttls": 587, "tls": 465, "plain": 25}
@@ -104,9 +108,9 @@ class SmtpProvider:
     def _connect(self) -> smtplib.SMTP:
         context = _trust(self.ca_certificates)
         if self.mode == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(self.host, self.port, timeout=_TIMEOUT, context=context)
+            server: _Hurried = _HurriedOverTls(self.host, self.port, timeout=_TIMEOUT, context=context)
         else:
-            server = smtplib.SMTP(self.host, self.port, timeout=_TIMEOUT)
+            server = _Hurried(self.host, self.port, timeout=_TIMEOUT)
         try:
             if self.mode == "starttls":
                 server.starttls(context=context)
@@ -117,6 +121,51 @@ class SmtpProvider:
                 server.close()
             raise
         return server
+
+
+class _Hurried(smtplib.SMTP):
+    """A session that is over in time, also with a server that answers drop by drop."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._deadline = time.monotonic() + SEND_SECONDS
+        super().__init__(*args, **kwargs)
+
+    def send(self, s: Any) -> None:
+        if self.sock is not None:
+            self.sock.settimeout(_left(self._deadline))
+        super().send(s)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = io.BufferedReader(_Answers(self.sock, self._deadline))
+        return super().getreply()
+
+
+class _HurriedOverTls(_Hurried, smtplib.SMTP_SSL):
+    """The same over TLS."""
+
+
+class _Answers(io.RawIOBase):
+    """What the server says, as long as there is time."""
+
+    def __init__(self, connection: socket.socket, deadline: float) -> None:
+        self._connection = connection
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._connection.settimeout(_left(self._deadline))
+        return self._connection.recv_into(buffer)
+
+
+def _left(deadline: float) -> float:
+    """Seconds that the server may be silent now."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise smtplib.SMTPServerDisconnected
+    return min(left, _TIMEOUT)
 
 
 def _trust(ca_certificates: str) -> ssl.SSLContext:

@@ -24,11 +24,14 @@ from habeas.domain.dataset import (
 from habeas.domain.errors import InputError
 from habeas.domain.policy import check_category
 from habeas.masking.registry import make_strategy, strategies
-from habeas.services.dataset_parts import Part
+from habeas.services.dataset_parts import LONGEST_NAME, Part
 from habeas.services.yaml_text import read_yaml
 
 MAX_DEPTH = 30
 """Fields inside of fields, at most: each costs the parser and its readers a few frames."""
+
+_LONGEST_PATH = (MAX_DEPTH + 1) * (LONGEST_NAME + 1)
+"""Characters that the path of a field may take, from its collection's name on."""
 
 _SCHEMA_STORES = ("postgres", "mysql", "mariadb", "duckdb", "sqlite")
 """Connection types whose namespaces need a schema; for others they are taken as they are."""
@@ -144,7 +147,7 @@ def _parse_dataset(part: Part) -> Dataset:
 
     return Dataset(
         key=key,
-        name=part.get("name").text() or key,
+        name=part.get("name").text(LONGEST_NAME) or key,
         description=part.get("description").text(),
         collections=_sorted_by_name(_distinct(part.get("collections").required().items(), parse_one, "collection")),
         after=tuple(dict.fromkeys(item.key() for item in meta.get("after").items())),
@@ -292,7 +295,7 @@ def _parse_category(part: Part) -> str:
 
 def _parse_reference(part: Part) -> Reference:
     target = part.get("field")
-    collection, *names = target.name().split(".")
+    collection, *names = target.name(_LONGEST_PATH).split(".")
     if not names or not all((collection, *names)):
         raise target.error("this is no field of a collection", "write collection.field or collection.object.field")
     direction = part.get("direction").choice(Direction)

@@ -13,6 +13,7 @@ from habeas.domain.dataset import Address
 from habeas.domain.errors import DatasetError
 from habeas.services.yaml_text import Steps
 
+LONGEST_NAME = 256
 _KEY = re.compile(r"[A-Za-z0-9_.\-<>]+")
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -63,17 +64,20 @@ class Part:
             raise self.error("this is required")
         return self
 
-    def text(self) -> str | None:
-        """Text or None; numbers become text."""
-        if self.value is None or isinstance(self.value, str):
-            return self.value
-        if isinstance(self.value, int | float) and not isinstance(self.value, bool):
-            return str(self.value)
-        raise self.error("this must be text", "put it in quotes")
+    def text(self, longest: int | None = None) -> str | None:
+        """Text of at most so many characters, or None; numbers become text."""
+        text = self.value
+        if isinstance(text, int | float) and not isinstance(text, bool):
+            text = str(text)
+        if text is not None and not isinstance(text, str):
+            raise self.error("this must be text", "put it in quotes")
+        if text and longest is not None and len(text) > longest:
+            raise self.error("this is too long", f"{longest} characters are the most")
+        return text
 
-    def name(self) -> str:
-        """Text that is required, not empty and free of control characters."""
-        text = self.required().text() or ""
+    def name(self, longest: int = LONGEST_NAME) -> str:
+        """Text that is required, not empty, not longer than this and free of control characters."""
+        text = self.required().text(longest) or ""
         if not text or any(ord(character) < 32 for character in text):
             raise self.error("this must be a name: text without control characters, not empty")
         return text
@@ -90,7 +94,7 @@ class Part:
 
     def address(self) -> Address:
         """A collection elsewhere, written `dataset.collection`."""
-        parts = self.name().split(".")
+        parts = self.name(2 * LONGEST_NAME + 1).split(".")
         if len(parts) != 2 or not all(parts):
             raise self.error("this is no collection", "write dataset.collection: two parts with one dot")
         return Address(*parts)

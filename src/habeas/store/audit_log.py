@@ -159,5 +159,6 @@ def _last(connection: sa.Connection) -> tuple[int, bytes]:
 def _spell(row: Entry) -> bytes:
     """What an entry says, in one spelling."""
     names = ("object_kind", "object_id", "actor_kind", "actor", "origin", "action", "message")
-    moment = row["created_at"].astimezone(UTC).isoformat(timespec="microseconds")
+    at = row["created_at"]  # None: what stands there is no time
+    moment = at and at.astimezone(UTC).isoformat(timespec="microseconds")
     return msgspec.json.encode((*(row[name] for name in names), moment))

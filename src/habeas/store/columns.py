@@ -1,5 +1,6 @@
 """Kinds of columns that several tables of the ledger have."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -25,6 +26,33 @@ class Instant(TypeDecorator[datetime]):
             return None
         instant: datetime = value
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+class GuardedInstant(Instant):
+    """An instant; None where somebody has put what is none, as SQLite lets them."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
+        read = cast(Callable[[Any], datetime | None], super().result_processor(dialect, coltype))
+
+        def read_guarded(value: Any) -> datetime | None:
+            try:
+                return read(value)
+            except (TypeError, ValueError):
+                return None
+
+        return read_guarded
+
+
+class GuardedBytes(TypeDecorator[bytes]):
+    """Bytes; None where somebody has put something else, as SQLite lets them."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
+        return value if isinstance(value, bytes) else None
 
 
 def key(name: str = "key") -> "sa.Column[str]":

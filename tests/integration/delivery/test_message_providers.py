@@ -1,8 +1,11 @@
 """Providers of messages against a real mail server and against the wire format of Mailgun and Twilio."""
 
 import base64
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -128,6 +131,53 @@ def test_a_server_that_is_away_or_silent_is_tried_again(tmp_path: Path, monkeypa
         error = failure_of(lambda: send(server, letter()))
     assert isinstance(error, SystemUnavailable)
     assert "does not answer" in error.message
+
+
+class Dripping:
+    """A mail server that says all it has to say a byte at a time; a mail lies in `taken` once it has been taken."""
+
+    def __init__(self, greeting: bytes) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._answers = [greeting, *(b"%d\r\n" % code for code in (250, 250, 250, 354, 250, 221))]
+        self.taken: list[bytes] = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def send(self, message: Message) -> None:
+        details = {"host": "127.0.0.1", "port": self._socket.getsockname()[1], "tls_mode": "plain"}
+        smtp_provider().connect({**details, "from_address": "privacy@example.com"}, {}).send(message)
+
+    def close(self) -> None:
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        connection, _ = self._socket.accept()
+        with connection, connection.makefile("rb") as said, suppress(OSError):
+            for answer in self._answers:
+                for byte in answer:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.01)
+                mail = answer.startswith(b"354")
+                heard = b"".join(iter(said.readline, b".\r\n")) if mail else said.readline()
+                self.taken += [heard] * mail
+
+
+@pytest.mark.parametrize("lines", [1, 100], ids=["slow answers", "an answer that is slow"])
+def test_a_server_that_answers_drop_by_drop_is_left_when_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, lines: int
+) -> None:
+    """It is never silent for long."""
+    monkeypatch.setattr(smtp_module, "SEND_SECONDS", 0.1)
+    with closing(Dripping(b"220-hello\r\n" * (lines - 1) + b"220 hello\r\n")) as server:
+        assert isinstance(failure_of(lambda: server.send(letter())), SystemUnavailable)
+    assert server.taken == []
+
+
+def test_a_server_that_answers_drop_by_drop_is_waited_for() -> None:
+    with closing(Dripping(b"220 hello\r\n")) as server:
+        server.send(letter())
+    assert len(server.taken) == 1
 
 
 def test_a_server_without_tls_gets_nothing_unless_that_is_meant(mail_server: SmtpServer) -> None:

@@ -82,6 +82,16 @@ def test_an_edited_entry_is_named(engine: Engine, values: dict[str, object]) -> 
     assert found.problems[0].startswith("entry 5 is not what was written")
 
 
+@pytest.mark.parametrize("made_ledger", ["sqlite"], indirect=True, ids=["sqlite"])
+@pytest.mark.parametrize("column", ["created_at", "action", "position", "link", "seal"])
+@pytest.mark.parametrize("nonsense", ["'never'", "x'ff'", "1.5"])
+def test_what_is_no_value_of_a_column_is_named(engine: Engine, column: str, nonsense: str) -> None:
+    """SQLite takes anything."""
+    change(engine, audits.update().where(at(5)).values({column: sa.literal_column(nonsense)}))
+    problems = audit.verify(engine.context).problems
+    assert problems[0].startswith(("entry 5 is not what was written", "entry 5 is missing", "entry 1.5 stands"))
+
+
 def test_deleted_entries_are_named(engine: Engine) -> None:
     change(engine, audits.delete().where(audits.c.position.in_((4, 5))))
     assert audit.verify(engine.context).problems[0] == "entries 4 to 5 are missing"

@@ -1,18 +1,20 @@
 """Messages: put into the outbox with what they tell of, sent once by the postman, never deciding over a request."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from memory_shop import Shop, set_up
 from postbox import activate
+from tests.unit.services.wiring import MovableClock
 
 from engine import Engine
 from habeas.connectors.hostile import HostileConnector, Misbehaviour
 from habeas.domain.errors import InputError, SystemUnavailable
 from habeas.domain.identity import Identity
-from habeas.domain.message import Channel, Event
+from habeas.domain.message import Channel, Event, Message
 from habeas.domain.request import RequestStatus
 from habeas.execution import outbox
 from habeas.execution.housekeeping import sweep
@@ -60,6 +62,27 @@ def test_nothing_is_kept_of_a_message_that_was_sent(engine: Engine) -> None:
     with engine.context.ledger.read() as connection:
         row = connection.execute(sa.select(tables.messages)).one()
     assert (row.status, row.sealed_recipient, row.sealed_variables) == ("sent", None, None)
+
+
+def test_messages_that_take_their_time_are_sent_by_one_postman_alone(engine: Engine) -> None:
+    """There are more than are sent within the time for which a postman claims some."""
+    clock, box = MovableClock(), activate(engine)
+    engine.context = replace(engine.context, clock=clock)
+    engine.submit("give", *({"email": f"p{number}@example.com"} for number in range(7)))
+    engine.run()
+
+    def take_a_minute(message: Message) -> None:
+        box.taken.append(message)
+        clock.ahead += timedelta(minutes=1)
+        box.send = box.taken.append  # type: ignore[method-assign]
+        post_due(engine.context)
+        box.send = take_a_minute  # type: ignore[method-assign]
+
+    box.send = take_a_minute  # type: ignore[method-assign]
+    while any(status == "due" for _, status in statuses(engine)):
+        post_due(engine.context)
+        clock.ahead += timedelta(minutes=1)
+    assert sorted(one.recipient for one in box.taken) == [f"p{number}@example.com" for number in range(7)]
 
 
 def test_without_a_provider_nobody_is_told(engine: Engine) -> None:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from habeas.store.columns import Instant, key, sealed, serial, stamps
+from habeas.store.columns import GuardedBytes, GuardedInstant, Instant, key, sealed, serial, stamps
 from habeas.store.tables.metadata import metadata
 
 data_keys = sa.Table(
@@ -81,13 +81,13 @@ audits = sa.Table(
     sa.Column("actor", sa.String(256), nullable=False),
     sa.Column("action", sa.String(32), nullable=False),
     sa.Column("message", sa.Text, nullable=False),
-    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("created_at", GuardedInstant, nullable=False),
     sa.Column("object_kind", sa.String(32), nullable=False),
     sa.Column("actor_kind", sa.String(16)),  # null: written before kinds were kept
     sa.Column("origin", sa.String(16)),
     sa.Column("position", sa.BigInteger, unique=True),  # in the chain; null: not linked yet
-    sa.Column("link", sa.LargeBinary),  # of the entry and of the link before
-    sa.Column("seal", sa.LargeBinary, unique=True),  # of the entry alone, made when it was written
+    sa.Column("link", GuardedBytes),  # of the entry and of the link before
+    sa.Column("seal", GuardedBytes, unique=True),  # of the entry alone, made when it was written
 )
 
 audit_heads = sa.Table(
