@@ -18,6 +18,7 @@ from habeas.execution.manual_webhooks import awaited_forms
 from habeas.execution.retries import PLACE
 from habeas.planning.plan import AffectedField
 from habeas.services.policies import PolicySummary, find_policies
+from habeas.services.user_views import name_users
 from habeas.store import journal, manual_collections, verifications
 from habeas.store import requests as store
 from habeas.store.configurations import Record
@@ -119,6 +120,14 @@ class AwaitedCode:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewer:
+    """The user who has decided about a request."""
+
+    id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """A row of the execution log; fields are named where the work was completed."""
 
@@ -146,7 +155,7 @@ class AuditEntry:
 class RequestView:
     """A request as the API shows it (control-plane §1.3). `identity` only when asked for.
 
-    What later versions fill is there already, and null.
+    `reviewer` is null when no user has decided, or one who is none any more.
     """
 
     id: str
@@ -158,7 +167,7 @@ class RequestView:
     finished_processing_at: datetime | None
     reviewed_at: datetime | None
     reviewed_by: str | None
-    reviewer: None
+    reviewer: Reviewer | None
     identity_verified_at: datetime | None
     awaited_code: AwaitedCode | None
     paused_at: datetime | None
@@ -199,7 +208,7 @@ def show_requests(
 ) -> dict[str, RequestView]:
     """Views of these requests, by id; VerboseRequestViews if `verbose`. Identities only if a shape is given.
 
-    Whoever has shown no token is not told that somebody of these identities has asked before.
+    Whoever has shown no token is not told that somebody of these identities has asked before, nor who decided.
     """
     records = store.find_requests(connection, ids)
     policies = find_policies(context, connection, {record.policy_key for record in records})
@@ -210,6 +219,8 @@ def show_requests(
     codes = _awaited_codes(connection, records, now)
     needed = _action_needed(context, connection, records)
     is_stranger = context.actor.kind is ActorKind.ANONYMOUS
+    deciders = set() if is_stranger else {record.reviewed_by for record in records if record.reviewed_by}
+    names = name_users(context, connection, deciders)
     views = {
         record.id: RequestView(
             id=record.id,
@@ -221,7 +232,7 @@ def show_requests(
             finished_processing_at=record.finished_at,
             reviewed_at=record.reviewed_at,
             reviewed_by=record.reviewed_by,
-            reviewer=None,
+            reviewer=Reviewer(record.reviewed_by, names[record.reviewed_by]) if record.reviewed_by in names else None,
             identity_verified_at=record.identity_verified_at,
             awaited_code=codes.get(record.id),
             paused_at=record.paused_at,
