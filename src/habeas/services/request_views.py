@@ -18,6 +18,7 @@ from habeas.execution.manual_webhooks import awaited_forms
 from habeas.execution.retries import PLACE
 from habeas.planning.plan import AffectedField
 from habeas.services.policies import PolicySummary, find_policies
+from habeas.services.regulations import find_notice_by
 from habeas.services.user_views import name_users
 from habeas.store import journal, manual_collections, verifications
 from habeas.store import requests as store
@@ -155,7 +156,8 @@ class AuditEntry:
 class RequestView:
     """A request as the API shows it (control-plane §1.3). `identity` only when asked for.
 
-    `reviewer` is null when no user has decided, or one who is none any more.
+    `reviewer` is null when no user has decided, or one who is none any more. `notice_by`: until when the person
+    must have been told of an extension; null where the law knows none.
     """
 
     id: str
@@ -179,6 +181,7 @@ class RequestView:
     due_date: date | None
     days_left: int | None
     acknowledge_by: date | None
+    notice_by: date | None
     extended_at: datetime | None
     clock_stopped_at: datetime | None
     duplicate_of: str | None
@@ -244,6 +247,7 @@ def show_requests(
             due_date=_day(record.due_at),
             days_left=_count_days_left(record, now),
             acknowledge_by=_day(record.acknowledge_by),
+            notice_by=_notice_by(context, record, now),
             extended_at=record.extended_at,
             clock_stopped_at=record.clock_stopped_at,
             duplicate_of=None if is_stranger else record.duplicate_of,
@@ -274,6 +278,11 @@ def _count_days_left(record: Record, now: datetime) -> int | None:
         return None
     days: int = (record.due_at.date() - (record.clock_stopped_at or now).date()).days
     return days
+
+
+def _notice_by(context: Context, record: Record, now: datetime) -> date | None:
+    regulation = context.regulations.get(record.regulation)
+    return None if regulation is None else _day(find_notice_by(regulation, record, now))
 
 
 def _day(moment: datetime | None) -> date | None:
