@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from habeas.domain.identity import Identity, Scalar, normalise
 from habeas.domain.request import TERMINAL, WAITING, ActionType, RequestStatus, sources_of
 from habeas.store import status_webhooks
-from habeas.store.columns import place_of
+from habeas.store.columns import UtcDay, place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
 from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules
@@ -222,10 +222,10 @@ def has_identity(digest: Sequence[bytes]) -> sa.ColumnElement[bool]:
 
 
 def is_overdue(now: datetime) -> sa.ColumnElement[bool]:
-    """Condition: not ended, and due before the UTC day of `now`; of a stopped clock: before it was stopped."""
+    """Condition: not ended, and due before the UTC day of `now`; of a stopped clock: before the day when it was."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     stopped = requests.c.clock_stopped_at
-    late = sa.and_(requests.c.due_at < today, sa.or_(stopped.is_(None), requests.c.due_at < stopped))
+    late = sa.and_(requests.c.due_at < today, sa.or_(stopped.is_(None), UtcDay(requests.c.due_at) < UtcDay(stopped)))
     return sa.and_(requests.c.status.not_in(sorted(TERMINAL)), requests.c.due_at.is_not(None), late)
 
 

@@ -169,6 +169,19 @@ def test_overdue_is_what_has_not_ended_the_day_after(desk: Desk) -> None:
     assert [item["id"] for item in by_law] == [due]
 
 
+def test_a_clock_that_is_stopped_late_on_the_last_day_leaves_no_day_and_makes_nothing_overdue(desk: Desk) -> None:
+    made = desk.submit("own")
+    for hour, day in ((13, 20), (23, 20), (0, 21)):
+        desk.clock.moment = datetime(2026, 2, day, hour, 30, tzinfo=UTC)
+        left = desk("POST", f"{PATH}/{made}/clarify", json=WHY).json()["days_left"]
+        desk.clock.moment = datetime(2026, 2, 25, tzinfo=UTC)
+        assert (left, desk.overdue()) == ((0, []) if day == 20 else (-1, [made]))
+        counted = desk("GET", "/metrics").text.split("\nhabeas_requests_overdue ")[1].split("\n")[0]
+        assert float(counted) == len(desk.overdue())
+        with desk.engine.context.ledger.write() as connection:
+            connection.execute(requests.update().values(clock_stopped_at=None))
+
+
 def test_reasons_are_asked_for(desk: Desk) -> None:
     made = desk.submit("eu")
     for body in ({}, {"reason": " "}, {"reason": "x" * 1001}, {"reason": None}):
