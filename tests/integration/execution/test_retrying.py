@@ -295,6 +295,27 @@ def test_an_encrypted_request_whose_key_is_gone_is_refused_and_nothing_is_writte
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file() and "packages" in path.parts]
 
 
+def test_a_sweep_in_the_middle_of_a_retry_takes_nothing_away(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_id = stand.stop("give", Shop.body(), encryption_key="0123456789abcdef")
+    context, retry_messages = stand.engine.context, requests._retry_messages
+    sweep = threading.Thread(target=forget, args=(context,))
+
+    def sweep_meanwhile(*given: Any) -> str:
+        sweep.start()
+        if "postgres" in str(context.settings.database.url):
+            sweep.join()  # another write transaction is let in
+        return retry_messages(*given)
+
+    with context.ledger.write() as connection:
+        connection.execute(tables.requests.update().values(updated_at=datetime.now(UTC) - timedelta(minutes=2)))
+    monkeypatch.setattr(requests, "_retry_messages", sweep_meanwhile)
+    stand.retry(request_id)
+    sweep.join()
+    assert retried(stand.engine, request_id) == ["from upload"]
+    assert stand.engine.view(request_id).status is RequestStatus.COMPLETE
+    assert stand.flaky.calls == [], "nothing is read again"
+
+
 @dataclass
 class Postbox:
     """A provider that keeps what it takes, or refuses it."""
