@@ -211,7 +211,8 @@ def show_requests(
 ) -> dict[str, RequestView]:
     """Views of these requests, by id; VerboseRequestViews if `verbose`. Identities only if a shape is given.
 
-    Whoever has shown no token is not told that somebody of these identities has asked before, nor who decided.
+    Whoever has shown no token is not told that somebody of these identities has asked before, nor whether and by
+    whom their request was reviewed: that one waits for a reviewer may be because it repeats another.
     """
     records = store.find_requests(connection, ids)
     policies = find_policies(context, connection, {record.policy_key for record in records})
@@ -233,8 +234,8 @@ def show_requests(
             requested_at=record.requested_at,
             started_processing_at=record.started_at,
             finished_processing_at=record.finished_at,
-            reviewed_at=record.reviewed_at,
-            reviewed_by=record.reviewed_by,
+            reviewed_at=None if is_stranger else record.reviewed_at,
+            reviewed_by=None if is_stranger else record.reviewed_by,
             reviewer=Reviewer(record.reviewed_by, names[record.reviewed_by]) if record.reviewed_by in names else None,
             identity_verified_at=record.identity_verified_at,
             awaited_code=codes.get(record.id),
