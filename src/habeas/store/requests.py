@@ -14,7 +14,7 @@ from habeas.store import status_webhooks
 from habeas.store.columns import UtcDay, place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
-from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules
+from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules, verifications
 
 
 def add_requests(connection: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
@@ -125,6 +125,15 @@ def waiting_since_before(connection: sa.Connection, now: datetime, limit: int) -
     late = (requests.c.status.in_(sorted(WAITING)), requests.c.waits_until < now)
     found = sa.select(requests.c.id).where(*late).limit(limit).with_for_update(skip_locked=True)
     return list(connection.scalars(found))
+
+
+def unproved_since_before(connection: sa.Connection, before: datetime, limit: int) -> list[str]:
+    """Requests whose latest code was sent before and has not come back, locked, as `waiting_since_before` does."""
+    is_old = sa.exists().where(verifications.c.request_id == requests.c.id, verifications.c.sent_at < before)
+    late = (requests.c.status == RequestStatus.IDENTITY_UNVERIFIED, is_old)
+    return list(
+        connection.scalars(sa.select(requests.c.id).where(*late).limit(limit).with_for_update(skip_locked=True))
+    )
 
 
 def find_request(connection: sa.Connection, request_id: str) -> Record | None:
