@@ -224,6 +224,27 @@ def test_the_package_of_a_rule_that_was_deleted_is_removed_and_served_no_more(st
         engine.package(request_id, "give-give")
 
 
+def test_the_last_package_is_removed_where_no_rule_gives_any_more(start: Start, tmp_path: Path) -> None:
+    shop, engine = Shop(), start(task_retry_count=0)
+    set_up(engine, Flaky(shop))
+    engine.store("vault")
+    engine.policy("both", access=["user"], erasure={"null_rewrite": ["user.contact"]})
+    draft = RuleDraft(name="more", key="more", action_type="access", storage_destination_key="vault")
+    done(save_rules(engine.context, "both", [draft]))
+    done(save_targets(engine.context, "both", "more", [TargetDraft(data_category="user.contact")]))
+    lock_vault(engine, locked=True)
+    (request_id,) = engine.submit("both", shop.add_person(0))
+    engine.run()
+    (given,) = packages.list_packages(engine.context, request_id)
+    assert Path(given.url).is_file()
+    for rule in (given.rule_key, "more"):
+        delete_rule(engine.context, "both", rule)
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert not Path(given.url).exists() and packages.list_packages(engine.context, request_id) == []
+
+
 def lock_vault(engine: Engine, *, locked: bool) -> None:
     """Whether packages can be written into the storage `vault`: its type does not let anybody in."""
 
