@@ -99,10 +99,10 @@ def _look_up(context: Context, event: Event, request_id: str | None) -> dict[str
 
 
 def _look_up_links(context: Context, request_id: str) -> dict[str, object]:
-    """A link to each package that its storage gives one for, good for a while yet, and how many have none."""
+    """A link to each package that its storage gives one for, good for a while yet; how many have none, or are gone."""
     now = context.clock.now()
     with context.ledger.read() as connection:
-        kept = [one for one in packages.packages_of(connection, [request_id]) if not (one.deleted_at or one.outdated)]
+        kept = [one for one in packages.packages_of(connection, [request_id]) if not one.outdated]
     links, last = [], []
     for package in kept:
         found = find_link(context, package, lasting=True)

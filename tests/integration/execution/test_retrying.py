@@ -17,6 +17,7 @@ from habeas.domain.errors import InputError, NotFound, SystemUnavailable
 from habeas.domain.message import Channel, Message, ProviderType
 from habeas.domain.ports import Destination, Lookup, Row
 from habeas.domain.request import LogStatus, RequestStatus
+from habeas.execution.expiry import expire_packages
 from habeas.execution.housekeeping import forget
 from habeas.execution.postman import post_due
 from habeas.services import packages, requests, review, webhooks
@@ -302,6 +303,43 @@ def test_after_the_time_to_live_packages_are_served_until_a_retry_makes_them_ane
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     assert "Somebody Else" in engine.package(request_id, "give-give")
+
+
+@pytest.mark.parametrize("encryption_key", [None, "0123456789abcdef"])
+def test_a_package_whose_time_was_over_before_anybody_was_told_is_made_again(
+    start: Start, encryption_key: str | None
+) -> None:
+    """Also after the erasure, from the rows that were read; one whose key is gone has to be asked for."""
+    shop, engine, box = (
+        Shop(),
+        start(task_retry_count=0, sections={"storage": {"package_ttl_seconds": 3600}}),
+        Postbox(),
+    )
+    stop_after_upload(engine, shop)
+    engine.policy("both", access=["user"], erasure={"null_rewrite": ["user.contact"]})
+    draft = WebhookDraft(connection_config_key="receiver", direction=Direction.ONE_WAY)
+    webhooks.replace_webhooks(engine.context, "both", Phase.POST, [draft])
+    (request_id,) = engine.submit("both", shop.add_person(0), encryption_key=encryption_key)
+    engine.run()
+    given = engine.package_bytes(request_id, "both-give")
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.packages.update().values(created_at=datetime.now(UTC) - timedelta(hours=2)))
+    assert expire_packages(engine.context) == 1
+    counted = engine.counts(request_id)
+    webhooks.replace_webhooks(engine.context, "both", Phase.POST, [])
+    activate(engine, box)
+    box.refuses = False
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert engine.counts(request_id) == counted, "nothing is masked again"
+    post_due(engine.context)
+    assert any("Answer us" in message.html for message in box.taken), "a local file has no link, a lost one neither"
+    if encryption_key is None:
+        assert engine.package_bytes(request_id, "both-give") == given
+    else:
+        with pytest.raises(NotFound, match="deleted on"):
+            engine.package_bytes(request_id, "both-give")
 
 
 def test_an_encrypted_request_whose_key_is_gone_is_refused_and_nothing_is_written(stand: Stand, tmp_path: Path) -> None:
