@@ -117,7 +117,9 @@ class ExecutionSettings(Section):
     task_retry_backoff: float = Field(2.0, ge=1, description="Factor of the delay from try to try.")
     temporary_ttl_seconds: int = Field(604800, ge=1, description="Life of rows kept for an unfinished request.")
     answer_ttl_seconds: int = Field(
-        604800, ge=1, description="How long a request waits for a form or for rows that people look up."
+        604800,
+        ge=1,
+        description="How long a request waits for a form, for rows that people look up, or for a person's code.",
     )
     privacy_request_delay_timeout: int = Field(
         3600,

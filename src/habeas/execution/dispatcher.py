@@ -34,6 +34,7 @@ from habeas.execution.retries import (
     choose_course,
     follow_course,
     keep_course,
+    package_expired,
     read_away,
     read_standings,
 )
@@ -265,10 +266,12 @@ def _plan(context: Context, kind: _Kind) -> Course:
     try:
         fresh = context.planner.plan(kind.wanted)
     except HabeasError as error:
-        return keep_course(stored, kind.standing, f"it cannot be planned now: {error}")
-    with context.ledger.read() as connection:
-        away = read_away(connection, stored)
-    return choose_course(stored, fresh, kind.standing, away)
+        course = keep_course(stored, kind.standing, f"it cannot be planned now: {error}")
+    else:
+        with context.ledger.read() as connection:
+            away = read_away(connection, stored)
+        course = choose_course(stored, fresh, kind.standing, away)
+    return package_expired(course, kind.standing)
 
 
 def _fail(context: Context, group: list[Record], error: HabeasError) -> None:

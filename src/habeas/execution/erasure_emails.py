@@ -142,10 +142,14 @@ class _Mailing:
         run, dataset = self._run, self._dataset
         with run.commit() as connection:
             record = configurations.find_connections(connection, [dataset.connection]).get(dataset.connection)
-            living = run.living(connection)
+            event, living = Event.ERASURE_INSTRUCTIONS, run.living(connection)
+            sent = messages.sent_about(connection, event, dataset.key, run.request_ids(living))
+            unsent = [ordinal for ordinal in sorted(living) if run.members[ordinal].request_id not in sent]
+            if not unsent:
+                return {}
             if record is None or hindrance_of(record):
                 for node in dataset.acting:
-                    run.pass_over(connection, node, ActionType.ERASURE, hindrance_of(record), living)
+                    run.pass_over(connection, node, ActionType.ERASURE, hindrance_of(record), unsent)
                 return {}
             if is_paused(record):
                 raise Paused(dataset.connection)
@@ -153,13 +157,11 @@ class _Mailing:
             secrets = configurations.open_json(run.context.ledger.sealer, record.sealed_secrets, place)
             if "to_email" not in secrets:
                 raise NeedsHuman(f"connection {dataset.connection} has no to_email", hint="give it its secrets")
-            event = Event.ERASURE_INSTRUCTIONS
-            sent = messages.sent_about(connection, event, dataset.key, run.request_ids(living))
             intended: dict[int, Letter] = {}
-            for ordinal in sorted(living):
+            for ordinal in unsent:
                 request_id = run.members[ordinal].request_id
                 instructions = instruct(dataset, partial(self._links.locators, ordinal=ordinal))
-                if instructions and request_id not in sent:
+                if instructions:
                     recipient = secrets["to_email"]
                     message_id = outbox.intend(run.context, connection, event, request_id, dataset.key, recipient)
                     intended[ordinal] = Letter(message_id, recipient, request_id, dataset.key, instructions)

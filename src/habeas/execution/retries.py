@@ -5,7 +5,7 @@ What has been masked cannot be found again: from then on the plan stays, but for
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -39,6 +39,8 @@ class Standing:
     """Its packages need no key, or it is there."""
     passed_over: frozenset[str]
     """Collections that nobody was asked about."""
+    expired: frozenset[str]
+    """Rules whose packages are gone from their storages, since their time was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,14 @@ def read_standings(connection: sa.Connection, stopped: Sequence[Record]) -> dict
     """The standing of requests that have a plan and a next step, by id."""
     ids = [request.id for request in stopped]
     erasing, passed_over = progress.erasing_among(connection, ids), progress.passed_over(connection, ids)
+    expired = packages.expired_among(connection, ids)
     return {
         request.id: Standing(
             request.next_step or ACCESS,
             request.id in erasing,
             request.can_package,
             frozenset(passed_over.get(request.id, ())),
+            frozenset(expired.get(request.id, ())),
         )
         for request in stopped
     }
@@ -104,6 +108,18 @@ def keep_course(stored: Plan, standing: Standing, reason: str) -> Course:
         return Course(stored, step)
     message = f"the configuration has changed since, but the plan stays as it was: {reason}"
     return Course(stored, step, entries=(Entry(PLACE, ActionType.ACCESS, LogStatus.RETRYING, message),))
+
+
+def package_expired(course: Course, standing: Standing) -> Course:
+    """The same course, with packages made again that nobody was told of before their time was over.
+
+    The rows for it are kept until the request has ended, also once they are masked in their stores.
+    """
+    lost = [rule.rule for rule in course.plan.access if rule.rule in standing.expired]
+    if not lost or not standing.can_package:
+        return course
+    step = UPLOAD if is_after(course.next_step, UPLOAD) else course.next_step
+    return replace(course, next_step=step, outdated=tuple(dict.fromkeys((*course.outdated, *lost))))
 
 
 def follow_course(connection: sa.Connection, course: Course, request_ids: Sequence[str], now: datetime) -> None:

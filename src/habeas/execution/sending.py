@@ -12,7 +12,7 @@ from habeas.execution.outbox import connect_provider, usable
 from habeas.execution.overrides import present_settings
 from habeas.execution.package_links import find_link
 from habeas.messaging.defaults import DEFAULTS, Template
-from habeas.store import configurations, messages, packages, requests
+from habeas.store import configurations, messages, packages, requests, verifications
 from habeas.store.configurations import Record
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def deliver(context: Context, row: Record) -> None:
     """
     if row.sealed_recipient is None:
         raise InputError("what the message says was forgotten, as its time was over", hint="submit the request again")
+    if row.event == Event.VERIFICATION and _is_over(context, row):
+        raise InputError("the code that it tells is over", hint="ask for another one")
     recipient = messages.open_recipient(context.ledger.sealer, row)
     variables = messages.open_variables(context.ledger.sealer, row)
     event, channel = Event(row.event), Channel(row.channel)
@@ -36,6 +38,15 @@ def deliver(context: Context, row: Record) -> None:
         raise
     except Exception as error:  # a driver's own words may hold the recipient: only the kind of error is kept
         raise Fault(f"the message provider failed unexpectedly ({type(error).__name__})") from None
+
+
+def _is_over(context: Context, row: Record) -> bool:
+    """Whether the code of a message proves nothing any more: used or tried up, too old, or replaced by a later one."""
+    with context.ledger.read() as connection:
+        known = verifications.find_verifications(connection, [row.request_id]).get(row.request_id)
+    if known is None or known.hash is None:
+        return True
+    return bool(known.expires_at <= context.clock.now() or row.created_at < known.sent_at)
 
 
 def send(
@@ -88,10 +99,10 @@ def _look_up(context: Context, event: Event, request_id: str | None) -> dict[str
 
 
 def _look_up_links(context: Context, request_id: str) -> dict[str, object]:
-    """A link to each package that its storage gives one for, good for a while yet, and how many have none."""
+    """A link to each package that its storage gives one for, good for a while yet; how many have none, or are gone."""
     now = context.clock.now()
     with context.ledger.read() as connection:
-        kept = [one for one in packages.packages_of(connection, [request_id]) if not (one.deleted_at or one.outdated)]
+        kept = [one for one in packages.packages_of(connection, [request_id]) if not one.outdated]
     links, last = [], []
     for package in kept:
         found = find_link(context, package, lasting=True)

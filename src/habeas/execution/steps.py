@@ -28,7 +28,7 @@ STEPS = (
     Step("manual_webhooks", PREPARE, manual_webhooks.perform),
     Step(PRE_WEBHOOKS, PREPARE, webhooks.perform_pre),
     Step(ACCESS, DATA, access.perform),
-    Step(UPLOAD, DATA, upload.perform, lambda run: bool(run.plan.access)),
+    Step(UPLOAD, DATA, upload.perform, lambda run: bool(run.plan.access) or upload.has_outdated(run)),
     Step(ERASURE, DATA, erasure.perform, lambda run: run.plan.erases),
     Step("erasure_emails", DATA, erasure_emails.perform, lambda run: run.plan.mails),
     Step("post_webhooks", DATA, webhooks.perform_post, lambda run: run.has_post_webhooks),

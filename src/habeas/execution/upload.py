@@ -33,6 +33,7 @@ from habeas.execution.spooled import Spools, read_rows
 from habeas.log_fields import adopt, current
 from habeas.planning.plan import AccessRule, Selection
 from habeas.store import configurations, journal, manual_webhooks, progress, requests
+from habeas.store.configurations import Record
 from habeas.store.journal import Entry
 from habeas.store.packages import Uploaded, add_packages, forget_outdated, packages_of
 from habeas.store.spool import BUCKET
@@ -127,14 +128,23 @@ def _find_place(run: Run, rule: AccessRule) -> _Place:
     return _Place(key, record.format, connect_storage(run.context, record))
 
 
+def has_outdated(run: Run) -> bool:
+    """Whether there are packages to remove, also where no rule makes any now."""
+    return bool(_find_outdated(run))
+
+
+def _find_outdated(run: Run) -> list[Record]:
+    with run.context.ledger.read() as connection:
+        found = packages_of(connection, run.request_ids(run.living(connection)))
+    return [package for package in found if package.outdated]
+
+
 def _remove_outdated(run: Run) -> None:
     """Remove packages that are to be made again, under another name or in another place, or by a rule that is gone.
 
     They are forgotten before there are new ones, of which some may have their names.
     """
-    with run.context.ledger.read() as connection:
-        found = packages_of(connection, run.request_ids(run.living(connection)))
-    outdated = [package for package in found if package.outdated]
+    outdated = _find_outdated(run)
     for package in outdated:
         run.check()
         remove_package(run.context, package)

@@ -12,7 +12,7 @@ from habeas.domain.policy import Policy
 from habeas.domain.regulation import Regulation
 from habeas.domain.request import TERMINAL
 from habeas.execution.context import Context
-from habeas.services.regulations import find_regulation
+from habeas.services.regulations import find_notice_by, find_regulation
 from habeas.services.request_views import RequestView, show_requests
 from habeas.store import journal
 from habeas.store import requests as store
@@ -55,12 +55,11 @@ def extend(context: Context, request_id: str, reason: str) -> RequestView:
     with context.ledger.write() as connection:
         record, now = _find_open(connection, request_id), context.clock.now()
         regulation = _regulation_of(context, record)
-        due_at, notice_by = regulation.extended_due_at(record.requested_at), regulation.notice_by(record.requested_at)
+        due_at, notice_by = regulation.extended_due_at(record.requested_at), find_notice_by(regulation, record, now)
         if due_at is None or notice_by is None:
             raise InputError(f"regulation {regulation.key!r} knows no extension")
         if record.extended_at is not None:
             raise Conflict("the deadline was extended before", hint="there is one extension")
-        notice_by += _time_stood(record, now)
         if now.date() > notice_by.date():
             raise InputError(f"it could be extended until {notice_by.date()}, when the person had to be told")
         due_at = max(due_at + timedelta(seconds=record.clock_stood), record.due_at)
@@ -133,9 +132,3 @@ def _regulation_of(context: Context, record: Record) -> Regulation:
     if record.regulation is None:
         raise InputError("no regulation counts for this request", hint="give its policy one; later requests have it")
     return find_regulation(context, record.regulation)
-
-
-def _time_stood(record: Record, now: datetime) -> timedelta:
-    """How long the clock has stood by now, all stops together."""
-    standing = now - record.clock_stopped_at if record.clock_stopped_at else timedelta()
-    return timedelta(seconds=record.clock_stood) + standing

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from habeas.domain.errors import NotFound
 from habeas.domain.regulation import Period, Regulation
 from habeas.execution.context import Context
 from habeas.services.bulk import Listing
+from habeas.store.configurations import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,19 @@ def find_regulation(context: Context, key: str) -> Regulation:
     if found is None:
         raise NotFound(f"there is no regulation {key[:64]!r}", hint="GET /api/v1/regulation lists those there are")
     return found
+
+
+def find_notice_by(regulation: Regulation, request: Record, now: datetime) -> datetime | None:
+    """Until when a person must have been told that their request is extended; None where there is no extension.
+
+    It moves on while the clock is stopped.
+    """
+    standing = now - request.clock_stopped_at if request.clock_stopped_at else timedelta()
+    try:
+        notice_by = regulation.notice_by(request.requested_at)
+        return notice_by and notice_by + timedelta(seconds=request.clock_stood) + standing
+    except (OverflowError, ValueError):  # no calendar goes so far
+        return None
 
 
 def list_regulations(context: Context, page: int, size: int) -> Listing[RegulationView]:

@@ -35,7 +35,7 @@ class RequestFilter:
 
     `request_id` and `external_id` match by case-insensitive prefix. `action_types`: the policy has a rule of one of
     these now. `completed` and `errored` are when processing ended, and imply the status. Overdue: not ended, and due
-    before today (a request whose clock is stopped: before that). `has_duplicates`: later ones point to it.
+    before today, of a stopped clock before the day when it was stopped. `has_duplicates`: later ones point to it.
     `identities`: any of these values, each of its own kind.
     """
 

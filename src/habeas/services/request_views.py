@@ -18,6 +18,8 @@ from habeas.execution.manual_webhooks import awaited_forms
 from habeas.execution.retries import PLACE
 from habeas.planning.plan import AffectedField
 from habeas.services.policies import PolicySummary, find_policies
+from habeas.services.regulations import find_notice_by
+from habeas.services.user_views import name_users
 from habeas.store import journal, manual_collections, verifications
 from habeas.store import requests as store
 from habeas.store.configurations import Record
@@ -119,6 +121,14 @@ class AwaitedCode:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewer:
+    """The user who has decided about a request."""
+
+    id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """A row of the execution log; fields are named where the work was completed."""
 
@@ -146,7 +156,8 @@ class AuditEntry:
 class RequestView:
     """A request as the API shows it (control-plane §1.3). `identity` only when asked for.
 
-    What later versions fill is there already, and null.
+    `reviewer` is null when no user has decided, or one who is none any more. `notice_by`: until when the person
+    must have been told of an extension; null where the law knows none.
     """
 
     id: str
@@ -158,7 +169,7 @@ class RequestView:
     finished_processing_at: datetime | None
     reviewed_at: datetime | None
     reviewed_by: str | None
-    reviewer: None
+    reviewer: Reviewer | None
     identity_verified_at: datetime | None
     awaited_code: AwaitedCode | None
     paused_at: datetime | None
@@ -170,6 +181,7 @@ class RequestView:
     due_date: date | None
     days_left: int | None
     acknowledge_by: date | None
+    notice_by: date | None
     extended_at: datetime | None
     clock_stopped_at: datetime | None
     duplicate_of: str | None
@@ -199,7 +211,8 @@ def show_requests(
 ) -> dict[str, RequestView]:
     """Views of these requests, by id; VerboseRequestViews if `verbose`. Identities only if a shape is given.
 
-    Whoever has shown no token is not told that somebody of these identities has asked before.
+    Whoever has shown no token is not told that somebody of these identities has asked before, nor whether and by
+    whom their request was reviewed: that one waits for a reviewer may be because it repeats another.
     """
     records = store.find_requests(connection, ids)
     policies = find_policies(context, connection, {record.policy_key for record in records})
@@ -210,6 +223,8 @@ def show_requests(
     codes = _awaited_codes(connection, records, now)
     needed = _action_needed(context, connection, records)
     is_stranger = context.actor.kind is ActorKind.ANONYMOUS
+    deciders = set() if is_stranger else {record.reviewed_by for record in records if record.reviewed_by}
+    names = name_users(context, connection, deciders)
     views = {
         record.id: RequestView(
             id=record.id,
@@ -219,9 +234,9 @@ def show_requests(
             requested_at=record.requested_at,
             started_processing_at=record.started_at,
             finished_processing_at=record.finished_at,
-            reviewed_at=record.reviewed_at,
-            reviewed_by=record.reviewed_by,
-            reviewer=None,
+            reviewed_at=None if is_stranger else record.reviewed_at,
+            reviewed_by=None if is_stranger else record.reviewed_by,
+            reviewer=Reviewer(record.reviewed_by, names[record.reviewed_by]) if record.reviewed_by in names else None,
             identity_verified_at=record.identity_verified_at,
             awaited_code=codes.get(record.id),
             paused_at=record.paused_at,
@@ -233,6 +248,7 @@ def show_requests(
             due_date=_day(record.due_at),
             days_left=_count_days_left(record, now),
             acknowledge_by=_day(record.acknowledge_by),
+            notice_by=_notice_by(context, record, now),
             extended_at=record.extended_at,
             clock_stopped_at=record.clock_stopped_at,
             duplicate_of=None if is_stranger else record.duplicate_of,
@@ -263,6 +279,11 @@ def _count_days_left(record: Record, now: datetime) -> int | None:
         return None
     days: int = (record.due_at.date() - (record.clock_stopped_at or now).date()).days
     return days
+
+
+def _notice_by(context: Context, record: Record, now: datetime) -> date | None:
+    regulation = context.regulations.get(record.regulation)
+    return None if regulation is None else _day(find_notice_by(regulation, record, now))
 
 
 def _day(moment: datetime | None) -> date | None:

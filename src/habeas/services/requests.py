@@ -220,7 +220,7 @@ def retry(context: Context, request_id: str) -> RequestView:
     """
     now = context.clock.now()
     with context.ledger.write() as connection:
-        record = get_record(connection, request_id)
+        record = get_record(connection, request_id, lock=True)
         again = _retry_messages(connection, record, now) or _retry_steps(connection, record, now)
         journal.audit(connection, context.ledger.sealer, [request_id], context.actor, AuditAction.RETRIED, now, again)
         view = show_requests(context, connection, [request_id])[request_id]

@@ -5,7 +5,7 @@ Every decision is a compare-and-set on the status: of several at once one counts
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
@@ -14,10 +14,11 @@ from habeas.domain.message import Event
 from habeas.domain.request import RequestStatus, sources_of
 from habeas.execution import outbox
 from habeas.execution.context import Context
+from habeas.execution.ending import end
 from habeas.services.bulk import BulkResult, Failure
 from habeas.services.request_views import RequestView, show_requests
 from habeas.services.selection import Chosen, act_on
-from habeas.store import journal, runs, verifications
+from habeas.store import journal, runs
 from habeas.store import requests as store
 
 Decisions: TypeAlias = BulkResult[RequestView]
@@ -49,8 +50,8 @@ def cancel(context: Context, chosen: Chosen, reason: str = "") -> Decisions:
 def _approve(context: Context, request_ids: Sequence[str]) -> Decisions:
     now = context.clock.now()
     with context.ledger.write() as connection:
-        values = {"reviewed_at": now, "reviewed_by": context.actor.id}
-        approved = _move(context, connection, request_ids, RequestStatus.APPROVED, values)
+        by, to = context.actor.id, RequestStatus.APPROVED
+        approved = store.transition(connection, request_ids, to, now, reviewed_at=now, reviewed_by=by)
         journal.audit(connection, context.ledger.sealer, approved, context.actor, AuditAction.APPROVED, now)
         outbox.enqueue(context, connection, Event.APPROVED, approved)
         return _show(context, connection, request_ids, approved, RequestStatus.APPROVED)
@@ -59,8 +60,8 @@ def _approve(context: Context, request_ids: Sequence[str]) -> Decisions:
 def _deny(context: Context, reason: str, request_ids: Sequence[str]) -> Decisions:
     now = context.clock.now()
     with context.ledger.write() as connection:
-        values = {"reviewed_at": now, "reviewed_by": context.actor.id}
-        denied = _end(context, connection, request_ids, RequestStatus.DENIED, values)
+        by = context.actor.id
+        denied = end(connection, request_ids, RequestStatus.DENIED, now, reviewed_at=now, reviewed_by=by)
         journal.audit(connection, context.ledger.sealer, denied, context.actor, AuditAction.DENIED, now, reason)
         variables = {request_id: {"reason": reason} for request_id in denied}
         outbox.enqueue(context, connection, Event.DENIED, denied, variables)
@@ -70,28 +71,10 @@ def _deny(context: Context, reason: str, request_ids: Sequence[str]) -> Decision
 def _cancel(context: Context, reason: str, request_ids: Sequence[str]) -> Decisions:
     now = context.clock.now()
     with context.ledger.write() as connection:
-        values = {"cancel_reason": reason or None}
-        canceled = _end(context, connection, request_ids, RequestStatus.CANCELED, values)
+        canceled = end(connection, request_ids, RequestStatus.CANCELED, now, cancel_reason=reason or None)
         runs.leave_all(connection, canceled)
         journal.audit(connection, context.ledger.sealer, canceled, context.actor, AuditAction.CANCELED, now, reason)
         return _show(context, connection, request_ids, canceled, RequestStatus.CANCELED)
-
-
-def _end(
-    context: Context, connection: sa.Connection, request_ids: Sequence[str], to: RequestStatus, values: dict[str, Any]
-) -> list[str]:
-    """Move requests to where nothing follows, without what only carrying them out would need."""
-    values |= {"finished_at": context.clock.now(), "waits_until": None, "sealed_encryption_key": None}
-    ended = _move(context, connection, request_ids, to, values)
-    store.forget_secrets(connection, ended)
-    verifications.forget_codes(connection, ended)
-    return ended
-
-
-def _move(
-    context: Context, connection: sa.Connection, request_ids: Sequence[str], to: RequestStatus, values: dict[str, Any]
-) -> list[str]:
-    return store.transition(connection, request_ids, to, context.clock.now(), **values)
 
 
 def _show(

@@ -1,5 +1,6 @@
 """Users as they are shown, and found by those who change them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,6 +67,14 @@ def find_user(context: Context, user_id: str) -> UserView:
         return show_root(context)
     with context.ledger.read() as connection:
         return show_user(context, get_stored(connection, user_id))
+
+
+def name_users(context: Context, connection: sa.Connection, user_ids: Collection[str]) -> dict[str, str]:
+    """The names of those of these who are users now, by id; the one whom the settings define is one."""
+    names = users.usernames_of(connection, user_ids) if user_ids else {}
+    if ROOT_USER in user_ids and context.settings.security.root_username:
+        names[ROOT_USER] = show_root(context).username
+    return names
 
 
 def get_stored(connection: sa.Connection, user_id: str, *, lock: bool = False) -> Record:

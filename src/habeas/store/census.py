@@ -9,9 +9,10 @@ from typing import get_args
 
 import sqlalchemy as sa
 
-from habeas.domain.request import TERMINAL, RequestStatus
+from habeas.domain.request import RequestStatus
 from habeas.store.ledger import Ledger
 from habeas.store.messages import MessageStatus
+from habeas.store.requests import is_overdue
 from habeas.store.runs import MAY_RUN, READY, WAITS
 from habeas.store.schedules import Job, jobs_of
 from habeas.store.tables import chunks, connections, messages, packages, requests, runs
@@ -24,7 +25,7 @@ class Census:
 
     requests: Mapping[RequestStatus, int]
     overdue: int
-    """Unfinished requests whose deadline is over."""
+    """Unfinished requests that were due before today."""
     longest_wait: float
     """Since when the request has been ready that has waited longest for a run; 0 when none waits."""
     runs: Mapping[str, int]
@@ -77,8 +78,7 @@ def _count_requests(connection: sa.Connection) -> dict[RequestStatus, int]:
 
 
 def _count_overdue(connection: sa.Connection, ledger: Ledger) -> int:
-    unfinished = sorted(set(RequestStatus) - TERMINAL)
-    return _count(connection, requests, requests.c.status.in_(unfinished), requests.c.due_at < ledger.clock.now())
+    return _count(connection, requests, is_overdue(ledger.clock.now()))
 
 
 def _longest_wait(connection: sa.Connection, ledger: Ledger) -> float:

@@ -1,11 +1,14 @@
 """Kinds of columns that several tables of the ledger have."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 
@@ -53,6 +56,23 @@ class GuardedBytes(TypeDecorator[bytes]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
         return value if isinstance(value, bytes) else None
+
+
+class UtcDay(FunctionElement[date]):
+    """The UTC day of an instant, for comparisons inside a statement."""
+
+    type = sa.Date()
+    inherit_cache = True
+
+
+@compiles(UtcDay)
+def _write_utc_day(element: UtcDay, compiler: SQLCompiler, **details: Any) -> str:
+    return f"date({compiler.process(element.clauses, **details)})"
+
+
+@compiles(UtcDay, "postgresql")
+def _write_utc_day_of_zone(element: UtcDay, compiler: SQLCompiler, **details: Any) -> str:
+    return f"date({compiler.process(element.clauses, **details)} AT TIME ZONE 'UTC')"
 
 
 def key(name: str = "key") -> "sa.Column[str]":

@@ -150,9 +150,11 @@ def _still_ours(message: Record) -> sa.Update:
 
 
 def retry_failed(connection: sa.Connection, request_id: str, now: datetime) -> int:
-    """Make the failed messages of a request due again, those not forgotten yet; how many."""
+    """Make the failed messages of a request due again, those not forgotten yet and no codes, now over; how many."""
     failed = (messages.c.request_id == request_id, messages.c.status == MessageStatus.FAILED)
-    again = messages.update().where(*failed, messages.c.sealed_recipient.is_not(None))
+    again = messages.update().where(
+        *failed, messages.c.event != Event.VERIFICATION, messages.c.sealed_recipient.is_not(None)
+    )
     values = {"status": MessageStatus.DUE, "attempts": 0, "due_at": now.timestamp(), "failure": None}
     return connection.execute(again.values(values)).rowcount
 

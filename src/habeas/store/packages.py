@@ -66,6 +66,15 @@ def packages_of(connection: sa.Connection, request_ids: Sequence[str]) -> list[R
     return list(connection.execute(query.order_by(packages.c.request_id, packages.c.rule_key)).mappings())
 
 
+def expired_among(connection: sa.Connection, request_ids: Sequence[str]) -> dict[str, set[str]]:
+    """Rules whose packages were deleted when their time was over, by request; requests without any are absent."""
+    found: dict[str, set[str]] = {}
+    for package in packages_of(connection, request_ids):
+        if package.deleted_at is not None:
+            found.setdefault(package.request_id, set()).add(package.rule_key)
+    return found
+
+
 def packages_before(connection: sa.Connection, before: datetime, after: tuple[str, str], limit: int) -> list[Record]:
     """Packages not deleted and made before a moment, by request and rule, from the place `after` on."""
     place = sa.tuple_(packages.c.request_id, packages.c.rule_key)

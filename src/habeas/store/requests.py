@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from habeas.domain.identity import Identity, Scalar, normalise
 from habeas.domain.request import TERMINAL, WAITING, ActionType, RequestStatus, sources_of
 from habeas.store import status_webhooks
-from habeas.store.columns import place_of
+from habeas.store.columns import UtcDay, place_of
 from habeas.store.configurations import Record
 from habeas.store.sealing import Sealer
-from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules
+from habeas.store.tables import identities, masking_secrets, outcomes, plans, requests, rules, verifications
 
 
 def add_requests(connection: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
@@ -127,6 +127,15 @@ def waiting_since_before(connection: sa.Connection, now: datetime, limit: int) -
     return list(connection.scalars(found))
 
 
+def unproved_since_before(connection: sa.Connection, before: datetime, limit: int) -> list[str]:
+    """Requests whose latest code was sent before and has not come back, locked, as `waiting_since_before` does."""
+    is_old = sa.exists().where(verifications.c.request_id == requests.c.id, verifications.c.sent_at < before)
+    late = (requests.c.status == RequestStatus.IDENTITY_UNVERIFIED, is_old)
+    return list(
+        connection.scalars(sa.select(requests.c.id).where(*late).limit(limit).with_for_update(skip_locked=True))
+    )
+
+
 def find_request(connection: sa.Connection, request_id: str) -> Record | None:
     return connection.execute(sa.select(requests).where(requests.c.id == request_id)).mappings().first()
 
@@ -222,10 +231,10 @@ def has_identity(digest: Sequence[bytes]) -> sa.ColumnElement[bool]:
 
 
 def is_overdue(now: datetime) -> sa.ColumnElement[bool]:
-    """Condition: not ended, and due before the UTC day of `now`; of a stopped clock: before it was stopped."""
+    """Condition: not ended, and due before the UTC day of `now`; of a stopped clock: before the day when it was."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     stopped = requests.c.clock_stopped_at
-    late = sa.and_(requests.c.due_at < today, sa.or_(stopped.is_(None), requests.c.due_at < stopped))
+    late = sa.and_(requests.c.due_at < today, sa.or_(stopped.is_(None), UtcDay(requests.c.due_at) < UtcDay(stopped)))
     return sa.and_(requests.c.status.not_in(sorted(TERMINAL)), requests.c.due_at.is_not(None), late)
 
 

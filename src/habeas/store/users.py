@@ -1,6 +1,6 @@
 """Repository of users, the codes mailed to them, and tries to log in. Who somebody is, is sealed; codes are hashed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, Literal
@@ -38,6 +38,12 @@ def find_named(connection: sa.Connection, username: str) -> Record | None:
 def find_mailed(connection: sa.Connection, email_hash: bytes) -> Record | None:
     """The user with this e-mail address; None when there is none."""
     return connection.execute(sa.select(users).where(users.c.email_hash == email_hash)).mappings().first()
+
+
+def usernames_of(connection: sa.Connection, user_ids: Collection[str]) -> dict[str, str]:
+    """The names of these users, by id; unknown ones are left out."""
+    query = sa.select(users.c.id, users.c.username).where(users.c.id.in_(user_ids))
+    return {row.id: row.username for row in connection.execute(query)}
 
 
 def list_users(connection: sa.Connection, page: int, size: int, part: str | None) -> tuple[list[Record], int]:

@@ -92,7 +92,7 @@ class _Ledger:
 
 def _show_work(census: Census) -> Iterator[Metric]:
     yield _gauge("habeas_requests", "Privacy requests by status.", census.requests, "status")
-    yield _gauge("habeas_requests_overdue", "Unfinished requests whose deadline is over.", census.overdue)
+    yield _gauge("habeas_requests_overdue", "Unfinished requests that were due before today.", census.overdue)
     yield _gauge(
         "habeas_longest_wait_seconds",
         "How long the request has waited for a run that waits longest; 0: none waits.",

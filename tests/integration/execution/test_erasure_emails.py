@@ -205,6 +205,26 @@ def test_a_paused_connection_is_waited_for_and_a_disabled_one_passed_over(start:
     assert sorted(post.told()) == ["agency@example.com", "agency@example.com", "carrier@example.com"]
 
 
+def test_a_retry_says_of_nobody_who_was_asked_that_they_were_passed_over(start: Start) -> None:
+    """The agency was asked about one of two when its connection was disabled."""
+    shop, engine, post = Shop(), start(task_retry_count=0), Post()
+    set_up_mailed(engine, shop, post)
+    post.refuses["carrier@example.com"] = SystemUnavailable("the mail server does not answer")
+    people = shop.add_person(0), shop.add_person(1)
+    post.meanwhile = lambda: post.refuses.update({"agency@example.com": SystemUnavailable("busy")})
+    ids = engine.submit("forget", *people)
+    engine.run()
+    assert post.told() == ["agency@example.com"]
+    engine.connect("agency", "email", {"to_email": "agency@example.com"}, disabled=True)
+    post.refuses.clear()
+    for request_id in ids:
+        requests.retry(engine.context, request_id)
+    engine.run()
+    assert post.told() == ["agency@example.com", *["carrier@example.com"] * 2]
+    leads = [engine.counts(request_id)["agency:leads"] for request_id in ids]
+    assert sorted((one["submitted"], one["reason"]) for one in leads) == [(0, "the connection is disabled"), (1, None)]
+
+
 def test_a_death_after_acceptance_repeats_the_same_message(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     shop, engine, post = Shop(), start(lease_seconds=1), Post()
     person = shop.add_person(0)

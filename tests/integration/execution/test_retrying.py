@@ -17,6 +17,7 @@ from habeas.domain.errors import InputError, NotFound, SystemUnavailable
 from habeas.domain.message import Channel, Message, ProviderType
 from habeas.domain.ports import Destination, Lookup, Row
 from habeas.domain.request import LogStatus, RequestStatus
+from habeas.execution.expiry import expire_packages
 from habeas.execution.housekeeping import forget
 from habeas.execution.postman import post_due
 from habeas.services import packages, requests, review, webhooks
@@ -224,6 +225,27 @@ def test_the_package_of_a_rule_that_was_deleted_is_removed_and_served_no_more(st
         engine.package(request_id, "give-give")
 
 
+def test_the_last_package_is_removed_where_no_rule_gives_any_more(start: Start, tmp_path: Path) -> None:
+    shop, engine = Shop(), start(task_retry_count=0)
+    set_up(engine, Flaky(shop))
+    engine.store("vault")
+    engine.policy("both", access=["user"], erasure={"null_rewrite": ["user.contact"]})
+    draft = RuleDraft(name="more", key="more", action_type="access", storage_destination_key="vault")
+    done(save_rules(engine.context, "both", [draft]))
+    done(save_targets(engine.context, "both", "more", [TargetDraft(data_category="user.contact")]))
+    lock_vault(engine, locked=True)
+    (request_id,) = engine.submit("both", shop.add_person(0))
+    engine.run()
+    (given,) = packages.list_packages(engine.context, request_id)
+    assert Path(given.url).is_file()
+    for rule in (given.rule_key, "more"):
+        delete_rule(engine.context, "both", rule)
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert not Path(given.url).exists() and packages.list_packages(engine.context, request_id) == []
+
+
 def lock_vault(engine: Engine, *, locked: bool) -> None:
     """Whether packages can be written into the storage `vault`: its type does not let anybody in."""
 
@@ -283,6 +305,43 @@ def test_after_the_time_to_live_packages_are_served_until_a_retry_makes_them_ane
     assert "Somebody Else" in engine.package(request_id, "give-give")
 
 
+@pytest.mark.parametrize("encryption_key", [None, "0123456789abcdef"])
+def test_a_package_whose_time_was_over_before_anybody_was_told_is_made_again(
+    start: Start, encryption_key: str | None
+) -> None:
+    """Also after the erasure, from the rows that were read; one whose key is gone has to be asked for."""
+    shop, engine, box = (
+        Shop(),
+        start(task_retry_count=0, sections={"storage": {"package_ttl_seconds": 3600}}),
+        Postbox(),
+    )
+    stop_after_upload(engine, shop)
+    engine.policy("both", access=["user"], erasure={"null_rewrite": ["user.contact"]})
+    draft = WebhookDraft(connection_config_key="receiver", direction=Direction.ONE_WAY)
+    webhooks.replace_webhooks(engine.context, "both", Phase.POST, [draft])
+    (request_id,) = engine.submit("both", shop.add_person(0), encryption_key=encryption_key)
+    engine.run()
+    given = engine.package_bytes(request_id, "both-give")
+    with engine.context.ledger.write() as connection:
+        connection.execute(tables.packages.update().values(created_at=datetime.now(UTC) - timedelta(hours=2)))
+    assert expire_packages(engine.context) == 1
+    counted = engine.counts(request_id)
+    webhooks.replace_webhooks(engine.context, "both", Phase.POST, [])
+    activate(engine, box)
+    box.refuses = False
+    requests.retry(engine.context, request_id)
+    engine.run()
+    assert engine.view(request_id).status is RequestStatus.COMPLETE
+    assert engine.counts(request_id) == counted, "nothing is masked again"
+    post_due(engine.context)
+    assert any("Answer us" in message.html for message in box.taken), "a local file has no link, a lost one neither"
+    if encryption_key is None:
+        assert engine.package_bytes(request_id, "both-give") == given
+    else:
+        with pytest.raises(NotFound, match="deleted on"):
+            engine.package_bytes(request_id, "both-give")
+
+
 def test_an_encrypted_request_whose_key_is_gone_is_refused_and_nothing_is_written(stand: Stand, tmp_path: Path) -> None:
     request_id = stand.stop("give", Shop.body(), encryption_key="0123456789abcdef")
     let_the_time_to_live_pass(stand.engine)
@@ -293,6 +352,27 @@ def test_an_encrypted_request_whose_key_is_gone_is_refused_and_nothing_is_writte
     assert stand.engine.view(request_id).status is RequestStatus.ERROR
     assert stand.flaky.calls == [] and packages.access_results(stand.engine.context, request_id) == []
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file() and "packages" in path.parts]
+
+
+def test_a_sweep_in_the_middle_of_a_retry_takes_nothing_away(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_id = stand.stop("give", Shop.body(), encryption_key="0123456789abcdef")
+    context, retry_messages = stand.engine.context, requests._retry_messages
+    sweep = threading.Thread(target=forget, args=(context,))
+
+    def sweep_meanwhile(*given: Any) -> str:
+        sweep.start()
+        if "postgres" in str(context.settings.database.url):
+            sweep.join()  # another write transaction is let in
+        return retry_messages(*given)
+
+    with context.ledger.write() as connection:
+        connection.execute(tables.requests.update().values(updated_at=datetime.now(UTC) - timedelta(minutes=2)))
+    monkeypatch.setattr(requests, "_retry_messages", sweep_meanwhile)
+    stand.retry(request_id)
+    sweep.join()
+    assert retried(stand.engine, request_id) == ["from upload"]
+    assert stand.engine.view(request_id).status is RequestStatus.COMPLETE
+    assert stand.flaky.calls == [], "nothing is read again"
 
 
 @dataclass

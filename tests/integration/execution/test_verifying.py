@@ -15,10 +15,12 @@ from habeas.domain.errors import HabeasError, InputError, NotAllowed, TooSoon
 from habeas.domain.identity import parse_identities
 from habeas.domain.message import Event
 from habeas.domain.request import RequestStatus
+from habeas.execution.housekeeping import sweep
+from habeas.execution.postman import post_due
 from habeas.services import requests, review, verification
 from habeas.services.request_views import RequestView
 from habeas.services.requests import NewRequest
-from habeas.store import tables
+from habeas.store import messages, tables
 from letterbox import read_code, read_outbox, set_up_letterbox, take_down_letterbox, wrong
 
 Start = Callable[..., Engine]
@@ -109,6 +111,49 @@ def test_a_code_that_is_over_is_refused(start: Start) -> None:
         verification.verify(engine.context, request_id, code)
     assert engine.view(request_id).status == "identity_unverified"
     assert review.cancel(engine.context, [request_id]).succeeded
+
+
+def test_a_code_that_is_over_before_the_mail_is_taken_is_not_sent(start: Start) -> None:
+    engine, shop, _ = begin(start, {"security": {"identity_verification_resend_pause_seconds": 0}})
+    proved, replaced, late = engine.submit("give", *(shop.add_person(number) for number in range(3)))
+    verification.verify(engine.context, proved, read_code(engine.context, proved))
+    verification.resend(engine.context, replaced)
+    past = tables.verifications.update().where(tables.verifications.c.request_id == late)
+    with engine.context.ledger.write() as connection:
+        connection.execute(past.values(expires_at=datetime.now(UTC) - timedelta(seconds=1)))
+    post_due(engine.context)
+
+    def told(request_id: str) -> list[tuple[str, str]]:
+        with engine.context.ledger.read() as connection:
+            rows, _ = messages.list_messages(connection, 1, 10, request_id=request_id)
+        return sorted((row.status, row.failure or "") for row in rows if row.event == Event.VERIFICATION)
+
+    over = ("failed", "the code that it tells is over (ask for another one)")
+    assert [told(one) for one in (proved, replaced, late)] == [[over], [over, ("sent", "")], [over]]
+    with engine.context.ledger.write() as connection:
+        assert messages.retry_failed(connection, proved, datetime.now(UTC)) == 0, "no retry sends it either"
+
+
+def test_what_nobody_proves_in_time_is_cancelled_by_the_system(start: Start) -> None:
+    engine, shop, _ = begin(start, answer_ttl_seconds=60)
+    old, renewed = engine.submit("forget", shop.add_person(0), shop.add_person(1), encryption_key="0123456789abcdef")
+    code = read_code(engine.context, old)
+    change(engine, tables.verifications, sent_at=datetime.now(UTC) - timedelta(minutes=2))
+    verification.resend(engine.context, renewed)
+    assert sweep(engine.context, "end_waits").done == 1
+    view = engine.view(old)
+    assert (view.status, view.cancel_reason) == ("canceled", "nobody proved in time whose request it is")
+    assert view.finished_processing_at is not None
+    [entry] = view.results["Request canceled"]  # type: ignore[attr-defined]
+    assert (entry.user_id, entry.message) == ("system", view.cancel_reason)
+    with pytest.raises(InputError, match="does not wait for a code"):
+        verification.verify(engine.context, old, code)
+    with engine.context.ledger.read() as connection:
+        keys = dict(connection.execute(sa.select(tables.requests.c.id, tables.requests.c.sealed_encryption_key)).all())
+        secrets = set(connection.scalars(sa.select(tables.masking_secrets.c.request_id)))
+    assert keys[old] is None and keys[renewed] is not None and old not in secrets
+    assert verification.verify(engine.context, renewed, read_code(engine.context, renewed)).status == "pending"
+    assert sweep(engine.context, "end_waits").done == 0
 
 
 def test_whom_no_code_can_reach_is_refused_and_nothing_of_them_is_kept(start: Start) -> None:

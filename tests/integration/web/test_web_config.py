@@ -102,7 +102,8 @@ def test_a_change_needs_its_own_scope_and_is_audited_without_its_value(root: Cal
 
 def test_a_change_holds_for_the_next_call(configured: Caller) -> None:
     def submit() -> str:
-        return str(configured("POST", "/api/v1/privacy-request", json=[ANN]).json()["succeeded"][0]["reviewed_by"])
+        made = configured("POST", "/api/v1/privacy-request/authenticated", json=[ANN]).json()["succeeded"][0]
+        return str(made["reviewed_by"])
 
     assert submit() == "system"
     configured("PATCH", CONFIG, json={"execution": {"require_manual_request_approval": True}})

@@ -117,6 +117,18 @@ def test_a_deadline_is_extended_once_and_before_the_person_had_to_be_told(desk: 
     assert (entry["status"], entry["message"], entry["user_id"]) == ("extended", WHY["reason"], "root")
 
 
+def test_a_request_says_until_when_the_person_has_to_be_told_of_an_extension(desk: Desk) -> None:
+    shown = {policy: desk.show(desk.submit(policy))["notice_by"] for policy in ("eu", "california", "brazil", "own")}
+    assert shown == {"eu": "2026-02-28", "california": "2026-03-17", "brazil": None, "own": None}
+    made, distant = desk.submit("eu"), desk.submit("eu", requested_at="9999-11-30T00:00:00Z")
+    for one in (made, distant):
+        desk.on(2026, 2, 10)("POST", f"{PATH}/{one}/clarify", json=WHY)
+    assert desk.on(2026, 3, 12).show(made)["notice_by"] == "2026-03-30", "the 30 days that the clock stood"
+    assert desk.show(distant)["notice_by"] is None, "a day that no calendar has"
+    desk("POST", f"{PATH}/{made}/clarified")
+    assert desk.on(2026, 3, 30)("POST", f"{PATH}/{made}/extend", json=WHY).json()["notice_by"] == "2026-03-30"
+
+
 @pytest.mark.parametrize(
     ("policy", "act"), [("brazil", "extend"), ("own", "extend"), ("california", "clarify"), ("none", "clarify")]
 )
@@ -155,6 +167,19 @@ def test_overdue_is_what_has_not_ended_the_day_after(desk: Desk) -> None:
     assert desk("POST", f"{PATH}/{own}/extend", json=WHY).status_code == 409
     by_law = desk("GET", f"{PATH}?regulation=gdpr").json()["items"]
     assert [item["id"] for item in by_law] == [due]
+
+
+def test_a_clock_that_is_stopped_late_on_the_last_day_leaves_no_day_and_makes_nothing_overdue(desk: Desk) -> None:
+    made = desk.submit("own")
+    for hour, day in ((13, 20), (23, 20), (0, 21)):
+        desk.clock.moment = datetime(2026, 2, day, hour, 30, tzinfo=UTC)
+        left = desk("POST", f"{PATH}/{made}/clarify", json=WHY).json()["days_left"]
+        desk.clock.moment = datetime(2026, 2, 25, tzinfo=UTC)
+        assert (left, desk.overdue()) == ((0, []) if day == 20 else (-1, [made]))
+        counted = desk("GET", "/metrics").text.split("\nhabeas_requests_overdue ")[1].split("\n")[0]
+        assert float(counted) == len(desk.overdue())
+        with desk.engine.context.ledger.write() as connection:
+            connection.execute(requests.update().values(clock_stopped_at=None))
 
 
 def test_reasons_are_asked_for(desk: Desk) -> None:

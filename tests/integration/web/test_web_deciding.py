@@ -4,7 +4,11 @@ import re
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from tests.integration.web.conftest import Caller
+from tests.integration.web.test_web_users import log_in, make_user
+
+from habeas.execution.context import Context
 
 ANN = {"policy_key": "give_and_forget", "identity": {"email": "ann@example.com"}}
 BOB = {"policy_key": "give_and_forget", "identity": {"email": "bob@example.com"}, "external_id": "crm-2"}
@@ -61,3 +65,24 @@ def test_no_reason_need_be_given(root: Caller, two: list[str], decision: str) ->
 def test_listings_know_the_policy(root: Caller, two: list[str]) -> None:
     for policy, found in (("give_and_forget", 2), ("other", 0)):
         assert root("GET", f"/api/v1/privacy-request?policy_key={policy}").json()["total"] == found
+
+
+def test_a_user_who_decided_is_named_by_one_query_and_only_to_callers_with_a_token(
+    root: Caller, anyone: Caller, context: Context, two: list[str]
+) -> None:
+    eve, path = make_user(root, "eve", "approver"), "/api/v1/privacy-request"
+    decided = log_in(anyone, "eve")("PATCH", DECIDE + "approve", json=two).json()["succeeded"]
+    by_client = root("POST", path, json=[ANN]).json()["succeeded"][0]["id"]
+    root("PATCH", DECIDE + "deny", json=[by_client])
+    asked: list[str] = []
+    with context.ledger.read() as connection:
+        sa.event.listen(connection.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    shown = {item["id"]: item["reviewer"] for item in root("GET", path).json()["items"]}
+    assert len([statement for statement in asked if "username" in statement]) == 1
+    named = {"id": eve, "username": "eve"}
+    assert shown == {**dict.fromkeys(two, named), by_client: None}
+    assert [item["reviewer"] for item in decided] == [named, named]
+    assert root("GET", f"{path}/{two[0]}").json()["reviewer"] == named
+    root("DELETE", f"/api/v1/user/{eve}")
+    gone = root("GET", f"{path}/{two[0]}").json()
+    assert (gone["reviewer"], gone["reviewed_by"]) == (None, eve)

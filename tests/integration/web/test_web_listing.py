@@ -134,7 +134,7 @@ def test_a_search_for_text_that_no_ledger_holds_is_refused(root: Caller, field: 
     assert (answer.status_code, "NUL" in answer.text) == (400, True)
 
 
-MADE_UP = {"identity", "policy", "awaited_code", "reviewer", "action_required_details", "resume_endpoint"}
+MADE_UP = {"identity", "policy", "awaited_code", "reviewer", "notice_by", "action_required_details", "resume_endpoint"}
 
 
 def test_everything_that_is_shown_of_a_request_sorts_on_both_ledgers(root: Caller) -> None:

@@ -45,7 +45,8 @@ def test_a10_a_right_code_lets_the_request_count(strict: Context, person: Caller
     request_id = submit(person)
     answer = person("POST", f"{REQUESTS}/{request_id}/verify", json={"code": read_code(strict, request_id)})
     assert answer.status_code == 200
-    assert (answer.json()["status"], answer.json()["reviewed_by"]) == ("pending", "system")
+    assert (answer.json()["status"], answer.json()["reviewed_by"]) == ("pending", None)
+    assert root("GET", f"{REQUESTS}/{request_id}").json()["reviewed_by"] == "system"
     again = person("POST", f"{REQUESTS}/{request_id}/verify", json={"code": "000000"})
     assert again.status_code == 400 and "pending" not in again.text
     audited = root("GET", f"{REQUESTS}/{request_id}?verbose=true").json()["results"]
@@ -115,8 +116,11 @@ def test_an_unknown_request_and_the_configuration(strict: Context, person: Calle
 
 
 def test_a_stranger_is_not_told_who_has_asked_before(configured: Caller, context: Context, root: Caller) -> None:
-    settings = context.settings.model_copy(update={"duplicates": DuplicateSettings(enabled=True)})
+    settings = context.settings.model_copy(update={"duplicates": DuplicateSettings(enabled=True, hold=True)})
     person = Caller(SharedApp(replace(context, settings=settings)))
     first, second = (person("POST", REQUESTS, json=[ANN]).json()["succeeded"][0] for _ in range(2))
-    assert second["duplicate_of"] is None and first["id"] not in str(second)
-    assert root("GET", f"{REQUESTS}/{second['id']}").json()["duplicate_of"] == first["id"]
+    assert first["id"] not in str(second)
+    own = {"id", "created_at", "requested_at"}
+    assert {**first, **{name: second[name] for name in own}} == second, "nothing else differs"
+    shown = [root("GET", f"{REQUESTS}/{one['id']}").json() for one in (first, second)]
+    assert [(one["duplicate_of"], one["reviewed_by"]) for one in shown] == [(None, "system"), (first["id"], None)]
