@@ -145,7 +145,8 @@ _UNANSWERED = (forms.c.action == requests.c.next_step, forms.c.saved_at.is_(None
 
 def _in(datasets: Sequence[str]) -> sa.ColumnElement[bool]:
     """Condition: the form is about a collection of one of these datasets."""
-    return sa.or_(*(forms.c.place.startswith(f"{key}:", autoescape=True) for key in datasets))
+    # Not by LIKE, which takes capitals for small letters in SQLite.
+    return sa.or_(*(sa.func.substr(forms.c.place, 1, len(key) + 1) == f"{key}:" for key in datasets))
 
 
 def _question_place(request_id: str, action: ActionType, collection: str) -> str:

@@ -218,11 +218,11 @@ def test_fields_and_keys_of_an_answer_are_checked_without_repeating_it(start: St
     assert status(engine, request_id) is RequestStatus.PAUSED
 
 
-def set_up_attic(engine: Engine) -> None:
+def set_up_attic(engine: Engine, dataset: str = "attic") -> None:
     """Boxes that people look into too."""
     engine.connect("attic", "manual", {})
     fields = [make_field("box", key=True), make_field("mail", EMAIL, identity="email")]
-    engine.describe("attic", {"fides_key": "attic", "name": "a", "collections": [{"name": "boxes", "fields": fields}]})
+    engine.describe("attic", {"fides_key": dataset, "name": "a", "collections": [{"name": "boxes", "fields": fields}]})
 
 
 @pytest.mark.parametrize("ending", ["disabled", "deleted"])
@@ -248,6 +248,20 @@ def test_where_nobody_is_asked_any_more_nobody_is_waited_for(start: Start, endin
     assert status(engine, second) is RequestStatus.COMPLETE
     (entry,) = engine.view(first).results["Request resumed"]  # type: ignore[attr-defined]
     assert (entry.user_id, entry.message) == ("system", "attic asks for nothing any more")
+
+
+def test_no_other_dataset_is_taken_for_that_of_a_connection_that_was_disabled(start: Start) -> None:
+    shop, engine = Shop(), start()
+    person = shop.add_person(0)
+    set_up_desk(engine, shop)
+    set_up_attic(engine, "DESK")
+    [request_id] = engine.submit("give", person)
+    engine.run()
+    assert [place for place, *_ in needed(engine, request_id)] == ["DESK:boxes", "desk:cards"]
+    engine.connect("attic", "manual", {}, disabled=True)
+    engine.run()
+    assert "Request resumed" not in engine.view(request_id).results  # type: ignore[attr-defined]
+    assert [place for place, *_ in needed(engine, request_id)] == ["desk:cards"]
 
 
 def test_nobody_waits_at_a_connection_that_was_disabled_while_others_were_read(start: Start) -> None:
