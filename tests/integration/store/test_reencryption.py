@@ -61,7 +61,7 @@ _VALUES: Mapping[type, Callable[[int], object]] = {
     int: lambda number: number,
     float: float,
     bool: lambda number: False,
-    object: lambda number: NOW,  # an instant
+    datetime: lambda number: NOW,
     bytes: lambda number: b"%d" % number,
 }
 
@@ -71,7 +71,8 @@ def fill(engine: Engine, table: sa.Table, number: int) -> None:
     sealer = engine.context.ledger.sealer
     row: dict[str, Any] = {}
     for column in table.columns:
-        kind = list if isinstance(column.type, sa.JSON) else column.type.python_type
+        held = column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
+        kind = list if isinstance(held, sa.JSON) else held.python_type
         row[column.name] = [] if kind is list else _VALUES[kind](number)
     for column in resealing.SEALED.get(table, ()):
         row[column.name] = sealer.seal(f"{table.name}.{column.name}".encode(), place_of(column, **row))
