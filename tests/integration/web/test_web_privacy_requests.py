@@ -80,6 +80,13 @@ def test_a_field_that_is_misspelt_is_not_dropped(configured: Caller, name: str, 
     assert failure["message"] == f"unknown field '{name}' (write {meant}, or leave it out)"
 
 
+def test_so_many_unknown_fields_that_comparing_them_takes_long_are_refused(configured: Caller) -> None:
+    many = {f"dataset_{number:05}": 1 for number in range(101)}
+    answer = submit(configured, {**ANN, **many})
+    (failure,) = answer["failed"]
+    assert failure["message"] == "more than 100 unknown fields (leave them out)"
+
+
 def test_only_the_bad_person_of_identities_fails(configured: Caller) -> None:
     people = [{"email": "ann@example.com"}, {"phone_number": "12"}]
     made = submit(configured, {"policy_key": "give_and_forget", "identities": people})

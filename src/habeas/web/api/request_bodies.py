@@ -23,6 +23,10 @@ from habeas.web.api.paging import BULK_LIMIT, PageNumber, PageSize
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=256)]
 
 
+_MOST_UNKNOWN = 100
+"""Each is compared with the known ones, for each person of an item: that takes its time."""
+
+
 class RequestItem(BaseModel):
     """One request as submitted. `identities` with n objects makes n requests; give it or `identity`, not both.
 
@@ -48,7 +52,10 @@ class RequestItem(BaseModel):
 
     def read(self) -> NewRequest:
         """The request of an expanded item. Raises InputError."""
-        for name in self.model_extra or ():
+        unknown = self.model_extra or {}
+        if len(unknown) > _MOST_UNKNOWN:
+            raise InputError(f"more than {_MOST_UNKNOWN} unknown fields", hint="leave them out")
+        for name in unknown:
             if meant := get_close_matches(name.lower(), type(self).model_fields, n=1, cutoff=0.75):
                 raise InputError(f"unknown field {name!r}", hint=f"write {meant[0]}, or leave it out")
         if self.identity is not None and self.identities is not None:
