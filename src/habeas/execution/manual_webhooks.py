@@ -9,20 +9,15 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from habeas.domain.actor import SYSTEM
-from habeas.domain.audit import AuditAction
 from habeas.domain.request import ActionType, LogStatus, RequestStatus
-from habeas.execution.context import Context
 from habeas.execution.run import Done, Run
-from habeas.store import configurations, journal, requests
+from habeas.store import configurations
 from habeas.store import manual_webhooks as store
 from habeas.store.journal import Entry
 from habeas.store.manual_webhooks import Form
 
 _TITLE = "Manual webhook"
 """The execution log files its entries under this name in place of a dataset's."""
-
-_PORTION = 500
 
 
 def perform(run: Run) -> Done:
@@ -48,22 +43,6 @@ def awaited_forms(connection: sa.Connection, request_ids: Sequence[str]) -> dict
 def name_form(form: Form) -> str:
     """A form in words."""
     return f"the {form.action} form of {form.connection_key}"
-
-
-def let_go(context: Context, connection: sa.Connection, key: str) -> None:
-    """Let requests go on that lack nothing any more, in the transaction in which this connection ends asking.
-
-    Wake the dispatcher afterwards.
-    """
-    now = context.clock.now()
-    held = store.lock_waiting(connection, key)
-    for start in range(0, len(held), _PORTION):
-        portion = held[start : start + _PORTION]
-        lacking = awaited_forms(connection, portion)
-        ready = [request_id for request_id in portion if request_id not in lacking]
-        freed = requests.send_on(connection, ready, RequestStatus.REQUIRES_INPUT, now)
-        reason = f"{key} asks for nothing any more"
-        journal.audit(connection, context.ledger.sealer, freed, SYSTEM, AuditAction.RESUMED, now, reason)
 
 
 def _ask(run: Run, connection: sa.Connection, request_ids: Sequence[str]) -> Mapping[str, list[Form]]:

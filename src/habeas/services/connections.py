@@ -15,9 +15,9 @@ from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import Conflict, HabeasError, NotFound
 from habeas.domain.ports import ConnectionType, Sketch, SystemType
 from habeas.domain.request import ActionType
-from habeas.execution import manual_collections, manual_webhooks
 from habeas.execution.context import Context
 from habeas.execution.erasure_letter import SAMPLE, Letter, deliver
+from habeas.execution.waiting import let_go
 from habeas.planning.plan_input import AccessLevel
 from habeas.services import audit
 from habeas.services.bulk import BulkResult, Listing, choose_key, make_id, save_each
@@ -144,7 +144,7 @@ def save_connections(context: Context, drafts: Sequence[ConnectionDraft]) -> Bul
         now = context.clock.now()
         saved = configurations.save(connection, connections, key, values, now, on_create=created)
         if saved.disabled and existing is not None and not existing.disabled:
-            _end_asking(context, connection, key, _datasets_of(connection, key))
+            let_go(context, connection, key, _datasets_of(connection, key))
         audit.record(context, connection, AuditAction.SAVED, ObjectKind.CONNECTION, key)
         return show_connection(saved)
 
@@ -182,18 +182,12 @@ def delete_connection(context: Context, key: str) -> None:
         if not configurations.delete(connection, connections, key):
             raise unknown_connection(key)
         audit.record(context, connection, AuditAction.DELETED, ObjectKind.CONNECTION, key)
-        _end_asking(context, connection, key, described)
+        let_go(context, connection, key, described)
     context.wake()
 
 
 def _datasets_of(connection: sa.Connection, key: str) -> list[str]:
     return [found.key for found in configurations.list_all(connection, datasets, datasets.c.connection_key == key)]
-
-
-def _end_asking(context: Context, connection: sa.Connection, key: str, described: Sequence[str]) -> None:
-    """Let requests go on that waited for people at this connection alone, be it for a form or about its datasets."""
-    manual_webhooks.let_go(context, connection, key)
-    manual_collections.let_go(context, connection, key, described)
 
 
 def pause_connection(context: Context, key: str) -> ConnectionView:

@@ -15,7 +15,7 @@ from habeas.domain.audit import AuditAction, ObjectKind
 from habeas.domain.errors import InputError, NotFound
 from habeas.domain.manual_webhook import MANUAL_WEBHOOK, TYPES, WebhookField, make_label, problems_of
 from habeas.execution.context import Context
-from habeas.execution.manual_webhooks import let_go
+from habeas.execution.waiting import let_go
 from habeas.services import audit
 from habeas.services.bulk import make_id
 from habeas.services.connections import ConnectionView, get_record, show_connection

@@ -28,7 +28,7 @@ from habeas.store.manual_webhooks import Form
 RESULTS_CAP = 1000
 """Log entries that a verbose answer shows per group; the rest is read through `/log` (control-plane §1.4.3)."""
 
-RETRY = PLACE[1]
+_RETRY = PLACE[1]
 """What is logged under this name is how a request went on, no state that lasts."""
 
 _TITLES = {
@@ -350,7 +350,7 @@ def _add_logs(context: Context, connection: sa.Connection, record: Record, view:
     for row in rows:
         entry = show_log(row, affected)
         dataset = entry.dataset_name or ""
-        if dataset != RETRY:
+        if dataset != _RETRY:
             latest[dataset, entry.collection_name, entry.action_type] = entry.status
         if len(results[dataset]) < RESULTS_CAP:
             results[dataset].append(entry)

@@ -172,11 +172,11 @@ def test_once_something_is_erased_the_plan_stays_and_the_log_says_so_once(start:
     assert messages_of(engine, request_id, "Retry") == [f"{CHANGED}the request has begun to erase"]
 
 
-def give_names_too(engine: Engine) -> None:
+def give_names_too(engine: Engine, policy: str = "give", storage: str = "local") -> None:
     """A second access rule."""
-    rule = RuleDraft(name="names", key="names", action_type="access", storage_destination_key="local")
-    done(save_rules(engine.context, "give", [rule]))
-    done(save_targets(engine.context, "give", "names", [TargetDraft(data_category=NAME)]))
+    rule = RuleDraft(name="names", key="names", action_type="access", storage_destination_key=storage)
+    done(save_rules(engine.context, policy, [rule]))
+    done(save_targets(engine.context, policy, "names", [TargetDraft(data_category=NAME)]))
 
 
 def test_a_package_that_would_come_out_otherwise_is_not_served_and_made_again(stand: Stand) -> None:
@@ -206,9 +206,7 @@ def test_the_package_of_a_rule_that_was_deleted_is_removed_and_served_no_more(st
     shop, engine = Shop(), start(task_retry_count=0)
     set_up(engine, Flaky(shop))
     engine.store("vault")
-    draft = RuleDraft(name="more", key="more", action_type="access", storage_destination_key="vault")
-    done(save_rules(engine.context, "give", [draft]))
-    done(save_targets(engine.context, "give", "more", [TargetDraft(data_category="user.contact")]))
+    give_names_too(engine, storage="vault")
     lock_vault(engine, locked=True)
     (request_id,) = engine.submit("give", shop.add_person(0))
     engine.run()
@@ -219,7 +217,7 @@ def test_the_package_of_a_rule_that_was_deleted_is_removed_and_served_no_more(st
     engine.run()
     assert engine.view(request_id).status is RequestStatus.COMPLETE
     (left,) = packages.list_packages(engine.context, request_id)
-    assert left.rule_key == "more"
+    assert left.rule_key == "names"
     assert [path for path in (tmp_path / "data" / "packages").rglob("pri_*") if path.is_file()] == [Path(left.url)]
     with pytest.raises(NotFound, match="no package of rule 'give-give'"):
         engine.package(request_id, "give-give")
@@ -230,15 +228,13 @@ def test_the_last_package_is_removed_where_no_rule_gives_any_more(start: Start, 
     set_up(engine, Flaky(shop))
     engine.store("vault")
     engine.policy("both", access=["user"], erasure={"null_rewrite": ["user.contact"]})
-    draft = RuleDraft(name="more", key="more", action_type="access", storage_destination_key="vault")
-    done(save_rules(engine.context, "both", [draft]))
-    done(save_targets(engine.context, "both", "more", [TargetDraft(data_category="user.contact")]))
+    give_names_too(engine, "both", "vault")
     lock_vault(engine, locked=True)
     (request_id,) = engine.submit("both", shop.add_person(0))
     engine.run()
     (given,) = packages.list_packages(engine.context, request_id)
     assert Path(given.url).is_file()
-    for rule in (given.rule_key, "more"):
+    for rule in (given.rule_key, "names"):
         delete_rule(engine.context, "both", rule)
     requests.retry(engine.context, request_id)
     engine.run()
